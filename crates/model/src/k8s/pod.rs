@@ -1,0 +1,781 @@
+//! Pods and their specs.
+
+use super::{Condition, IntOrString, null_default};
+use crate::selector::{LabelSelector, Requirement};
+use crate::{Quantity, Timestamp};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A Pod.
+#[derive(Clone, Debug, Default)]
+pub struct Pod {
+    /// What is wanted.
+    pub spec: PodSpec,
+    /// What is.
+    pub status: PodStatus,
+}
+
+/// What a pod should be; also the spec of a pod template.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodSpec {
+    /// The node it is on, empty until scheduled.
+    #[serde(deserialize_with = "null_default")]
+    pub node_name: String,
+    /// Containers that run side by side.
+    #[serde(deserialize_with = "null_default")]
+    pub containers: Vec<Container>,
+    /// Containers that run before; one with `restartPolicy: Always` is a sidecar.
+    #[serde(deserialize_with = "null_default")]
+    pub init_containers: Vec<Container>,
+    /// Containers that people added for debugging.
+    #[serde(deserialize_with = "null_default")]
+    pub ephemeral_containers: Vec<Container>,
+    /// Volumes.
+    #[serde(deserialize_with = "null_default")]
+    pub volumes: Vec<Volume>,
+    /// `Always`, `OnFailure`, `Never`; absent means `Always`.
+    #[serde(deserialize_with = "null_default")]
+    pub restart_policy: String,
+    /// Who places it.
+    #[serde(deserialize_with = "null_default")]
+    pub scheduler_name: String,
+    /// What must agree before it is scheduled.
+    #[serde(deserialize_with = "null_default")]
+    pub scheduling_gates: Vec<Named>,
+    /// The account it runs as.
+    #[serde(deserialize_with = "null_default")]
+    pub service_account_name: String,
+    /// Labels the node must have.
+    #[serde(deserialize_with = "null_default")]
+    pub node_selector: BTreeMap<String, String>,
+    /// Where it may and may not be.
+    #[serde(deserialize_with = "null_default")]
+    pub affinity: Affinity,
+    /// Taints it puts up with.
+    #[serde(deserialize_with = "null_default")]
+    pub tolerations: Vec<Toleration>,
+    /// How it must spread.
+    #[serde(deserialize_with = "null_default")]
+    pub topology_spread_constraints: Vec<SpreadConstraint>,
+    /// The class of its importance.
+    #[serde(deserialize_with = "null_default")]
+    pub priority_class_name: String,
+    /// Its importance.
+    pub priority: Option<i64>,
+    /// What the runtime class adds to its needs.
+    #[serde(deserialize_with = "null_default")]
+    pub overhead: BTreeMap<String, Quantity>,
+    /// Limits and requests of the pod as a whole (beta from 1.34).
+    #[serde(deserialize_with = "null_default")]
+    pub resources: Resources,
+    /// Seconds between SIGTERM and SIGKILL; 30 if absent.
+    pub termination_grace_period_seconds: Option<i64>,
+    /// Seconds after which the kubelet fails it.
+    pub active_deadline_seconds: Option<i64>,
+    /// Whether it uses the node's network.
+    #[serde(deserialize_with = "null_default")]
+    pub host_network: bool,
+    /// Secrets with registry credentials.
+    #[serde(deserialize_with = "null_default")]
+    pub image_pull_secrets: Vec<Named>,
+}
+
+/// A reference by name alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Named {
+    /// The name.
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+}
+
+/// A container of a pod spec.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    /// Its name, unique in the pod.
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+    /// Its image.
+    #[serde(deserialize_with = "null_default")]
+    pub image: String,
+    /// `Always`, `IfNotPresent`, `Never`.
+    #[serde(deserialize_with = "null_default")]
+    pub image_pull_policy: String,
+    /// Overrides the image's entry point.
+    #[serde(deserialize_with = "null_default")]
+    pub command: Vec<String>,
+    /// Arguments.
+    #[serde(deserialize_with = "null_default")]
+    pub args: Vec<String>,
+    /// Environment.
+    #[serde(deserialize_with = "null_default")]
+    pub env: Vec<EnvVar>,
+    /// Environment from whole objects.
+    #[serde(deserialize_with = "null_default")]
+    pub env_from: Vec<EnvFrom>,
+    /// Declared ports.
+    #[serde(deserialize_with = "null_default")]
+    pub ports: Vec<ContainerPort>,
+    /// Limits and requests.
+    #[serde(deserialize_with = "null_default")]
+    pub resources: Resources,
+    /// Kills it when it fails.
+    pub liveness_probe: Option<Probe>,
+    /// Takes it out of Services when it fails.
+    pub readiness_probe: Option<Probe>,
+    /// Holds the other two back until it succeeds.
+    pub startup_probe: Option<Probe>,
+    /// Mounted volumes.
+    #[serde(deserialize_with = "null_default")]
+    pub volume_mounts: Vec<VolumeMount>,
+    /// `Always` makes an init container a sidecar.
+    #[serde(deserialize_with = "null_default")]
+    pub restart_policy: String,
+}
+
+/// Limits and requests, by resource.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// At most.
+    #[serde(deserialize_with = "null_default")]
+    pub limits: BTreeMap<String, Quantity>,
+    /// At least.
+    #[serde(deserialize_with = "null_default")]
+    pub requests: BTreeMap<String, Quantity>,
+}
+
+/// One environment variable.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvVar {
+    /// Its name.
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+    /// Its value, if given in place. Redacted at intake.
+    pub value: Option<String>,
+    /// Where its value comes from.
+    pub value_from: Option<EnvSource>,
+}
+
+/// Where the value of a variable comes from.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvSource {
+    /// A key of a ConfigMap.
+    pub config_map_key_ref: Option<KeyRef>,
+    /// A key of a Secret.
+    pub secret_key_ref: Option<KeyRef>,
+}
+
+/// A key of a ConfigMap or Secret.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct KeyRef {
+    /// The object.
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+    /// The key.
+    #[serde(deserialize_with = "null_default")]
+    pub key: String,
+    /// Whether it may be absent.
+    #[serde(deserialize_with = "null_default")]
+    pub optional: bool,
+}
+
+/// Environment from a whole object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EnvFrom {
+    /// A ConfigMap.
+    pub config_map_ref: Option<ObjectSource>,
+    /// A Secret.
+    pub secret_ref: Option<ObjectSource>,
+}
+
+/// A whole ConfigMap or Secret as a source.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ObjectSource {
+    /// The object (a Secret volume spells it `secretName`).
+    #[serde(alias = "secretName", deserialize_with = "null_default")]
+    pub name: String,
+    /// Whether it may be absent.
+    #[serde(deserialize_with = "null_default")]
+    pub optional: bool,
+    /// The keys that are mounted; empty for all.
+    #[serde(deserialize_with = "null_default")]
+    pub items: Vec<KeyPath>,
+}
+
+/// A key that is mounted under a path.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct KeyPath {
+    /// The key.
+    #[serde(deserialize_with = "null_default")]
+    pub key: String,
+}
+
+/// A declared port.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerPort {
+    /// Its name, often empty.
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+    /// Its number.
+    #[serde(deserialize_with = "null_default")]
+    pub container_port: i64,
+    /// The node's port it takes, 0 for none.
+    #[serde(deserialize_with = "null_default")]
+    pub host_port: i64,
+    /// The node's address it takes.
+    #[serde(rename = "hostIP", deserialize_with = "null_default")]
+    pub host_ip: String,
+    /// `TCP`, `UDP`, `SCTP`; absent means TCP.
+    #[serde(deserialize_with = "null_default")]
+    pub protocol: String,
+}
+
+/// A probe.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Probe {
+    /// Ask over HTTP.
+    pub http_get: Option<HttpGet>,
+    /// Open a connection.
+    pub tcp_socket: Option<TcpSocket>,
+    /// Run a command.
+    pub exec: Option<Exec>,
+    /// Ask over gRPC.
+    pub grpc: Option<GrpcAction>,
+    /// Seconds before the first.
+    #[serde(deserialize_with = "null_default")]
+    pub initial_delay_seconds: i64,
+    /// Seconds between two; 10 if absent.
+    pub period_seconds: Option<i64>,
+    /// Seconds until one counts as failed; 1 if absent.
+    pub timeout_seconds: Option<i64>,
+    /// Failures until it acts; 3 if absent.
+    pub failure_threshold: Option<i64>,
+}
+
+/// An HTTP probe.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct HttpGet {
+    /// Where, empty for `/`.
+    #[serde(deserialize_with = "null_default")]
+    pub path: String,
+    /// The port by number or name.
+    pub port: Option<IntOrString>,
+    /// `HTTP` or `HTTPS`.
+    #[serde(deserialize_with = "null_default")]
+    pub scheme: String,
+}
+
+/// A TCP probe.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct TcpSocket {
+    /// The port by number or name.
+    pub port: Option<IntOrString>,
+}
+
+/// A gRPC probe.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct GrpcAction {
+    /// The port.
+    #[serde(deserialize_with = "null_default")]
+    pub port: i64,
+}
+
+/// A probe that runs a command.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Exec {
+    /// The command.
+    #[serde(deserialize_with = "null_default")]
+    pub command: Vec<String>,
+}
+
+/// A mounted volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct VolumeMount {
+    /// The volume.
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+    /// Where.
+    #[serde(deserialize_with = "null_default")]
+    pub mount_path: String,
+    /// Which part of it.
+    #[serde(deserialize_with = "null_default")]
+    pub sub_path: String,
+}
+
+/// A volume of a pod spec.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Volume {
+    /// Its name, unique in the pod.
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+    /// From a ConfigMap.
+    pub config_map: Option<ObjectSource>,
+    /// From a Secret.
+    pub secret: Option<ObjectSource>,
+    /// From several of them.
+    pub projected: Option<Projected>,
+    /// From a claim.
+    pub persistent_volume_claim: Option<ClaimSource>,
+    /// From a claim made for this pod, named `POD-VOLUME`.
+    pub ephemeral: Option<serde::de::IgnoredAny>,
+    /// From the node.
+    pub host_path: Option<HostPath>,
+    /// Empty at start.
+    pub empty_dir: Option<EmptyDir>,
+    /// From a CSI driver, inline.
+    pub csi: Option<CsiSource>,
+    /// From an NFS server.
+    pub nfs: Option<NfsSource>,
+}
+
+/// Several sources in one volume.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Projected {
+    /// The sources.
+    #[serde(deserialize_with = "null_default")]
+    pub sources: Vec<ProjectedSource>,
+}
+
+/// One source of a projected volume.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ProjectedSource {
+    /// A ConfigMap.
+    pub config_map: Option<ObjectSource>,
+    /// A Secret.
+    pub secret: Option<ObjectSource>,
+}
+
+/// A claim as a volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ClaimSource {
+    /// The claim.
+    #[serde(deserialize_with = "null_default")]
+    pub claim_name: String,
+}
+
+/// A path of the node as a volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct HostPath {
+    /// The path.
+    #[serde(deserialize_with = "null_default")]
+    pub path: String,
+    /// What must be there: `Directory`, `File`, …; empty for anything.
+    #[serde(rename = "type", deserialize_with = "null_default")]
+    pub kind: String,
+}
+
+/// A volume that is empty at start.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EmptyDir {
+    /// `Memory` for a tmpfs.
+    #[serde(deserialize_with = "null_default")]
+    pub medium: String,
+    /// At most.
+    pub size_limit: Option<Quantity>,
+}
+
+/// An inline CSI volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct CsiSource {
+    /// The driver.
+    #[serde(deserialize_with = "null_default")]
+    pub driver: String,
+}
+
+/// An NFS volume.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct NfsSource {
+    /// The server.
+    #[serde(deserialize_with = "null_default")]
+    pub server: String,
+    /// The exported path.
+    #[serde(deserialize_with = "null_default")]
+    pub path: String,
+}
+
+/// A taint that a pod puts up with.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Toleration {
+    /// The key; empty with `Exists` for all.
+    #[serde(deserialize_with = "null_default")]
+    pub key: String,
+    /// `Exists` or `Equal`; absent means `Equal`.
+    #[serde(deserialize_with = "null_default")]
+    pub operator: String,
+    /// The value, for `Equal`.
+    #[serde(deserialize_with = "null_default")]
+    pub value: String,
+    /// The effect; empty for all.
+    #[serde(deserialize_with = "null_default")]
+    pub effect: String,
+    /// For how long, for `NoExecute`.
+    pub toleration_seconds: Option<i64>,
+}
+
+/// Where a pod may and may not be.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Affinity {
+    /// To nodes.
+    #[serde(deserialize_with = "null_default")]
+    pub node_affinity: NodeAffinity,
+    /// To other pods.
+    #[serde(deserialize_with = "null_default")]
+    pub pod_affinity: PodAffinity,
+    /// Away from other pods.
+    #[serde(deserialize_with = "null_default")]
+    pub pod_anti_affinity: PodAffinity,
+}
+
+/// Affinity to nodes; preferences bind nobody and are not read.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct NodeAffinity {
+    /// What must hold.
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
+    pub required: Option<NodeSelector>,
+}
+
+/// Terms of which one must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeSelector {
+    /// The terms.
+    #[serde(deserialize_with = "null_default")]
+    pub node_selector_terms: Vec<NodeSelectorTerm>,
+}
+
+/// One term: all of it must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeSelectorTerm {
+    /// Conditions on labels.
+    #[serde(deserialize_with = "null_default")]
+    pub match_expressions: Vec<Requirement>,
+    /// Conditions on fields (only `metadata.name`).
+    #[serde(deserialize_with = "null_default")]
+    pub match_fields: Vec<Requirement>,
+}
+
+/// Affinity to or away from pods; preferences bind nobody and are not read.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct PodAffinity {
+    /// What must hold.
+    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution", deserialize_with = "null_default")]
+    pub required: Vec<PodAffinityTerm>,
+}
+
+/// One term of pod affinity.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodAffinityTerm {
+    /// Which pods.
+    pub label_selector: Option<LabelSelector>,
+    /// In which namespaces; empty for the pod's own.
+    #[serde(deserialize_with = "null_default")]
+    pub namespaces: Vec<String>,
+    /// In which namespaces, by label.
+    pub namespace_selector: Option<LabelSelector>,
+    /// The node label that says what "together" means.
+    #[serde(deserialize_with = "null_default")]
+    pub topology_key: String,
+}
+
+/// How pods must spread.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct SpreadConstraint {
+    /// The largest allowed difference.
+    #[serde(deserialize_with = "null_default")]
+    pub max_skew: i64,
+    /// The node label that names the domains.
+    #[serde(deserialize_with = "null_default")]
+    pub topology_key: String,
+    /// `DoNotSchedule` or `ScheduleAnyway`.
+    #[serde(deserialize_with = "null_default")]
+    pub when_unsatisfiable: String,
+    /// Which pods count.
+    pub label_selector: Option<LabelSelector>,
+}
+
+/// What a pod is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodStatus {
+    /// `Pending`, `Running`, `Succeeded`, `Failed`, `Unknown`.
+    #[serde(deserialize_with = "null_default")]
+    pub phase: String,
+    /// One word, such as `Evicted`.
+    #[serde(deserialize_with = "null_default")]
+    pub reason: String,
+    /// A sentence.
+    #[serde(deserialize_with = "null_default")]
+    pub message: String,
+    /// `PodScheduled`, `Ready`, …
+    #[serde(deserialize_with = "null_default")]
+    pub conditions: Vec<Condition>,
+    /// Of `containers`.
+    #[serde(deserialize_with = "null_default")]
+    pub container_statuses: Vec<ContainerStatus>,
+    /// Of `initContainers`.
+    #[serde(deserialize_with = "null_default")]
+    pub init_container_statuses: Vec<ContainerStatus>,
+    /// Of `ephemeralContainers`.
+    #[serde(deserialize_with = "null_default")]
+    pub ephemeral_container_statuses: Vec<ContainerStatus>,
+    /// When the kubelet took it.
+    pub start_time: Option<Timestamp>,
+    /// `Guaranteed`, `Burstable`, `BestEffort`.
+    #[serde(deserialize_with = "null_default")]
+    pub qos_class: String,
+    /// The node that preemption makes room on.
+    #[serde(deserialize_with = "null_default")]
+    pub nominated_node_name: String,
+    /// Its address.
+    #[serde(rename = "podIP", deserialize_with = "null_default")]
+    pub pod_ip: String,
+}
+
+/// What a container is.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerStatus {
+    /// Its name.
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+    /// Now.
+    #[serde(deserialize_with = "null_default")]
+    pub state: ContainerState,
+    /// Of the instance before.
+    #[serde(deserialize_with = "null_default")]
+    pub last_state: ContainerState,
+    /// Whether it takes traffic (init containers: whether it is done).
+    #[serde(deserialize_with = "null_default")]
+    pub ready: bool,
+    /// Whether its startup probe succeeded.
+    pub started: Option<bool>,
+    /// How often it was restarted.
+    #[serde(deserialize_with = "null_default")]
+    pub restart_count: u32,
+    /// The image as resolved.
+    #[serde(deserialize_with = "null_default")]
+    pub image: String,
+    /// Its digest.
+    #[serde(rename = "imageID", deserialize_with = "null_default")]
+    pub image_id: String,
+    /// The instance.
+    #[serde(rename = "containerID", deserialize_with = "null_default")]
+    pub container_id: String,
+    /// Limits and requests in force, which a resize may not have reached yet.
+    pub resources: Option<Resources>,
+}
+
+/// The state of a container: exactly one is set, or none for waiting without a reason.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct ContainerState {
+    /// Not started.
+    pub waiting: Option<Waiting>,
+    /// Running.
+    pub running: Option<Running>,
+    /// Ended.
+    pub terminated: Option<Terminated>,
+}
+
+/// Why a container is not started.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct Waiting {
+    /// One word, such as `ImagePullBackOff`.
+    #[serde(deserialize_with = "null_default")]
+    pub reason: String,
+    /// A sentence.
+    #[serde(deserialize_with = "null_default")]
+    pub message: String,
+}
+
+/// A running container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Running {
+    /// Since when.
+    pub started_at: Option<Timestamp>,
+}
+
+/// An ended container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Terminated {
+    /// Exit code; 128+n for a signal n.
+    #[serde(deserialize_with = "null_default")]
+    pub exit_code: i64,
+    /// One word: `Completed`, `Error`, `OOMKilled`, `StartError`, …
+    #[serde(deserialize_with = "null_default")]
+    pub reason: String,
+    /// What the program left, or why it did not start.
+    #[serde(deserialize_with = "null_default")]
+    pub message: String,
+    /// From.
+    pub started_at: Option<Timestamp>,
+    /// To.
+    pub finished_at: Option<Timestamp>,
+}
+
+/// What kind of container it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ContainerType {
+    /// Runs before the others and ends.
+    Init,
+    /// Starts before the others and stays.
+    Sidecar,
+    /// The pod's own purpose.
+    App,
+    /// Added by a person.
+    Ephemeral,
+}
+
+impl ContainerType {
+    /// As in the JSON contract.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ContainerType::Init => "init",
+            ContainerType::Sidecar => "sidecar",
+            ContainerType::App => "app",
+            ContainerType::Ephemeral => "ephemeral",
+        }
+    }
+}
+
+impl PodSpec {
+    /// All containers with their type, init containers first.
+    pub fn all_containers(&self) -> impl Iterator<Item = (ContainerType, &Container)> {
+        let init = self.init_containers.iter().map(|container| {
+            let sidecar = container.restart_policy == "Always";
+            (if sidecar { ContainerType::Sidecar } else { ContainerType::Init }, container)
+        });
+        init.chain(self.containers.iter().map(|container| (ContainerType::App, container)))
+            .chain(self.ephemeral_containers.iter().map(|container| (ContainerType::Ephemeral, container)))
+    }
+
+    /// The container of this name.
+    pub fn container(&self, name: &str) -> Option<(ContainerType, &Container)> {
+        self.all_containers().find(|(_, container)| container.name == name)
+    }
+
+    /// The restart policy, which is `Always` where absent.
+    pub fn restarts_always(&self) -> bool {
+        matches!(self.restart_policy.as_str(), "" | "Always")
+    }
+
+    /// What the pod asks of a node for one resource, in 10⁻⁹ units, as the scheduler counts it: the larger of the sum of
+    /// the containers (sidecars included) and of each init container beside the sidecars before it, plus overhead; a
+    /// pod-level request, where set, takes the place of all that but the overhead.
+    pub fn request_nanos(&self, resource: &str) -> i128 {
+        let ask = |container: &Container| -> i128 {
+            container.resources.requests.get(resource).and_then(Quantity::nanos).unwrap_or(0)
+        };
+        let mut sidecars = 0;
+        let mut init_peak = 0;
+        for container in &self.init_containers {
+            if container.restart_policy == "Always" {
+                sidecars += ask(container);
+                init_peak = init_peak.max(sidecars);
+            } else {
+                init_peak = init_peak.max(sidecars + ask(container));
+            }
+        }
+        let running: i128 = self.containers.iter().map(ask).sum::<i128>() + sidecars;
+        let containers = running.max(init_peak);
+        let whole = self.resources.requests.get(resource).and_then(Quantity::nanos).unwrap_or(containers);
+        whole + self.overhead.get(resource).and_then(Quantity::nanos).unwrap_or(0)
+    }
+}
+
+impl Pod {
+    /// The pod's containers with their type and status; the status is absent until the kubelet has taken the pod.
+    pub fn containers(&self) -> impl Iterator<Item = (ContainerType, &Container, Option<&ContainerStatus>)> {
+        self.spec.all_containers().map(|(kind, container)| {
+            let statuses = match kind {
+                ContainerType::Init | ContainerType::Sidecar => &self.status.init_container_statuses,
+                ContainerType::App => &self.status.container_statuses,
+                ContainerType::Ephemeral => &self.status.ephemeral_container_statuses,
+            };
+            (kind, container, statuses.iter().find(|status| status.name == container.name))
+        })
+    }
+
+    /// A condition of the pod.
+    pub fn condition(&self, kind: &str) -> Option<&Condition> {
+        Condition::find(&self.status.conditions, kind)
+    }
+
+    /// Whether it takes traffic.
+    pub fn is_ready(&self) -> bool {
+        self.condition("Ready").is_some_and(Condition::is_true)
+    }
+
+    /// Whether it has ended for good.
+    pub fn is_finished(&self) -> bool {
+        matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
+    }
+}
+
+impl ContainerStatus {
+    /// The end of the newest instance that ended: the current one, or the one before.
+    pub fn last_end(&self) -> Option<&Terminated> {
+        self.state.terminated.as_ref().or(self.last_state.terminated.as_ref())
+    }
+}
+
+impl Probe {
+    /// Seconds between two, with the API's default.
+    pub fn period(&self) -> i64 {
+        self.period_seconds.unwrap_or(10)
+    }
+
+    /// Seconds until one counts as failed, with the API's default.
+    pub fn timeout(&self) -> i64 {
+        self.timeout_seconds.unwrap_or(1)
+    }
+
+    /// Failures until it acts, with the API's default.
+    pub fn threshold(&self) -> i64 {
+        self.failure_threshold.unwrap_or(3)
+    }
+
+    /// The port it asks, by number or name.
+    pub fn port(&self) -> Option<IntOrString> {
+        let Probe { http_get, tcp_socket, grpc, .. } = self;
+        http_get
+            .as_ref()
+            .and_then(|http| http.port.clone())
+            .or_else(|| tcp_socket.as_ref().and_then(|tcp| tcp.port.clone()))
+            .or_else(|| grpc.as_ref().map(|grpc| IntOrString::Int(grpc.port)))
+    }
+}

@@ -1,0 +1,27 @@
+//! The vocabulary of Reckon: what an object, a change, an observation, a finding and a problem are.
+//!
+//! Pure data and pure functions over it. Nothing here does I/O, reads a clock or knows who is asking, so that every
+//! other room can share one set of words. One word per thing: see the table in `ARCHITECTURE.md`.
+
+pub mod change;
+pub mod diff;
+pub mod document;
+pub mod duration;
+pub mod ident;
+pub mod k8s;
+pub mod kind;
+pub mod need;
+pub mod object;
+pub mod observation;
+pub mod quantity;
+pub mod selector;
+pub mod text;
+
+pub use change::{Actor, Change, FieldChange, Verb};
+pub use ident::{ClusterId, ProblemId, ResourceRef};
+pub use jiff::{SignedDuration, Timestamp};
+pub use kind::Kind;
+pub use need::{Answer, Gap, Need};
+pub use object::{Body, DecodeError, Meta, Object};
+pub use observation::{LogLine, Sample};
+pub use quantity::Quantity;

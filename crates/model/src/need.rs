@@ -1,0 +1,113 @@
+//! What detection has to know to go on, and what came of asking.
+
+use crate::{Kind, LogLine, Object, Sample};
+
+/// A question detection asks of its driver. Ordered, so that drivers ask in the same order every time.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Need {
+    /// One object.
+    Object {
+        /// What it is.
+        kind: Kind,
+        /// `None` for cluster-scoped kinds.
+        namespace: Option<String>,
+        /// `metadata.name`.
+        name: String,
+    },
+    /// All objects of a kind in a namespace (`None`: in the cluster) that match a label selector.
+    List {
+        /// What they are.
+        kind: Kind,
+        /// `None` for the whole cluster.
+        namespace: Option<String>,
+        /// A label selector as the API takes it; empty for all.
+        selector: String,
+    },
+    /// The Events about one object.
+    Events {
+        /// Kind of the involved object.
+        kind: Kind,
+        /// Its namespace; Events about cluster-scoped objects are found in any.
+        namespace: Option<String>,
+        /// Its name.
+        name: String,
+    },
+    /// The end of a container's log.
+    Log {
+        /// The pod's namespace.
+        namespace: String,
+        /// The pod.
+        pod: String,
+        /// The container.
+        container: String,
+        /// Of the instance before the current one.
+        previous: bool,
+    },
+    /// What a pod's containers use now (metrics.k8s.io).
+    PodMetrics {
+        /// The pod's namespace.
+        namespace: String,
+        /// The pod.
+        pod: String,
+    },
+    /// What the kubelet of a node measures now (`stats/summary` through the API server).
+    NodeStats {
+        /// The node.
+        node: String,
+    },
+    /// One revision of a Helm release, decoded from its Secret; only the manifest, redacted, is kept.
+    HelmRevision {
+        /// The release's namespace.
+        namespace: String,
+        /// The Secret, such as `sh.helm.release.v1.shop.v42`.
+        secret: String,
+    },
+}
+
+/// What came of a [`Need`].
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// The objects asked for: one for [`Need::Object`], any number for lists and Events.
+    Objects(Vec<Object>),
+    /// The end of a log, oldest line first.
+    Log(Vec<LogLine>),
+    /// Usage samples.
+    Samples(Vec<Sample>),
+    /// The objects of a Helm revision's manifest.
+    Manifest(Vec<serde_json::Value>),
+    /// It does not exist.
+    NotFound,
+    /// It could not be read. Never the same as "does not exist".
+    Refused(Gap),
+}
+
+/// Something that was not read, and why: what appears under *not checked*.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Gap {
+    /// What it would have told, in a few words: `metrics`, `logs of app`, `nodes`.
+    pub what: String,
+    /// The exact missing verb, URL or component: `forbidden: list nodes`, `GET /apis/…: 404 not found`.
+    pub why: String,
+}
+
+impl Need {
+    /// What this would have told, for *not checked*.
+    pub fn what(&self) -> String {
+        let in_namespace = |namespace: &Option<String>| match namespace {
+            Some(namespace) => format!(" in namespace {namespace}"),
+            None => String::new(),
+        };
+        match self {
+            Need::Object { kind, namespace, name } => format!("{} {name}{}", kind.singular(), in_namespace(namespace)),
+            Need::List { kind, namespace, .. } => format!("{}{}", kind.resource(), in_namespace(namespace)),
+            Need::Events { kind, name, .. } => format!("events of {} {name}", kind.singular()),
+            Need::Log { pod, container, previous, .. } => {
+                let which = if *previous { "previous log" } else { "log" };
+                format!("{which} of {container} in {pod}")
+            }
+            Need::PodMetrics { .. } => "metrics".to_owned(),
+            Need::NodeStats { node } => format!("kubelet statistics of {node}"),
+            Need::HelmRevision { secret, .. } => format!("Helm revision {secret}"),
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! One Kubernetes object, decoded to what rules read.
+
+use crate::k8s::{self, null_default};
+use crate::{Kind, ResourceRef, Timestamp};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// One object: its metadata, the fields rules read, and for kinds whose old states people compare, all of it.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// What it is.
+    pub kind: Kind,
+    /// `apiVersion` as served.
+    pub api_version: String,
+    /// Its metadata.
+    pub meta: Meta,
+    /// The fields rules read.
+    pub body: Body,
+    /// The whole object for kinds whose old and new states are compared, with Secret values already gone.
+    pub whole: Option<Arc<Value>>,
+}
+
+/// Metadata that rules read.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Meta {
+    /// `metadata.name`.
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+    /// `None` for cluster-scoped kinds.
+    pub namespace: Option<String>,
+    /// Unique over time, unlike the name.
+    #[serde(deserialize_with = "null_default")]
+    pub uid: String,
+    /// Opaque; compared for equality only.
+    #[serde(deserialize_with = "null_default")]
+    pub resource_version: String,
+    /// Counts writes to the spec.
+    pub generation: Option<i64>,
+    /// When it was created.
+    #[serde(rename = "creationTimestamp")]
+    pub created: Option<Timestamp>,
+    /// When its deletion (grace period included) is due; set means it is being deleted.
+    #[serde(rename = "deletionTimestamp")]
+    pub deleted: Option<Timestamp>,
+    /// The grace period of that deletion, in seconds.
+    #[serde(rename = "deletionGracePeriodSeconds")]
+    pub deletion_grace: Option<i64>,
+    /// Labels.
+    #[serde(deserialize_with = "null_default")]
+    pub labels: BTreeMap<String, String>,
+    /// Annotations, without `last-applied-configuration` (see [`Object::last_applied`]).
+    #[serde(deserialize_with = "null_default")]
+    pub annotations: BTreeMap<String, String>,
+    /// Owners; at most one is the controller.
+    #[serde(rename = "ownerReferences", deserialize_with = "null_default")]
+    pub owners: Vec<Owner>,
+    /// What must agree before the object goes away.
+    #[serde(deserialize_with = "null_default")]
+    pub finalizers: Vec<String>,
+    /// Who wrote, and when last.
+    #[serde(rename = "managedFields", deserialize_with = "null_default")]
+    pub managers: Vec<Manager>,
+}
+
+/// An owner of an object.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Owner {
+    /// `apiVersion` of the owner.
+    pub api_version: String,
+    /// Kind of the owner.
+    pub kind: String,
+    /// Name of the owner.
+    pub name: String,
+    /// UID of the owner.
+    pub uid: String,
+    /// Whether this owner controls the object.
+    #[serde(deserialize_with = "null_default")]
+    pub controller: bool,
+}
+
+/// Who wrote an object: one entry of `managedFields` without the fields, which are read from [`Object::whole`] when
+/// somebody asks who owns one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Manager {
+    /// Such as `kubectl-edit`, `helm`.
+    #[serde(deserialize_with = "null_default")]
+    pub manager: String,
+    /// `Apply` or `Update`.
+    #[serde(deserialize_with = "null_default")]
+    pub operation: String,
+    /// When this manager last wrote.
+    pub time: Option<Timestamp>,
+    /// `status`, `scale`, …; empty for the main resource.
+    #[serde(deserialize_with = "null_default")]
+    pub subresource: String,
+}
+
+/// The fields rules read, by kind.
+#[derive(Clone, Debug)]
+pub enum Body {
+    /// A Pod.
+    Pod(Box<k8s::Pod>),
+    /// A Deployment, ReplicaSet, StatefulSet, DaemonSet, ReplicationController or Job: what has a pod template.
+    Workload(Box<k8s::Workload>),
+    /// A CronJob.
+    CronJob(Box<k8s::CronJob>),
+    /// A Service.
+    Service(Box<k8s::Service>),
+    /// An EndpointSlice.
+    EndpointSlice(Box<k8s::EndpointSlice>),
+    /// A Node.
+    Node(Box<k8s::Node>),
+    /// A ConfigMap or Secret: the names of its keys.
+    Config(Box<k8s::Config>),
+    /// A PersistentVolumeClaim.
+    Claim(Box<k8s::Claim>),
+    /// A PersistentVolume.
+    Volume(Box<k8s::PersistentVolume>),
+    /// A StorageClass.
+    StorageClass(Box<k8s::StorageClass>),
+    /// An Event.
+    Event(Box<k8s::Event>),
+    /// A kind of which only metadata is read.
+    Bare,
+}
+
+/// Why bytes are no object.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// Not JSON, nested too deep, or not of the shape its kind has.
+    #[error("{place}: {source}")]
+    Json {
+        /// What was being decoded: the kind and name as far as they were known.
+        place: String,
+        /// Where and what.
+        source: serde_json::Error,
+    },
+    /// No `kind`, or no `metadata.name`.
+    #[error("no {0}")]
+    Missing(&'static str),
+}
+
+/// The parts of an object, borrowed from its bytes: all that is looked at before anything is copied.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Envelope<'a> {
+    #[serde(borrow, default)]
+    api_version: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    metadata: Option<&'a RawValue>,
+}
+
+impl Object {
+    /// Decodes one object. `fallback` is the kind to take where the bytes name none, as in the items of a typed list.
+    pub fn decode(json: &[u8], fallback: Option<&Kind>) -> Result<Object, DecodeError> {
+        let fail = |place: String| move |source| DecodeError::Json { place, source };
+        let envelope: Envelope<'_> = serde_json::from_slice(json).map_err(fail("object".to_owned()))?;
+        let kind = match (&envelope.kind, fallback) {
+            (Some(name), _) if !name.is_empty() => Kind::of(envelope.api_version.as_deref().unwrap_or(""), name),
+            (_, Some(kind)) => kind.clone(),
+            _ => return Err(DecodeError::Missing("kind")),
+        };
+        // A metadata-only answer carries the kind of its envelope, not of the object.
+        let kind = match (&kind, fallback) {
+            (Kind::Other(other), Some(fallback)) if other.group == "meta.k8s.io" => fallback.clone(),
+            _ => kind,
+        };
+        let api_version = envelope
+            .api_version
+            .filter(|version| !version.is_empty() && !version.starts_with("meta.k8s.io/"))
+            .map_or_else(|| kind.api_version(), Cow::into_owned);
+        let metadata = envelope.metadata.ok_or(DecodeError::Missing("metadata"))?;
+        let mut meta: Meta =
+            serde_json::from_str(metadata.get()).map_err(fail(format!("metadata of a {}", kind.name())))?;
+        if meta.name.is_empty() {
+            return Err(DecodeError::Missing("metadata.name"));
+        }
+        meta.annotations.remove(LAST_APPLIED);
+        let place = || format!("{} {}", kind.singular(), meta.name);
+        let body = Body::decode(&kind, json).map_err(fail(place()))?;
+        let whole = match Whole::of(&kind) {
+            Whole::Dropped => None,
+            Whole::Kept => Some(serde_json::from_slice::<Value>(json).map_err(fail(place()))?),
+            Whole::WithoutValues => Some(without_values(serde_json::from_slice(json).map_err(fail(place()))?)),
+        };
+        Ok(Object { kind, api_version, meta, body, whole: whole.map(Arc::new) })
+    }
+
+    /// A reference to it.
+    pub fn reference(&self) -> ResourceRef {
+        ResourceRef {
+            kind: self.kind.clone(),
+            namespace: self.meta.namespace.clone(),
+            name: self.meta.name.clone(),
+            uid: (!self.meta.uid.is_empty()).then(|| self.meta.uid.clone()),
+        }
+    }
+
+    /// The namespace, empty for cluster-scoped objects.
+    pub fn namespace(&self) -> &str {
+        self.meta.namespace.as_deref().unwrap_or("")
+    }
+
+    /// The Pod, if it is one.
+    pub fn pod(&self) -> Option<&k8s::Pod> {
+        match &self.body {
+            Body::Pod(pod) => Some(pod),
+            _ => None,
+        }
+    }
+
+    /// What has a pod template, if it does.
+    pub fn workload(&self) -> Option<&k8s::Workload> {
+        match &self.body {
+            Body::Workload(workload) => Some(workload),
+            _ => None,
+        }
+    }
+
+    /// What `kubectl apply` last sent, if the object was applied that way: the one record of a field's earlier value
+    /// that plain objects carry with them.
+    pub fn last_applied(&self) -> Option<Value> {
+        let text = self.whole.as_ref()?.pointer("/metadata/annotations")?.get(LAST_APPLIED)?.as_str()?;
+        serde_json::from_str(text).ok()
+    }
+}
+
+impl Meta {
+    /// The owner that controls the object.
+    pub fn controller(&self) -> Option<&Owner> {
+        self.owners.iter().find(|owner| owner.controller)
+    }
+}
+
+impl Owner {
+    /// A reference to the owner of an object in this namespace.
+    pub fn reference(&self, namespace: Option<&str>) -> ResourceRef {
+        let mut reference = ResourceRef::new(Kind::of(&self.api_version, &self.kind), namespace, &self.name);
+        reference.uid = (!self.uid.is_empty()).then(|| self.uid.clone());
+        reference
+    }
+}
+
+/// The annotation in which `kubectl apply` keeps what it sent.
+pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Which kinds keep the whole object.
+enum Whole {
+    Dropped,
+    Kept,
+    WithoutValues,
+}
+
+impl Whole {
+    fn of(kind: &Kind) -> Whole {
+        match kind {
+            Kind::Pod | Kind::Event | Kind::EndpointSlice | Kind::Namespace | Kind::ServiceAccount => Whole::Dropped,
+            Kind::Secret => Whole::WithoutValues,
+            _ => Whole::Kept,
+        }
+    }
+}
+
+/// A Secret without its values, wherever a client may have put them.
+fn without_values(mut secret: Value) -> Value {
+    if let Some(object) = secret.as_object_mut() {
+        for field in ["data", "stringData"] {
+            if let Some(Value::Object(entries)) = object.get_mut(field) {
+                entries.values_mut().for_each(|value| *value = Value::Null);
+            }
+        }
+        if let Some(Value::Object(annotations)) =
+            object.get_mut("metadata").and_then(|meta| meta.get_mut("annotations"))
+        {
+            annotations.remove(LAST_APPLIED);
+        }
+    }
+    secret
+}
+
+#[derive(Deserialize)]
+struct SpecAndStatus<S, T> {
+    #[serde(default = "Option::default")]
+    spec: Option<S>,
+    #[serde(default = "Option::default")]
+    status: Option<T>,
+}
+
+fn parts<'de, S, T>(json: &'de [u8]) -> Result<(S, T), serde_json::Error>
+where
+    S: Deserialize<'de> + Default,
+    T: Deserialize<'de> + Default,
+{
+    let SpecAndStatus { spec, status } = serde_json::from_slice(json)?;
+    Ok((spec.unwrap_or_default(), status.unwrap_or_default()))
+}
+
+impl Body {
+    fn decode(kind: &Kind, json: &[u8]) -> Result<Body, serde_json::Error> {
+        Ok(match kind {
+            Kind::Pod => {
+                let (spec, status) = parts(json)?;
+                Body::Pod(Box::new(k8s::Pod { spec, status }))
+            }
+            Kind::Deployment
+            | Kind::ReplicaSet
+            | Kind::StatefulSet
+            | Kind::DaemonSet
+            | Kind::ReplicationController
+            | Kind::Job => {
+                let (spec, status) = parts(json)?;
+                Body::Workload(Box::new(k8s::Workload { spec, status }))
+            }
+            Kind::CronJob => {
+                let (spec, status) = parts(json)?;
+                Body::CronJob(Box::new(k8s::CronJob { spec, status }))
+            }
+            Kind::Service => {
+                let (spec, status) = parts(json)?;
+                Body::Service(Box::new(k8s::Service { spec, status }))
+            }
+            Kind::Node => {
+                let (spec, status) = parts(json)?;
+                Body::Node(Box::new(k8s::Node { spec, status }))
+            }
+            Kind::PersistentVolumeClaim => {
+                let (spec, status) = parts(json)?;
+                Body::Claim(Box::new(k8s::Claim { spec, status }))
+            }
+            Kind::PersistentVolume => {
+                let (spec, status) = parts(json)?;
+                Body::Volume(Box::new(k8s::PersistentVolume { spec, status }))
+            }
+            Kind::EndpointSlice => Body::EndpointSlice(Box::new(serde_json::from_slice(json)?)),
+            Kind::StorageClass => Body::StorageClass(Box::new(serde_json::from_slice(json)?)),
+            Kind::Event => Body::Event(Box::new(serde_json::from_slice(json)?)),
+            Kind::ConfigMap | Kind::Secret => Body::Config(Box::new(k8s::Config::decode(json)?)),
+            Kind::Namespace | Kind::ControllerRevision | Kind::ServiceAccount | Kind::Other(_) => Body::Bare,
+        })
+    }
+}
+
+/// The value at a path of object keys, for reading [`Object::whole`].
+pub fn at<'a>(value: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(value, |value, key| value.get(key))
+}
+
+/// An empty JSON object, for patches.
+pub fn empty() -> Value {
+    Value::Object(Map::new())
+}
