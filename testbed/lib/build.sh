@@ -36,6 +36,13 @@ build_images() {
     # Tags other than latest, so that the pull policy is IfNotPresent and nothing is pulled.
     "$TESTBED/image/pack" "$work/pause.tar" "$work/pause" /pause reckon.test/pause:1
     "$TESTBED/image/pack" "$work/workload.tar" "$root" /bin/workload reckon.test/workload:1 reckon.test/workload:2
+    # What the registry serves must not be the image that nodes already have: once a kubelet has pulled an image by one
+    # name it no longer counts as preloaded under its other names, and every pod that uses it would want to pull.
+    mkdir -p "$work/registry"
+    for name in ok slow private; do
+        echo "$name" >"$root/etc/registry"
+        "$TESTBED/image/pack" "$work/registry/$name.tar" "$root" /bin/workload "registry.test/$name:1"
+    done
     rm -rf "$work/pause" "$root"
     mv "$work" "$IMAGES"
 }

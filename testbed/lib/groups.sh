@@ -30,13 +30,19 @@ group_members() {
 is_member() { grep -q ":pids:/$GROUP/" "/proc/$1/cgroup" 2>/dev/null; }
 
 kill_members() {
-    local members
+    local members killed=() pid
     for _ in {1..100}; do
         mapfile -t members < <(group_members)
-        [ ${#members[@]} -gt 0 ] || return 0
+        if [ ${#members[@]} = 0 ]; then
+            # A process leaves its groups when it ends and is gone when its parent has taken notice.
+            for pid in "${killed[@]}"; do [ ! -e "/proc/$pid" ] || { sleep 0.05 && continue 2; }; done
+            return 0
+        fi
+        killed+=("${members[@]}")
         kill -KILL "${members[@]}" 2>/dev/null || :
         sleep 0.05
     done
+    if [ ${#members[@]} = 0 ]; then return 0; fi # only an idle parent of the machine is late
     echo "testbed: these processes do not end: ${members[*]}" >&2
     return 1
 }

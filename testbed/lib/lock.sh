@@ -2,7 +2,7 @@
 # open file and keep the lock of an up that was killed.
 holder_lives() {
     local pid begun
-    read -r pid begun <"$RUN/holder" 2>/dev/null || return 1
+    [ -e "$RUN/holder" ] && read -r pid begun <"$RUN/holder" || return 1
     [ "$(begin_of "$pid")" = "$begun" ]
 }
 begin_of() { cut -d' ' -f22 "/proc/$1/stat" 2>/dev/null || echo none; }

@@ -6,34 +6,34 @@ make_bridge() {
 }
 remove_links() {
     local link
-    for link in $(ip -o link show type veth | sed -n 's/^[0-9]*: \(reckon-n[0-9]*\)@.*/\1/p'); do ip link del "$link" || :; done
+    for link in $(ip -o link show type veth | sed -n 's/^[0-9]*: \(reckon-n[0-9]*\)@.*/\1/p'); do ip link del "$link" 2>/dev/null || :; done
     ! ip link show $BRIDGE >/dev/null 2>&1 || ip link del $BRIDGE
 }
 
 # The registry refuses in every way that registries do, by the first part of the name; see README. Tests may append
 # rules to STATE/registry/rules: they are read for each request.
 start_registry() {
-    local dir=$STATE/registry digest arm
+    local dir=$STATE/registry name digest rule
+    local types=application/vnd.oci.image
     mkdir -p "$dir"
-    tar -C "$dir" -xf "$IMAGES/workload.tar"
-    for digest in "$dir"/blobs/sha256/*; do mv "$digest" "$dir/blobs/sha256:${digest##*/}"; done
-    digest=$(sed 's/.*"manifests":\[[^]]*"digest":"\([^"]*\)".*/\1/' "$dir/index.json")
+    echo '/v2/=200' >"$dir/rules"
+    for name in ok slow private; do
+        mkdir -p "$dir/$name"
+        tar -C "$dir/$name" -xf "$IMAGES/registry/$name.tar"
+        for digest in "$dir/$name"/blobs/sha256/*; do mv "$digest" "$dir/$name/blobs/sha256:${digest##*/}"; done
+        digest=$(jq -r '.manifests[0].digest' "$dir/$name/index.json")
+        rule=200
+        [ $name != slow ] || rule=200@60s
+        [ $name != private ] || rule+=,auth=$(printf user:password | base64)
+        echo "/v2/$name/*/manifests/*=$rule,header=Content-Type: $types.manifest.v1+json,header=Docker-Content-Digest: $digest,file=$dir/$name/blobs/$digest"
+        echo "/v2/$name/*/blobs/*=${rule/@60s/},header=Content-Type: application/octet-stream,dir=$dir/$name/blobs"
+    done >>"$dir/rules"
     # An image index for another processor only.
-    arm='{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"'$digest'","size":'$(stat -c %s "$dir/blobs/$digest")',"platform":{"architecture":"s390x","os":"linux"}}]}'
-    printf %s "$arm" >"$dir/other-platform.json"
-    arm=sha256:$(sha256sum "$dir/other-platform.json" | cut -d' ' -f1)
-    local manifest="header=Content-Type: application/vnd.oci.image.manifest.v1+json,header=Docker-Content-Digest: $digest,file=$dir/blobs/$digest"
-    local index="header=Content-Type: application/vnd.oci.image.index.v1+json,header=Docker-Content-Digest: $arm,file=$dir/other-platform.json"
-    local blob="header=Content-Type: application/octet-stream,dir=$dir/blobs"
-    cat >"$dir/rules" <<EOF
-/v2/=200
-/v2/ok/*/manifests/*=200,$manifest
-/v2/ok/*/blobs/*=200,$blob
-/v2/slow/*/manifests/*=200@60s,$manifest
-/v2/slow/*/blobs/*=200,$blob
-/v2/private/*/manifests/*=200,auth=dXNlcjpwYXNzd29yZA==,$manifest
-/v2/private/*/blobs/*=200,auth=dXNlcjpwYXNzd29yZA==,$blob
-/v2/platform/*/manifests/*=200,$index
+    printf '{"schemaVersion":2,"mediaType":"%s.index.v1+json","manifests":[{"mediaType":"%s.manifest.v1+json","digest":"%s","size":%d,"platform":{"architecture":"s390x","os":"linux"}}]}' \
+        $types $types "$digest" "$(stat -c %s "$dir/private/blobs/$digest")" >"$dir/other-platform.json"
+    digest=sha256:$(sha256sum "$dir/other-platform.json" | cut -d' ' -f1)
+    cat >>"$dir/rules" <<EOF
+/v2/platform/*/manifests/*=200,header=Content-Type: $types.index.v1+json,header=Docker-Content-Digest: $digest,file=$dir/other-platform.json
 /v2/notfound/*=404,header=Content-Type: application/json,text={"errors":[{"code":"MANIFEST_UNKNOWN"}]}
 /v2/unauthorized/*=401,header=WWW-Authenticate: Basic realm="registry.test"
 /v2/token/*=401,header=WWW-Authenticate: Bearer realm="http://$REGISTRY/token"

@@ -51,7 +51,7 @@ start_containerd() {
 EOF
     for host in $REGISTRY $NET.1:5000; do # plain HTTP must be said
         mkdir -p "$dir/registries/$host"
-        echo "server = \"http://$host\"" >"$dir/registries/$host/hosts.toml"
+        printf 'server = "http://%s"\n[host."http://%s"]\n  capabilities = ["pull", "resolve"]\n' "$host" "$host" >"$dir/registries/$host/hosts.toml"
     done
     # restrict_oom_score_adj: lowering a score needs a capability that a machine may not give its root.
     # The path of "opt" keeps containerd from making /opt/containerd on the machine.
@@ -90,6 +90,8 @@ kubelet_timing() {
     echo "nodeStatusReportFrequency: 30s"
     # Pressure conditions go away after 10 s instead of 5 min.
     echo "evictionPressureTransitionPeriod: 10s"
+    # A slow pull does not hold up the others.
+    echo "serializeImagePulls: false"
     # Crash-loop back-off ends at 20 s instead of 5 min: more restarts, sooner.
     echo "crashLoopBackOff: {maxContainerRestartPeriod: 20s}"
 }

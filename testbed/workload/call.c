@@ -34,7 +34,11 @@ static int request(const struct target *t, int fd, const struct addrinfo *to, ch
     else getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
   }
   if (error) {
-    snprintf(why, room, "connect: %s", error == ETIMEDOUT ? "timed out" : error == ECONNREFUSED ? "connection refused" : strerror(error));
+    snprintf(why, room, "connect: %s",
+             error == ETIMEDOUT      ? "timed out"
+             : error == ECONNREFUSED ? "connection refused"
+             : error == EHOSTUNREACH ? "no route to host"
+                                     : strerror(error));
     return 0;
   }
   char text[4096];
