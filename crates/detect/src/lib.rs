@@ -1,1 +1,30 @@
-//! To be filled.
+//! From state to a verdict.
+//!
+//! A pure function of its inputs: no I/O, no async, no clock, no randomness (`clippy.toml` of this crate keeps it so).
+//! Objects and answers go into a [`State`]; an [`Engine`] runs every detector of the [`registry`] over it, ranks what they
+//! find by root cause, reconciles that with what was known before, and says what it would have to know to go on.
+
+pub mod blame;
+pub mod catalogue;
+pub mod describe;
+pub mod detectors;
+mod engine;
+pub mod exit;
+pub mod finding;
+pub mod history;
+mod impact;
+mod merge;
+pub mod ownership;
+mod rank;
+mod reconcile;
+pub mod redact;
+mod registry;
+mod state;
+mod verdict;
+mod view;
+
+pub use catalogue::{Detector, Failure, Page, Stage, page, topics};
+pub use engine::{Diagnosis, Engine, Scope, kinds};
+pub use finding::{Fact, Finding, Place};
+pub use state::State;
+pub use view::{Lookup, Many, View};

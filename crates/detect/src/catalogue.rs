@@ -1,0 +1,134 @@
+//! What is known to fail: detectors, their failures and their pages.
+
+use crate::finding::Finding;
+use crate::registry::DETECTORS;
+use crate::{exit, view::View};
+use reckon_model::{Kind, Object};
+
+/// A detector: one file, one page, one line of the registry.
+pub struct Detector {
+    /// The name of its file and of its page.
+    pub name: &'static str,
+    /// The failures it can claim.
+    pub failures: &'static [Failure],
+    /// The kinds of objects it is run on.
+    pub subjects: &'static [Kind],
+    /// Its page.
+    pub page: &'static str,
+    /// Looks at one object. Reads no clock, fetches nothing, keeps no state.
+    pub detect: for<'a> fn(&View<'a>, &'a Object) -> Vec<Finding>,
+}
+
+/// A way to fail.
+#[derive(Debug, Clone, Copy)]
+pub struct Failure {
+    /// Its name in the catalogue, in JSON and on the command line.
+    pub slug: &'static str,
+    /// What it is, in a few words.
+    pub title: &'static str,
+    /// Where on the way from admission to traffic it strikes: the earlier one explains the later one.
+    pub stage: Stage,
+    /// Failures of one family on one container are episodes of one problem, whatever name the symptom has today.
+    pub family: &'static str,
+    /// Whether it is an echo: listed under `symptoms` unless no root is found.
+    pub echo: bool,
+    /// How its rules were verified.
+    pub verified: Verified,
+}
+
+/// How a rule was verified.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verified {
+    /// On a real cluster, by `make live`.
+    Live,
+    /// By replay of a real recording.
+    Recorded,
+    /// By hand-made scenarios.
+    Constructed,
+}
+
+/// Where on the way from admission to traffic a failure strikes, earliest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// A node is ill.
+    Node,
+    /// A claim or volume is.
+    Storage,
+    /// No pod is made.
+    Admission,
+    /// The pod finds no node.
+    Scheduling,
+    /// Its volumes are not mounted.
+    Volume,
+    /// Its image is not pulled.
+    Image,
+    /// Its container is not created.
+    Config,
+    /// It is killed for its memory.
+    Memory,
+    /// Its probes fail.
+    Probe,
+    /// Its program ends.
+    Start,
+    /// It is not ready.
+    Readiness,
+    /// Its controller does not get ahead.
+    Rollout,
+    /// Its Service has no endpoints.
+    Endpoints,
+}
+
+/// A page of `reckon explain`.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// Its first heading.
+    pub title: String,
+    /// Markdown, without the scenarios that test it.
+    pub body: String,
+}
+
+/// The failure of this slug and its detector.
+pub(crate) fn failure(slug: &str) -> Option<(&'static Detector, &'static Failure)> {
+    DETECTORS
+        .iter()
+        .copied()
+        .find_map(|detector| Some((detector, detector.failures.iter().find(|failure| failure.slug == slug)?)))
+}
+
+/// The page about a failure's slug, a detector's name, an exit code or a reason.
+pub fn page(topic: &str) -> Option<Page> {
+    let wanted = topic.trim().to_ascii_lowercase();
+    let detector = DETECTORS.iter().find(|detector| {
+        detector.name.replace('_', "-") == wanted
+            || detector.failures.iter().any(|failure| failure.slug == wanted)
+            || aliases(detector.page).any(|alias| alias.eq_ignore_ascii_case(&wanted))
+    });
+    match detector {
+        Some(detector) => Some(render(detector)),
+        None => wanted.parse().ok().and_then(exit::page),
+    }
+}
+
+/// Everything [`page`] knows by its first name: the failures' slugs.
+pub fn topics() -> Vec<&'static str> {
+    let mut topics: Vec<_> =
+        DETECTORS.iter().flat_map(|detector| detector.failures).map(|failure| failure.slug).collect();
+    topics.sort_unstable();
+    topics
+}
+
+/// The words after `Also:` on a page's own line: reasons and codes that lead to it.
+fn aliases(page: &str) -> impl Iterator<Item = &str> {
+    page.lines()
+        .find_map(|line| line.strip_prefix("Also: "))
+        .unwrap_or("")
+        .split([',', '.'])
+        .map(|word| word.trim().trim_matches('`'))
+        .filter(|word| !word.is_empty())
+}
+
+fn render(detector: &Detector) -> Page {
+    let explained = detector.page.split("\n## Scenario: ").next().unwrap_or(detector.page).trim_end();
+    let (title, body) = explained.split_once('\n').unwrap_or((explained, ""));
+    Page { title: title.trim_start_matches("# ").to_owned(), body: body.trim_start().to_owned() }
+}

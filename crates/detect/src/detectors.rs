@@ -1,0 +1,14 @@
+//! One file, one page and one line of the registry for each way to fail.
+
+pub(crate) mod claim;
+pub(crate) mod config_missing;
+pub(crate) mod crash;
+pub(crate) mod endpoints;
+pub(crate) mod image;
+pub(crate) mod job_failed;
+pub(crate) mod node;
+pub(crate) mod oom_killed;
+pub(crate) mod probe;
+pub(crate) mod rollout;
+pub(crate) mod unschedulable;
+pub(crate) mod volume;

@@ -1,0 +1,11 @@
+//! To be written.
+
+use crate::{Detector, Finding, View};
+use reckon_model::Object;
+
+pub(crate) static DETECTOR: Detector =
+    Detector { name: "node", failures: &[], subjects: &[], page: include_str!("node.md"), detect };
+
+fn detect<'a>(_view: &View<'a>, _subject: &'a Object) -> Vec<Finding> {
+    Vec::new()
+}

@@ -1,0 +1,19 @@
+//! Every detector, one line each.
+
+use crate::catalogue::Detector;
+use crate::detectors;
+
+pub(crate) static DETECTORS: &[&Detector] = &[
+    &detectors::oom_killed::DETECTOR,
+    &detectors::crash::DETECTOR,
+    &detectors::probe::DETECTOR,
+    &detectors::image::DETECTOR,
+    &detectors::config_missing::DETECTOR,
+    &detectors::volume::DETECTOR,
+    &detectors::claim::DETECTOR,
+    &detectors::unschedulable::DETECTOR,
+    &detectors::job_failed::DETECTOR,
+    &detectors::endpoints::DETECTOR,
+    &detectors::node::DETECTOR,
+    &detectors::rollout::DETECTOR,
+];

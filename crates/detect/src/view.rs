@@ -1,0 +1,322 @@
+//! What a detector sees.
+
+use crate::state::{Standing, State};
+use reckon_model::k8s::Event;
+use reckon_model::selector::LabelSelector;
+use reckon_model::{Body, Gap, Kind, LogLine, Need, Object, ResourceRef, Sample, Timestamp};
+use serde_json::Value;
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+/// A frozen state at one moment, for one evaluation of one detector.
+///
+/// Every read of what is not known becomes a [`Need`]; every read of what was refused becomes a gap of the findings made
+/// with it. A detector therefore just reads, concludes from what there is, and is run again when more is known.
+pub struct View<'a> {
+    state: &'a State,
+    now: Timestamp,
+    asked: RefCell<Asked>,
+}
+
+/// What an evaluation asked for beyond what was there.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    pub(crate) needs: BTreeSet<Need>,
+    pub(crate) gaps: BTreeSet<Gap>,
+    pub(crate) recheck_at: Option<Timestamp>,
+}
+
+/// What came of looking up one object.
+#[derive(Debug)]
+pub enum Lookup<'a> {
+    /// It is there.
+    Found(&'a Object),
+    /// It is not there. Known for sure.
+    Absent {
+        /// When it was deleted, if that was seen.
+        deleted: Option<Timestamp>,
+    },
+    /// Not known: not asked yet, or refused.
+    Unread,
+}
+
+impl<'a> Lookup<'a> {
+    /// The object, if it is there.
+    pub fn found(&self) -> Option<&'a Object> {
+        match self {
+            Lookup::Found(object) => Some(object),
+            _ => None,
+        }
+    }
+
+    /// Whether it is known not to be there.
+    pub fn is_absent(&self) -> bool {
+        matches!(self, Lookup::Absent { .. })
+    }
+}
+
+/// Several objects, and whether they are all there are.
+#[derive(Debug)]
+pub struct Many<'a> {
+    /// What is known, by namespace and name.
+    pub items: Vec<&'a Object>,
+    /// Whether that is all: absence may be concluded from it only then.
+    pub complete: bool,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn new(state: &'a State, now: Timestamp) -> Self {
+        View { state, now, asked: RefCell::default() }
+    }
+
+    pub(crate) fn into_asked(self) -> Asked {
+        self.asked.into_inner()
+    }
+
+    /// The moment of the diagnosis.
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Asks to be run again at this time: a grace ends, a deadline passes.
+    pub fn recheck_at(&self, at: Timestamp) {
+        if at > self.now {
+            let mut asked = self.asked.borrow_mut();
+            asked.recheck_at = Some(asked.recheck_at.map_or(at, |before| before.min(at)));
+        }
+    }
+
+    /// Looks up one object.
+    pub fn object(&self, kind: &Kind, namespace: Option<&str>, name: &str) -> Lookup<'a> {
+        self.look_up(&ResourceRef::new(kind.clone(), namespace, name))
+    }
+
+    /// Looks up the object of a reference.
+    pub fn look_up(&self, reference: &ResourceRef) -> Lookup<'a> {
+        if let Some(object) = self.state.get(reference) {
+            return Lookup::Found(object);
+        }
+        let absent = || Lookup::Absent { deleted: self.state.tombstone(reference).map(|tombstone| tombstone.at) };
+        let need = Need::Object {
+            kind: reference.kind.clone(),
+            namespace: reference.namespace.clone(),
+            name: reference.name.clone(),
+        };
+        // What was asked one by one speaks before what is known of the whole kind: a user may get what they cannot list.
+        match (self.state.standing(&need), self.state.covered(&reference.kind, reference.namespace.as_deref())) {
+            (Some(Standing::NotFound), _) | (None, Some(Ok(()))) => absent(),
+            (Some(Standing::Got), _) => absent(),
+            (Some(Standing::Refused(gap)), _) => self.gap(gap.clone()),
+            (None, _) => self.ask(need),
+        }
+    }
+
+    /// All objects of a kind, in a namespace if one is given.
+    pub fn all(&self, kind: &Kind, namespace: Option<&str>) -> Many<'a> {
+        self.matching(kind, namespace, &LabelSelector::default())
+    }
+
+    /// The objects of a kind whose labels match.
+    pub fn matching(&self, kind: &Kind, namespace: Option<&str>, selector: &LabelSelector) -> Many<'a> {
+        let need = Need::List {
+            kind: kind.clone(),
+            namespace: namespace.filter(|_| kind.namespaced()).map(str::to_owned),
+            selector: selector.query(),
+        };
+        let complete = match (self.state.covered(kind, namespace), self.state.standing(&need)) {
+            (Some(Ok(())), _) | (_, Some(Standing::Got)) => true,
+            (_, Some(Standing::Refused(gap))) => {
+                let _: Lookup<'_> = self.gap(gap.clone());
+                false
+            }
+            (_, Some(Standing::NotFound)) => true,
+            (Some(Err(gap)), None) => {
+                let _: Lookup<'_> = self.gap(gap.clone());
+                false
+            }
+            (None, None) => {
+                let _: Lookup<'_> = self.ask(need);
+                false
+            }
+        };
+        Many {
+            items: self.known(kind, namespace).filter(|object| selector.matches(&object.meta.labels)).collect(),
+            complete,
+        }
+    }
+
+    /// The objects of a kind that happen to be known. Asks nothing, concludes nothing about the rest.
+    pub fn known(&self, kind: &Kind, namespace: Option<&str>) -> impl Iterator<Item = &'a Object> + use<'a> {
+        self.state.objects(kind, namespace)
+    }
+
+    /// The objects of a kind, near by name or not, that are known to have been deleted lately.
+    pub fn deleted(&self, kind: &Kind, namespace: Option<&str>) -> impl Iterator<Item = (&'a Object, Timestamp)> {
+        self.state
+            .tombstones()
+            .filter(move |(reference, _)| {
+                reference.kind == *kind && namespace.is_none_or(|namespace| reference.namespace() == namespace)
+            })
+            .map(|(_, tombstone)| (&tombstone.object, tombstone.at))
+            .collect::<Vec<_>>()
+            .into_iter()
+    }
+
+    /// The Events about an object, oldest first.
+    pub fn events(&self, object: &Object) -> Vec<&'a Event> {
+        let reference = object.reference();
+        let namespace = object.meta.namespace.as_deref();
+        let need = Need::Events {
+            kind: reference.kind.clone(),
+            namespace: reference.namespace.clone(),
+            name: reference.name.clone(),
+        };
+        match (self.state.covered(&Kind::Event, namespace), self.state.standing(&need)) {
+            (Some(Ok(())), _) | (_, Some(Standing::Got | Standing::NotFound)) => {}
+            (_, Some(Standing::Refused(gap))) => drop(self.gap(gap.clone())),
+            (Some(Err(gap)), None) => drop(self.gap(gap.clone())),
+            (None, None) => drop(self.ask(need)),
+        }
+        let mut events: Vec<&Event> = self
+            .state
+            .events_about(&reference)
+            .filter_map(|event| match &event.body {
+                Body::Event(event) => Some(&**event),
+                _ => None,
+            })
+            // A predecessor of the same name has another UID; the kubelet writes a node's name for its UID.
+            .filter(|event| {
+                let uid = &event.involved_object.uid;
+                uid.is_empty() || *uid == object.meta.uid || *uid == object.meta.name || object.meta.uid.is_empty()
+            })
+            .collect();
+        events.sort_by(|a, b| (a.last_seen(), &a.reason, &a.message).cmp(&(b.last_seen(), &b.reason, &b.message)));
+        events
+    }
+
+    /// The end of a container's log, oldest line first; `None` while it is not known.
+    pub fn log(&self, pod: &Object, container: &str, previous: bool) -> Option<&'a [LogLine]> {
+        let need = Need::Log {
+            namespace: pod.namespace().to_owned(),
+            pod: pod.meta.name.clone(),
+            container: container.to_owned(),
+            previous,
+        };
+        match self.state.standing(&need) {
+            Some(Standing::Got) => self.state.log(&need),
+            Some(Standing::NotFound) => None,
+            Some(Standing::Refused(gap)) => {
+                let _: Lookup<'_> = self.gap(gap.clone());
+                None
+            }
+            None => {
+                let _: Lookup<'_> = self.ask(need);
+                None
+            }
+        }
+    }
+
+    /// What a container was measured to use, oldest first. Asks for the metrics API's answer where there is none.
+    pub fn samples(&self, pod: &Object, container: &str) -> &'a [Sample] {
+        let need = Need::PodMetrics { namespace: pod.namespace().to_owned(), pod: pod.meta.name.clone() };
+        match self.state.standing(&need) {
+            Some(Standing::Got | Standing::NotFound) => {}
+            Some(Standing::Refused(gap)) => drop(self.gap(gap.clone())),
+            None => drop(self.ask(need)),
+        }
+        self.state.samples(pod.namespace(), &pod.meta.name, container)
+    }
+
+    /// The objects of one revision of a Helm release; `None` while it is not known.
+    pub fn helm_revision(&self, namespace: &str, secret: &str) -> Option<&'a [Value]> {
+        let need = Need::HelmRevision { namespace: namespace.to_owned(), secret: secret.to_owned() };
+        match self.state.standing(&need) {
+            Some(Standing::Got) => self.state.manifest(&need),
+            Some(Standing::NotFound) => None,
+            // A convenience, not a gap in the diagnosis: the change is told from ReplicaSets where it can be.
+            Some(Standing::Refused(_)) => None,
+            None => {
+                let _: Lookup<'_> = self.ask(need);
+                None
+            }
+        }
+    }
+
+    /// The pods on a node, as far as they are known.
+    pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &'a Object> {
+        self.state.pods_on(node)
+    }
+
+    /// The objects that this one controls, as far as they are known.
+    pub fn children(&self, owner: &ResourceRef) -> impl Iterator<Item = &'a Object> {
+        self.state.children(owner)
+    }
+
+    /// The topmost owner that can be seen from an object: what a person would edit. The object itself if nothing
+    /// controls it.
+    pub fn workload_of(&self, object: &'a Object) -> &'a Object {
+        let mut top = object;
+        // Owners form a chain of at most a handful; a cycle in hostile metadata ends here.
+        for _ in 0..8 {
+            let Some(owner) = top.meta.controller() else { break };
+            match self.look_up(&owner.reference(top.meta.namespace.as_deref())) {
+                Lookup::Found(found) if found.meta.uid == owner.uid || owner.uid.is_empty() => top = found,
+                _ => break,
+            }
+        }
+        top
+    }
+
+    /// The pods that a workload controls, directly or through its ReplicaSets and Jobs. Complete if all pods of the
+    /// namespace, or those of its selector, are known.
+    pub fn pods_of(&self, workload: &'a Object) -> Many<'a> {
+        let namespace = workload.meta.namespace.as_deref();
+        let complete = match workload.workload().map(|workload| &workload.spec.selector) {
+            Some(selector) if !selector.is_empty() => self.matching(&Kind::Pod, namespace, selector).complete,
+            _ => self.state.covered(&Kind::Pod, namespace) == Some(Ok(())),
+        };
+        let mut items = Vec::new();
+        let mut queue = vec![workload.reference()];
+        while let Some(owner) = queue.pop() {
+            for child in self.state.children(&owner) {
+                if child
+                    .meta
+                    .controller()
+                    .is_some_and(|o| owner.uid.as_ref().is_some_and(|uid| *uid != o.uid && !o.uid.is_empty()))
+                {
+                    continue;
+                }
+                match child.kind {
+                    Kind::Pod => items.push(child),
+                    Kind::ReplicaSet | Kind::Job => queue.push(child.reference()),
+                    _ => {}
+                }
+            }
+        }
+        if workload.kind == Kind::Pod {
+            items.push(workload);
+        }
+        items.sort_by_key(|pod| pod.reference());
+        Many { items, complete }
+    }
+
+    /// Records something that could not be read, for the *not checked* of what is found.
+    pub fn not_checked(&self, what: impl Into<String>, why: impl Into<String>) {
+        self.asked.borrow_mut().gaps.insert(Gap { what: what.into(), why: why.into() });
+    }
+
+    /// Whether anything that was read had been refused.
+    pub fn has_gaps(&self) -> bool {
+        !self.asked.borrow().gaps.is_empty()
+    }
+
+    fn ask(&self, need: Need) -> Lookup<'a> {
+        self.asked.borrow_mut().needs.insert(need);
+        Lookup::Unread
+    }
+
+    fn gap(&self, gap: Gap) -> Lookup<'a> {
+        self.asked.borrow_mut().gaps.insert(gap);
+        Lookup::Unread
+    }
+}
