@@ -1,9 +1,14 @@
 //! From a state to problems.
 
+use crate::finding::Finding;
+use crate::registry::DETECTORS;
 use crate::state::State;
+use crate::verdict::{self, Verdict};
+use crate::view::{Asked, View};
+use crate::{explore, merge, problem, rank, reconcile};
 use reckon_model::document::{Answer, NotChecked, Problem};
 use reckon_model::{Kind, Need, ResourceRef, Timestamp};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What is asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +24,7 @@ pub enum Scope {
 /// The answer of one run.
 #[derive(Clone, Debug)]
 pub struct Diagnosis {
-    /// Problems, the open ones first.
+    /// Problems: open before closed, most severe first, then widest impact, then oldest.
     pub problems: Vec<Problem>,
     /// What would have to be known to go on.
     pub needs: BTreeSet<Need>,
@@ -48,22 +53,101 @@ impl Engine {
         Engine { state, problems: Vec::new() }
     }
 
+    /// The state.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
     /// The state, to apply what happened.
     pub fn state_mut(&mut self) -> &mut State {
         &mut self.state
     }
 
-    /// Diagnoses the state at this moment.
-    pub fn diagnose(&mut self, _scope: &Scope, _now: Timestamp) -> Diagnosis {
+    /// Diagnoses the state at this moment. Run again when needs were answered, objects changed, or at `recheck_at`.
+    pub fn diagnose(&mut self, scope: &Scope, now: Timestamp) -> Diagnosis {
+        let mut asked = Asked::default();
+        let view = View::new(&self.state, now);
+        let explored = explore::around(&view, scope);
+        let Asked { needs, gaps: scope_gaps, recheck_at } = view.into_asked();
+        asked.needs.extend(needs);
+        asked.recheck_at = earlier(asked.recheck_at, recheck_at);
+
+        let findings = merge::same_claims(detect_all(&self.state, now, &mut asked));
+        let incidents = rank::incidents(findings);
+        let view = View::new(&self.state, now);
+        let part_of = parts(&self.state, &incidents);
+        let mut open: Vec<Problem> =
+            incidents.into_iter().map(|incident| problem::of(&view, self.state.cluster(), incident)).collect();
+        problem::sort(&mut open);
+        let before = std::mem::take(&mut self.problems);
+        let mut problems = reconcile::problems(&view, before, open, &part_of);
+        asked.recheck_at = earlier(asked.recheck_at, view.into_asked().recheck_at);
+        problem::sort(&mut problems);
+        self.problems = problems;
+
+        let problems: Vec<Problem> =
+            self.problems.iter().filter(|problem| explored.concerns(problem)).cloned().collect();
+        let view = View::new(&self.state, now);
+        let Verdict { answer, sentence } = verdict::of(&view, scope, &problems);
+        let not_checked = self
+            .state
+            .refusals()
+            .chain(&scope_gaps)
+            .map(|gap| NotChecked { what: gap.what.clone(), why: gap.why.clone() })
+            .collect::<BTreeSet<_>>();
         Diagnosis {
-            problems: self.problems.clone(),
-            needs: BTreeSet::new(),
-            recheck_at: None,
-            answer: Answer::NoFault,
-            sentence: String::new(),
+            problems,
+            needs: asked.needs,
+            recheck_at: asked.recheck_at,
+            answer,
+            sentence,
             looked: self.state.looked(),
-            not_checked: Vec::new(),
+            not_checked: not_checked.into_iter().collect(),
         }
+    }
+}
+
+/// Runs every detector on every object it looks at.
+fn detect_all(state: &State, now: Timestamp, asked: &mut Asked) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for detector in DETECTORS {
+        for kind in detector.subjects {
+            for subject in state.objects(kind, None) {
+                let view = View::new(state, now);
+                let mut found = (detector.detect)(&view, subject);
+                let Asked { needs, gaps, recheck_at } = view.into_asked();
+                asked.needs.extend(needs);
+                asked.recheck_at = earlier(asked.recheck_at, recheck_at);
+                for finding in &mut found {
+                    finding.gaps.extend(gaps.iter().cloned());
+                }
+                findings.append(&mut found);
+            }
+        }
+    }
+    findings
+}
+
+/// Ids that the symptoms of incidents would have as problems of their own, with the incident's id: a problem that turns
+/// out to be part of another is merged into it.
+fn parts(state: &State, incidents: &[rank::Incident]) -> BTreeMap<String, String> {
+    let mut parts = BTreeMap::new();
+    for incident in incidents {
+        let whole = problem::id(state.cluster(), &incident.root).0;
+        for finding in incident.symptoms.iter().chain(&incident.also) {
+            let part = problem::id(state.cluster(), finding).0;
+            if part != whole {
+                parts.insert(part, whole.clone());
+            }
+        }
+    }
+    parts
+}
+
+fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
 

@@ -1,1 +1,73 @@
-//! impact
+//! Who suffers from a problem.
+
+use crate::View;
+use crate::rank::{self, Incident};
+use reckon_model::document::{Impact, PodCount, Ref};
+use reckon_model::{Body, Kind};
+use std::collections::BTreeSet;
+
+/// What an incident takes down, as far as the known objects tell. Asks nothing: a problem does not get truer by it.
+pub(crate) fn of(view: &View<'_>, incident: &Incident) -> Impact {
+    let findings = || std::iter::once(&incident.root).chain(&incident.also);
+    let affected = rank::pods(findings());
+    let mut pods = PodCount { affected: count(affected.len()), of: 0 };
+    let mut workloads = BTreeSet::new();
+    for finding in findings() {
+        let workload = &finding.place.workload;
+        if let Some(object) =
+            view.known(&workload.kind, workload.namespace.as_deref()).find(|object| object.meta.name == workload.name)
+        {
+            let alive = view.pods_of(object).items.into_iter().filter(|pod| {
+                affected.contains(&pod.reference())
+                    || (pod.meta.deleted.is_none() && pod.pod().is_some_and(|pod| !pod.is_finished()))
+            });
+            pods.of += count(alive.count());
+        }
+    }
+    for finding in incident.also.iter().chain(&incident.symptoms) {
+        if finding.place.workload != incident.root.place.workload && has_template(&finding.place.workload.kind) {
+            workloads.insert(Ref::from(&finding.place.workload));
+        }
+    }
+    pods.of = pods.of.max(pods.affected);
+    let mut services = BTreeSet::new();
+    for namespace in affected.iter().map(|pod| pod.namespace()).collect::<BTreeSet<_>>() {
+        for service in view.known(&Kind::Service, Some(namespace)) {
+            let Body::Service(body) = &service.body else { continue };
+            let selector = &body.spec.selector;
+            let selected = affected.iter().filter(|pod| pod.namespace() == namespace).any(|pod| {
+                view.known(&Kind::Pod, Some(namespace)).find(|known| known.meta.name == pod.name).is_some_and(|pod| {
+                    !selector.is_empty() && selector.iter().all(|(key, value)| pod.meta.labels.get(key) == Some(value))
+                })
+            });
+            if selected {
+                services.insert(Ref::from(&service.reference()));
+            }
+        }
+    }
+    Impact {
+        pods,
+        workloads: workloads.into_iter().collect(),
+        services: services.into_iter().collect(),
+        routes: Vec::new(),
+        callers: Vec::new(),
+    }
+}
+
+fn has_template(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::Deployment
+            | Kind::StatefulSet
+            | Kind::DaemonSet
+            | Kind::Job
+            | Kind::CronJob
+            | Kind::Pod
+            | Kind::ReplicaSet
+            | Kind::Other(_)
+    )
+}
+
+fn count(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}

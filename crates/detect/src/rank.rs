@@ -1,1 +1,129 @@
-//! rank
+//! Which finding is the root of which.
+//!
+//! Common to all detectors: a finding explains another when it strikes earlier on the way from node to endpoint, on the
+//! same pods. What is left unexplained is the root of a problem; the rest are its symptoms. Findings about several
+//! workloads that have one and the same object to blame are one problem too.
+
+use crate::catalogue::{self, Failure, Stage};
+use crate::finding::Finding;
+use jiff::SignedDuration;
+use reckon_model::document::CauseKind;
+use reckon_model::{Kind, ResourceRef};
+use std::collections::BTreeSet;
+
+/// A root and what it explains.
+#[derive(Debug)]
+pub(crate) struct Incident {
+    /// What explains the rest.
+    pub(crate) root: Finding,
+    /// The same claim about other workloads, for the same object.
+    pub(crate) also: Vec<Finding>,
+    /// What it explains.
+    pub(crate) symptoms: Vec<Finding>,
+}
+
+/// Clocks of nodes, API servers and Events differ; what began this much before its cause may still follow from it.
+const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(60);
+
+/// Groups findings by root. Deterministic for any order of its input that [`crate::merge::same_claims`] produces.
+pub(crate) fn incidents(findings: Vec<Finding>) -> Vec<Incident> {
+    let explained_by: Vec<Option<usize>> = (0..findings.len()).map(|at| explanation(&findings, at)).collect();
+    let root_of = |mut at: usize| {
+        // Explanations go strictly earlier in (stage, echo), so this ends; the bound only says so to the reader.
+        for _ in 0..findings.len() {
+            match explained_by[at] {
+                Some(earlier) => at = earlier,
+                None => break,
+            }
+        }
+        at
+    };
+    let roots: Vec<usize> = (0..findings.len()).map(root_of).collect();
+    // Roots with one object to blame: the first of them stands for all.
+    let stands_for: Vec<usize> = (0..findings.len())
+        .map(|at| {
+            (0..at)
+                .find(|&other| roots[other] == other && roots[at] == at && same_object(&findings[other], &findings[at]))
+                .unwrap_or(at)
+        })
+        .collect();
+    let mut slots: Vec<Option<Incident>> = Vec::new();
+    slots.resize_with(findings.len(), || None);
+    for (at, finding) in findings.iter().enumerate() {
+        if roots[at] == at && stands_for[at] == at {
+            slots[at] = Some(Incident { root: finding.clone(), also: Vec::new(), symptoms: Vec::new() });
+        }
+    }
+    for (at, finding) in findings.into_iter().enumerate() {
+        let head = stands_for[roots[at]];
+        let Some(incident) = slots.get_mut(head).and_then(Option::as_mut) else { continue };
+        if roots[at] != at {
+            incident.symptoms.push(finding);
+        } else if head != at {
+            incident.also.push(finding);
+        }
+    }
+    slots.into_iter().flatten().collect()
+}
+
+/// The finding that explains the one at `at` best: the earliest stage, then the earliest beginning, then the first.
+fn explanation(findings: &[Finding], at: usize) -> Option<usize> {
+    let symptom = &findings[at];
+    (0..findings.len()).filter(|&other| other != at && explains(&findings[other], symptom)).min_by_key(|&other| {
+        (
+            failure_of(&findings[other]).map(|failure| failure.stage),
+            findings[other].began().is_none(),
+            findings[other].began(),
+            other,
+        )
+    })
+}
+
+fn failure_of(finding: &Finding) -> Option<&'static Failure> {
+    catalogue::failure(finding.failure).map(|(_, failure)| failure)
+}
+
+fn explains(root: &Finding, symptom: &Finding) -> bool {
+    let (Some(cause), Some(effect)) = (failure_of(root), failure_of(symptom)) else { return false };
+    let earlier = cause.stage < effect.stage || (cause.stage == effect.stage && !cause.echo && effect.echo);
+    if !earlier || !connected(root, symptom, effect) {
+        return false;
+    }
+    if cause.stage == Stage::Node {
+        // A node takes down what ran on it, not what had failed on its own before or fails elsewhere too.
+        let after = match (root.began(), symptom.began()) {
+            (Some(node), Some(pod)) => pod.checked_add(CLOCK_SLACK).is_ok_and(|pod| pod >= node),
+            _ => true,
+        };
+        return after && (effect.echo || effect.stage >= Stage::Probe);
+    }
+    match (&root.place.container, &symptom.place.container) {
+        // Two containers of one pod that fail each in its own way are two problems.
+        (Some(a), Some(b)) => a == b || root.place.workload != symptom.place.workload,
+        _ => true,
+    }
+}
+
+/// Whether a root can show as this symptom: on the same objects, or, for what controllers and Services echo, on the same
+/// workload.
+fn connected(root: &Finding, symptom: &Finding, effect: &Failure) -> bool {
+    let common = root.shows_on.intersection(&symptom.shows_on).next().is_some();
+    let whole = effect.stage >= Stage::Rollout && root.place.workload == symptom.place.workload;
+    common || whole
+}
+
+/// Whether two findings blame one object that is neither's own.
+fn same_object(a: &Finding, b: &Finding) -> bool {
+    let (Some(one), Some(other)) = (&a.cause.reference, &b.cause.reference) else { return false };
+    let shared = ResourceRef::from(one);
+    a.failure == b.failure
+        && one == other
+        && matches!(a.cause.kind, CauseKind::Change | CauseKind::Resource | CauseKind::Node)
+        && shared != a.place.workload
+        && shared != b.place.workload
+}
+
+/// The pods a set of findings shows on.
+pub(crate) fn pods<'a>(findings: impl Iterator<Item = &'a Finding>) -> BTreeSet<&'a ResourceRef> {
+    findings.flat_map(|finding| &finding.shows_on).filter(|reference| reference.kind == Kind::Pod).collect()
+}

@@ -1,1 +1,130 @@
-//! reconcile
+//! What became of the problems that were known.
+//!
+//! A pure function of the problems before, the problems now and the state. Absence of a symptom is not recovery: a problem
+//! closes on a positive signal, which its reason names, and stays open without one.
+
+use crate::View;
+use crate::view::Lookup;
+use jiff::SignedDuration;
+use reckon_model::document::{Problem, Severity};
+use reckon_model::k8s::Condition;
+use reckon_model::{Body, Kind, Object, ResourceRef, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// How long pods have to be ready before that counts as recovery: two default probe periods (10 s each).
+const RECOVERY: SignedDuration = SignedDuration::from_secs(20);
+
+/// The problems after this run. `part_of` says which id turned out to be a symptom of which problem.
+pub(crate) fn problems(
+    view: &View<'_>,
+    before: Vec<Problem>,
+    now_open: Vec<Problem>,
+    part_of: &BTreeMap<String, String>,
+) -> Vec<Problem> {
+    let mut known: BTreeMap<String, Problem> =
+        before.into_iter().map(|problem| (problem.id.clone(), problem)).collect();
+    let mut after = Vec::new();
+    let mut ids = BTreeSet::new();
+    for mut problem in now_open {
+        if !ids.insert(problem.id.clone()) {
+            // Two roots of one family on one container: the more certain stands, the other is its alternative name.
+            continue;
+        }
+        if let Some(earlier) = known.remove(&problem.id) {
+            if earlier.closed.is_none() {
+                problem.episode = earlier.episode;
+                problem.opened = [problem.opened, earlier.opened].into_iter().flatten().min();
+            } else {
+                problem.episode = earlier.episode + 1;
+            }
+        }
+        after.push(problem);
+    }
+    for mut problem in known.into_values() {
+        if problem.closed.is_none() {
+            if let Some(whole) = part_of.get(&problem.id) {
+                problem.merged_into = Some(whole.clone());
+                close(&mut problem, view.now(), format!("turned out to be part of problem {whole}"));
+            } else if let Some(reason) = recovery(view, &problem) {
+                close(&mut problem, view.now(), reason);
+            }
+        }
+        after.push(problem);
+    }
+    after
+}
+
+fn close(problem: &mut Problem, at: Timestamp, reason: String) {
+    problem.closed = Some(at);
+    problem.closed_reason = Some(reason);
+}
+
+/// The positive signal that a problem is over, in words; `None` while there is none.
+fn recovery(view: &View<'_>, problem: &Problem) -> Option<String> {
+    let reference = ResourceRef::from(&problem.subject.reference);
+    let subject = match view.look_up(&reference) {
+        Lookup::Found(subject) => subject,
+        Lookup::Absent { .. } => return Some(format!("{reference} was deleted")),
+        Lookup::Unread => return None,
+    };
+    match &subject.body {
+        Body::Pod(pod) if pod.status.phase == "Succeeded" => Some(format!("{reference} completed")),
+        Body::Pod(_) => ready_long_enough(view, &[subject]).then(|| format!("{reference} is ready")),
+        Body::Workload(workload) if subject.kind == Kind::Job => {
+            let complete = Condition::find(&workload.status.conditions, "Complete").is_some_and(Condition::is_true);
+            complete.then(|| format!("{reference} completed"))
+        }
+        Body::Workload(workload) => {
+            let wanted = match subject.kind {
+                Kind::DaemonSet => workload.status.desired_number_scheduled,
+                _ => workload.spec.replicas.unwrap_or(1),
+            };
+            if wanted == 0 {
+                return Some(format!("{reference} was scaled to zero"));
+            }
+            let current = workload.status.observed_generation >= subject.meta.generation;
+            let pods: Vec<&Object> =
+                view.pods_of(subject).items.into_iter().filter(|pod| pod.meta.deleted.is_none()).collect();
+            let enough = workload.status.ready_replicas >= wanted && i64::try_from(pods.len()).unwrap_or(0) >= wanted;
+            (current && enough && ready_long_enough(view, &pods))
+                .then(|| format!("all {} of {reference} are ready", reckon_model::text::count(pods.len(), "pod")))
+        }
+        Body::CronJob(cron) => {
+            let succeeded = cron.status.last_successful_time?;
+            (problem.opened? < succeeded).then(|| format!("a later run of {reference} succeeded"))
+        }
+        Body::Node(node) => {
+            let ready = Condition::find(&node.status.conditions, "Ready").is_some_and(Condition::is_true);
+            let pressed = ["MemoryPressure", "DiskPressure", "PIDPressure"]
+                .iter()
+                .any(|kind| Condition::find(&node.status.conditions, kind).is_some_and(Condition::is_true));
+            (ready && !pressed).then(|| format!("{reference} is ready"))
+        }
+        Body::Claim(claim) => (claim.status.phase == "Bound").then(|| format!("{reference} is bound")),
+        Body::Service(service) => {
+            let selector = reckon_model::selector::LabelSelector::exact(&service.spec.selector);
+            let pods = view.matching(&Kind::Pod, subject.meta.namespace.as_deref(), &selector);
+            let ready = pods.items.iter().filter(|pod| pod.pod().is_some_and(reckon_model::k8s::Pod::is_ready)).count();
+            (ready > 0).then(|| format!("{reference} has {} again", reckon_model::text::count(ready, "ready endpoint")))
+        }
+        // What is merely worth knowing closes when it is no longer so: nobody suffered from it.
+        _ => (problem.severity == Severity::Info).then(|| "no longer so".to_owned()),
+    }
+}
+
+fn ready_long_enough(view: &View<'_>, pods: &[&Object]) -> bool {
+    !pods.is_empty()
+        && pods.iter().all(|object| {
+            let Some(pod) = object.pod() else { return false };
+            if pod.status.phase == "Succeeded" {
+                return true;
+            }
+            let Some(since) = pod.condition("Ready").filter(|ready| ready.is_true()).and_then(|ready| ready.since)
+            else {
+                return false;
+            };
+            let due = since.checked_add(RECOVERY).unwrap_or(since);
+            view.recheck_at(due);
+            due <= view.now()
+        })
+}

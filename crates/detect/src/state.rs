@@ -23,7 +23,7 @@ pub struct State {
 
 /// An object that went away.
 #[derive(Debug)]
-pub struct Tombstone {
+pub(crate) struct Tombstone {
     /// As it last was.
     pub object: Object,
     /// When it was seen to be gone.

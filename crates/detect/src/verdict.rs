@@ -1,1 +1,137 @@
-//! verdict
+//! The answer in a word and a sentence.
+
+use crate::view::{Lookup, View};
+use crate::{Scope, describe};
+use reckon_model::document::{Answer, Problem, Severity, Verdict as Sureness};
+use reckon_model::k8s::Condition;
+use reckon_model::{Body, Kind, Object, text};
+
+/// The answer.
+pub(crate) struct Verdict {
+    pub(crate) answer: Answer,
+    pub(crate) sentence: String,
+}
+
+/// The answer about a scope in which these problems are known.
+pub(crate) fn of(view: &View<'_>, scope: &Scope, problems: &[Problem]) -> Verdict {
+    let open: Vec<&Problem> = problems.iter().filter(|problem| problem.closed.is_none()).collect();
+    let serious: Vec<&&Problem> = open.iter().filter(|problem| problem.severity != Severity::Info).collect();
+    if let Some(first) = serious.first() {
+        let unsure = serious.iter().all(|problem| problem.verdict == Sureness::Unknown);
+        let answer = if unsure { Answer::Undetermined } else { Answer::Problem };
+        let sentence = match serious.len() {
+            1 => format!("{}.", first.title),
+            n => format!("{}. The most severe: {}.", text::count(n, "problem"), first.title),
+        };
+        return Verdict { answer, sentence };
+    }
+    match scope {
+        Scope::Cluster => quiet(Answer::NoFault, "No fault found in the cluster.".to_owned()),
+        Scope::Namespace(namespace) => quiet(Answer::NoFault, format!("No fault found in namespace {namespace}.")),
+        Scope::Object(target) => match view.look_up(target) {
+            Lookup::Found(object) => about(view, object),
+            Lookup::Absent { deleted: Some(at) } => {
+                quiet(Answer::Undetermined, format!("{} was deleted at {at}.", describe::name(target)))
+            }
+            Lookup::Absent { deleted: None } => {
+                quiet(Answer::Undetermined, format!("{} does not exist.", describe::name(target)))
+            }
+            Lookup::Unread => quiet(Answer::Undetermined, format!("{} could not be read.", describe::name(target))),
+        },
+    }
+}
+
+fn quiet(answer: Answer, sentence: String) -> Verdict {
+    Verdict { answer, sentence }
+}
+
+/// An object without a problem: done on purpose, under way, or fine.
+fn about<'a>(view: &View<'a>, object: &'a Object) -> Verdict {
+    let name = format!("{} {}", object.kind.singular(), describe::object(object));
+    if object.meta.deleted.is_some() {
+        return quiet(Answer::InProgress, format!("{name} is being deleted."));
+    }
+    let top = view.workload_of(object);
+    if let Some(sentence) = on_purpose(object, &name) {
+        return quiet(Answer::Intentional, sentence);
+    }
+    if let Some(sentence) = under_way(object, &name) {
+        return quiet(Answer::InProgress, sentence);
+    }
+    if top.reference() != object.reference() && object.kind != Kind::Pod {
+        let owner = format!("{} {}", top.kind.singular(), describe::object(top));
+        if let Some(sentence) = on_purpose(top, &owner) {
+            return quiet(Answer::Intentional, sentence);
+        }
+    }
+    quiet(Answer::NoFault, format!("No fault found: {name} {}.", state(object)))
+}
+
+fn on_purpose(object: &Object, name: &str) -> Option<String> {
+    match &object.body {
+        Body::Workload(workload) if object.kind == Kind::Job => {
+            workload.spec.suspend.then(|| format!("{name} is suspended."))
+        }
+        Body::Workload(workload) if object.kind != Kind::DaemonSet => {
+            (workload.spec.replicas == Some(0)).then(|| format!("{name} is scaled to zero."))
+        }
+        Body::CronJob(cron) => cron.spec.suspend.then(|| format!("{name} is suspended.")),
+        Body::Node(node) => node.spec.unschedulable.then(|| format!("{name} is cordoned.")),
+        _ => None,
+    }
+}
+
+fn under_way(object: &Object, name: &str) -> Option<String> {
+    match &object.body {
+        Body::Workload(workload) if object.kind == Kind::Job => {
+            let done = workload.status.completion_time.is_some()
+                || workload
+                    .status
+                    .conditions
+                    .iter()
+                    .any(|c| matches!(c.kind.as_str(), "Complete" | "Failed") && c.is_true());
+            (!done).then(|| format!("{name} is running."))
+        }
+        Body::Workload(workload) => {
+            let wanted = match object.kind {
+                Kind::DaemonSet => workload.status.desired_number_scheduled,
+                _ => workload.spec.replicas.unwrap_or(1),
+            };
+            let status = &workload.status;
+            let behind = status.observed_generation < object.meta.generation
+                || (object.kind != Kind::ReplicaSet && status.updated_replicas < wanted)
+                || status.ready_replicas < wanted
+                || status.replicas > wanted;
+            behind.then(|| format!("{name} is rolling out: {} of {wanted} ready.", status.ready_replicas))
+        }
+        Body::Pod(pod) => match pod.status.phase.as_str() {
+            "Pending" => Some(format!("{name} is starting.")),
+            "Running" if !pod.is_ready() => Some(format!("{name} is running and not ready yet.")),
+            _ => None,
+        },
+        Body::Claim(claim) if claim.status.phase == "Pending" => Some(format!("{name} is waiting to be bound.")),
+        _ => None,
+    }
+}
+
+fn state(object: &Object) -> String {
+    match &object.body {
+        Body::Pod(pod) if pod.status.phase == "Succeeded" => "completed".to_owned(),
+        Body::Pod(pod) if pod.is_ready() => "is ready".to_owned(),
+        Body::Workload(workload) if object.kind == Kind::Job => {
+            if workload.status.completion_time.is_some() {
+                "completed".to_owned()
+            } else {
+                "has ended".to_owned()
+            }
+        }
+        Body::Workload(workload) => {
+            format!("has {} ready", text::count(usize::try_from(workload.status.ready_replicas).unwrap_or(0), "pod"))
+        }
+        Body::Node(node) if Condition::find(&node.status.conditions, "Ready").is_some_and(Condition::is_true) => {
+            "is ready".to_owned()
+        }
+        Body::Claim(claim) => format!("is {}", claim.status.phase.to_lowercase()),
+        _ => "looks as it should".to_owned(),
+    }
+}

@@ -131,7 +131,7 @@ fn arrays(old: &Value, new: &Value, path: &Path, out: &mut Vec<FieldChange>) {
             Some(before) => walk(Some(before), Some(item), &path, out),
             // A whole item that came is one change, not one for each of its fields.
             None => {
-                out.push(FieldChange { field: path.field, pointer: path.pointer, from: None, to: Some(item.clone()) })
+                out.push(FieldChange { field: path.field, pointer: path.pointer, from: None, to: Some(item.clone()) });
             }
         }
     }
