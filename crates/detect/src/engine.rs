@@ -1,5 +1,6 @@
 //! From a state to problems.
 
+use crate::explore::Explored;
 use crate::finding::Finding;
 use crate::registry::DETECTORS;
 use crate::state::State;
@@ -7,7 +8,7 @@ use crate::verdict::{self, Verdict};
 use crate::view::{Asked, View};
 use crate::{explore, merge, problem, rank, reconcile};
 use reckon_model::document::{Answer, NotChecked, Problem};
-use reckon_model::{Kind, Need, ResourceRef, Timestamp};
+use reckon_model::{Kind, Need, Object, ResourceRef, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is asked about.
@@ -72,7 +73,7 @@ impl Engine {
         asked.needs.extend(needs);
         asked.recheck_at = earlier(asked.recheck_at, recheck_at);
 
-        let findings = merge::same_claims(detect_all(&self.state, now, &mut asked));
+        let findings = merge::same_claims(detect_all(&self.state, now, &explored, &mut asked));
         let incidents = rank::incidents(findings);
         let view = View::new(&self.state, now);
         let part_of = parts(&self.state, &incidents);
@@ -107,16 +108,24 @@ impl Engine {
     }
 }
 
-/// Runs every detector on every object it looks at.
-fn detect_all(state: &State, now: Timestamp, asked: &mut Asked) -> Vec<Finding> {
+/// How many pods of one owner are asked about: the others of a failing workload fail alike, and are counted without
+/// fetching their logs and Events one by one.
+const ASKED_PODS: usize = 3;
+
+/// Runs every detector on every object it looks at, as far as the question reaches.
+fn detect_all(state: &State, now: Timestamp, explored: &Explored, asked: &mut Asked) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let mut asked_about: BTreeMap<ResourceRef, BTreeSet<ResourceRef>> = BTreeMap::new();
     for detector in DETECTORS {
         for kind in detector.subjects {
-            for subject in state.objects(kind, None) {
+            let subjects = explored.first(state.objects(kind, None).filter(|subject| explored.reaches(subject)));
+            for subject in subjects {
                 let view = View::new(state, now);
                 let mut found = (detector.detect)(&view, subject);
                 let Asked { needs, gaps, recheck_at } = view.into_asked();
-                asked.needs.extend(needs);
+                if !needs.is_empty() && may_ask(subject, &mut asked_about) {
+                    asked.needs.extend(needs);
+                }
                 asked.recheck_at = earlier(asked.recheck_at, recheck_at);
                 for finding in &mut found {
                     finding.gaps.extend(gaps.iter().cloned());
@@ -126,6 +135,13 @@ fn detect_all(state: &State, now: Timestamp, asked: &mut Asked) -> Vec<Finding> 
         }
     }
     findings
+}
+
+/// Whether this object's needs are passed on: all of them, but only for the first few pods of an owner.
+fn may_ask(subject: &Object, asked_about: &mut BTreeMap<ResourceRef, BTreeSet<ResourceRef>>) -> bool {
+    let (Kind::Pod, Some(owner)) = (&subject.kind, subject.meta.controller()) else { return true };
+    let pods = asked_about.entry(owner.reference(subject.meta.namespace.as_deref())).or_default();
+    pods.contains(&subject.reference()) || (pods.len() < ASKED_PODS && pods.insert(subject.reference()))
 }
 
 /// Ids that the symptoms of incidents would have as problems of their own, with the incident's id: a problem that turns

@@ -9,7 +9,7 @@ use crate::view::View;
 use reckon_model::document::Problem;
 use reckon_model::selector::LabelSelector;
 use reckon_model::{Body, Kind, Object, ResourceRef};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which problems concern the question.
 pub(crate) enum Explored {
@@ -18,7 +18,14 @@ pub(crate) enum Explored {
     /// Those about objects of a namespace.
     Namespace(String),
     /// Those that name one of these.
-    Objects(BTreeSet<ResourceRef>),
+    Objects {
+        /// What was asked about.
+        target: ResourceRef,
+        /// It and what it is part of.
+        related: BTreeSet<ResourceRef>,
+        /// The labels of the pods among them, to find the Services in front.
+        labels: Vec<(String, BTreeMap<String, String>)>,
+    },
 }
 
 impl Explored {
@@ -29,8 +36,42 @@ impl Explored {
                 let names = problem::names(problem);
                 names.iter().any(|name| name.namespace() == namespace)
             }
-            Explored::Objects(objects) => problem::names(problem).iter().any(|name| objects.contains(name)),
+            Explored::Objects { related, .. } => problem::names(problem).iter().any(|name| related.contains(name)),
         }
+    }
+
+    /// Whether detectors look at this object. In a namespace of a hundred Services the question about one pod reaches
+    /// those in front of it, and does not fetch the pods of all the others.
+    pub(crate) fn reaches(&self, subject: &Object) -> bool {
+        match (self, &subject.body) {
+            (Explored::Everything, _) => true,
+            (Explored::Namespace(namespace), _) => subject.meta.namespace.as_ref().is_none_or(|own| own == namespace),
+            (Explored::Objects { related, labels, .. }, Body::Service(service)) => {
+                let selector = &service.spec.selector;
+                related.contains(&subject.reference())
+                    || labels.iter().any(|(namespace, labels)| {
+                        namespace == subject.namespace()
+                            && !selector.is_empty()
+                            && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+                    })
+            }
+            (Explored::Objects { related, .. }, _) => {
+                !subject.kind.namespaced()
+                    || subject.kind == Kind::PersistentVolumeClaim
+                    || related.contains(&subject.reference())
+            }
+        }
+    }
+
+    /// The subjects with the target in front, so that its needs are the last to be cut by a budget.
+    pub(crate) fn first<'a>(&self, subjects: impl Iterator<Item = &'a Object>) -> Vec<&'a Object> {
+        let mut subjects: Vec<_> = subjects.collect();
+        if let Explored::Objects { target, .. } = self
+            && let Some(at) = subjects.iter().position(|subject| subject.reference() == *target)
+        {
+            subjects[..=at].rotate_right(1);
+        }
+        subjects
     }
 }
 
@@ -48,7 +89,13 @@ pub(crate) fn around(view: &View<'_>, scope: &Scope) -> Explored {
             if let Some(object) = view.look_up(target).found() {
                 neighbours(view, object, &mut related);
             }
-            Explored::Objects(related)
+            let labels = related
+                .iter()
+                .filter(|reference| reference.kind == Kind::Pod)
+                .filter_map(|pod| view.look_up(pod).found())
+                .map(|pod| (pod.namespace().to_owned(), pod.meta.labels.clone()))
+                .collect();
+            Explored::Objects { target: target.clone(), related, labels }
         }
     }
 }
@@ -103,10 +150,7 @@ fn workload<'a>(view: &View<'a>, object: &'a Object, related: &mut BTreeSet<Reso
     }
     let pods = if object.kind == Kind::Pod && top.kind == Kind::Pod { vec![object] } else { view.pods_of(top).items };
     for pod in pods {
-        // The other pods of a workload belong to the answer about it, but not to that about one pod.
-        if object.kind != Kind::Pod || pod.reference() == object.reference() {
-            related.insert(pod.reference());
-        }
+        related.insert(pod.reference());
         let Some(body) = pod.pod() else { continue };
         if !body.spec.node_name.is_empty() && (pod.reference() == object.reference() || !body.is_ready()) {
             let _ = view.object(&Kind::Node, None, &body.spec.node_name);
