@@ -143,6 +143,16 @@ impl State {
         self.answers.insert(need, standing);
     }
 
+    /// Whether this object is known.
+    pub fn holds(&self, reference: &ResourceRef) -> bool {
+        self.objects.contains_key(reference)
+    }
+
+    /// The names of the known objects of a kind, in a namespace if one is given.
+    pub fn names(&self, kind: &Kind, namespace: Option<&str>) -> Vec<String> {
+        self.objects(kind, namespace).map(|object| object.meta.name.clone()).collect()
+    }
+
     pub(crate) fn get(&self, reference: &ResourceRef) -> Option<&Object> {
         self.objects.get(reference)
     }
@@ -226,6 +236,13 @@ impl State {
     pub(crate) fn looked(&self) -> Vec<String> {
         let mut kinds: BTreeSet<&Kind> = self.objects.keys().map(|reference| &reference.kind).collect();
         kinds.extend(self.coverage.iter().filter(|(_, c)| **c == Coverage::Complete).map(|((kind, _), _)| kind));
+        kinds.extend(self.answers.iter().filter(|(_, standing)| **standing == Standing::Got).filter_map(
+            |(need, _)| match need {
+                Need::Object { kind, .. } | Need::List { kind, .. } => Some(kind),
+                Need::Events { .. } => Some(&Kind::Event),
+                _ => None,
+            },
+        ));
         let mut looked: Vec<String> = kinds.into_iter().map(|kind| kind.name().to_owned()).collect();
         if !self.logs.is_empty() {
             looked.push("logs".to_owned());

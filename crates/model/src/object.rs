@@ -162,6 +162,18 @@ struct Envelope<'a> {
 impl Object {
     /// Decodes one object. `fallback` is the kind to take where the bytes name none, as in the items of a typed list.
     pub fn decode(json: &[u8], fallback: Option<&Kind>) -> Result<Object, DecodeError> {
+        Object::decode_keeping(json, fallback, Whole::of)
+    }
+
+    /// As [`Object::decode`], keeping all of it whatever its kind: for writing it down again.
+    pub fn decode_whole(json: &[u8], fallback: Option<&Kind>) -> Result<Object, DecodeError> {
+        Object::decode_keeping(json, fallback, |kind| match Whole::of(kind) {
+            Whole::Dropped => Whole::Kept,
+            other => other,
+        })
+    }
+
+    fn decode_keeping(json: &[u8], fallback: Option<&Kind>, keep: fn(&Kind) -> Whole) -> Result<Object, DecodeError> {
         let fail = |place: String| move |source| DecodeError::Json { place, source };
         let envelope: Envelope<'_> = serde_json::from_slice(json).map_err(fail("object".to_owned()))?;
         let kind = match (&envelope.kind, fallback) {
@@ -187,7 +199,7 @@ impl Object {
         meta.annotations.remove(LAST_APPLIED);
         let place = || format!("{} {}", kind.singular(), meta.name);
         let body = Body::decode(&kind, json).map_err(fail(place()))?;
-        let whole = match Whole::of(&kind) {
+        let whole = match keep(&kind) {
             Whole::Dropped => None,
             Whole::Kept => Some(serde_json::from_slice::<Value>(json).map_err(fail(place()))?),
             Whole::WithoutValues => Some(without_values(serde_json::from_slice(json).map_err(fail(place()))?)),

@@ -1,0 +1,220 @@
+//! One connection to one API server: what every request shares.
+
+use crate::config::{self, ConnectError, Environment, Options};
+use crate::discovery::Discovery;
+use crate::error::{Intent, ReadError};
+use crate::wire::Ask;
+use kube::client::ClientBuilder;
+use reckon_model::{ClusterId, Kind, SignedDuration, Timestamp};
+use serde::Deserialize;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::OnceCell;
+
+/// What this program calls itself.
+const USER_AGENT: &str = concat!("reckon/", env!("CARGO_PKG_VERSION"));
+
+/// A connection to one cluster's API server. Cheap to clone; clones share counters, clock and what was discovered.
+#[derive(Clone)]
+pub struct Connection {
+    pub(crate) inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    pub(crate) client: kube::Client,
+    pub(crate) server: String,
+    context: Option<String>,
+    namespace: String,
+    pub(crate) request_timeout: Option<Duration>,
+    pub(crate) keep_whole: bool,
+    pub(crate) patience: Patience,
+    skew_millis: AtomicI64,
+    pub(crate) requests: AtomicU64,
+    pub(crate) bytes: AtomicU64,
+    pub(crate) discovered: OnceCell<Discovery>,
+    /// Kinds whose streaming list failed: they are listed in pages from then on.
+    paged: Mutex<BTreeSet<Kind>>,
+}
+
+/// How long is waited for what. A field of the connection, so that tests need not wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// For the head of an answer. A server that lost etcd gives up by itself after 60 s.
+    pub(crate) head: Duration,
+    /// For the next byte of an answer.
+    pub(crate) idle: Duration,
+    /// For the next byte of a watch: bookmarks come every minute.
+    pub(crate) watch_idle: Duration,
+    /// For the bookmark that closes a streaming list.
+    pub(crate) bookmark: Duration,
+    /// The shortest and the longest pause after failures.
+    pub(crate) backoff: (Duration, Duration),
+    /// Before something that was refused is tried again.
+    pub(crate) refused: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            head: Duration::from_secs(65),
+            idle: Duration::from_secs(30),
+            watch_idle: Duration::from_secs(90),
+            bookmark: Duration::from_secs(30),
+            backoff: (Duration::from_millis(500), Duration::from_secs(30)),
+            refused: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What was asked of the server so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// HTTP requests, retries included.
+    pub requests: u64,
+    /// Bytes of answers.
+    pub bytes: u64,
+}
+
+impl Connection {
+    /// Decides how to reach the cluster and makes ready to. Reads configuration only: no request is sent.
+    pub async fn open(options: &Options) -> Result<Connection, ConnectError> {
+        Connection::open_in(options, &Environment::of_process(), Patience::default()).await
+    }
+
+    pub(crate) async fn open_in(
+        options: &Options,
+        env: &Environment,
+        patience: Patience,
+    ) -> Result<Connection, ConnectError> {
+        let config::Target { mut config, context } = config::target(options, env).await?;
+        let server = without_credentials(&config.cluster_url);
+        let namespace = config.default_namespace.clone();
+        config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
+        let client = ClientBuilder::try_from(config)
+            .map_err(|error| ConnectError::Credentials { why: error.to_string() })?
+            .build();
+        Ok(Connection {
+            inner: Arc::new(Inner {
+                client,
+                server,
+                context,
+                namespace,
+                keep_whole: options.keep_whole,
+                request_timeout: options.request_timeout.filter(|limit| !limit.is_zero()),
+                patience,
+                skew_millis: AtomicI64::new(0),
+                requests: AtomicU64::new(0),
+                bytes: AtomicU64::new(0),
+                discovered: OnceCell::new(),
+                paged: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The context of the kubeconfig; `None` in a pod.
+    pub fn context_name(&self) -> Option<&str> {
+        self.inner.context.as_deref()
+    }
+
+    /// The API server's URL.
+    pub fn server(&self) -> &str {
+        &self.inner.server
+    }
+
+    /// The context's namespace.
+    pub fn default_namespace(&self) -> &str {
+        &self.inner.namespace
+    }
+
+    /// The server's version as it says it: `v1.37.0`.
+    pub async fn server_version(&self) -> Result<String, ReadError> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        struct Version {
+            git_version: String,
+        }
+        let intent = Intent { verb: "get", resource: "/version".to_owned(), namespace: None };
+        let version: Version = self.json(&Ask::get("/version".to_owned(), intent)).await?;
+        Ok(version.git_version)
+    }
+
+    /// What names the cluster: the UID of its `kube-system` namespace.
+    pub async fn cluster_id(&self) -> Result<ClusterId, ReadError> {
+        #[derive(Deserialize)]
+        struct Named {
+            metadata: Meta,
+        }
+        #[derive(Deserialize)]
+        struct Meta {
+            uid: String,
+        }
+        let intent = Intent { verb: "get", resource: "namespaces".to_owned(), namespace: None };
+        let named: Named = self.json(&Ask::get("/api/v1/namespaces/kube-system".to_owned(), intent)).await?;
+        Ok(ClusterId(named.metadata.uid))
+    }
+
+    /// Now, by the cluster's clock: this machine's, corrected by what the server's answers were dated.
+    pub fn now(&self) -> Timestamp {
+        let local = Timestamp::now();
+        local.checked_add(self.clock_skew()).unwrap_or(local)
+    }
+
+    /// How far the server's clock is ahead of this machine's; zero while nothing was asked, or within two seconds, which
+    /// is what whole seconds in the `Date` header and the way there allow to tell.
+    pub fn clock_skew(&self) -> SignedDuration {
+        SignedDuration::from_millis(self.inner.skew_millis.load(Ordering::Relaxed))
+    }
+
+    /// What was asked of the server so far.
+    pub fn usage(&self) -> Usage {
+        Usage { requests: self.inner.requests.load(Ordering::Relaxed), bytes: self.inner.bytes.load(Ordering::Relaxed) }
+    }
+
+    /// Takes the server's date from an answer to a request that was sent at `sent` and answered now.
+    pub(crate) fn saw_date(&self, date: &str, sent: Timestamp) {
+        let Ok(theirs) = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date) else { return };
+        let ours = Timestamp::now();
+        let middle = ours.as_millisecond() / 2 + sent.as_millisecond() / 2;
+        let skew = theirs.as_millisecond() - middle;
+        self.inner.skew_millis.store(if skew.abs() > 2000 { skew } else { 0 }, Ordering::Relaxed);
+    }
+
+    pub(crate) fn lists_in_pages(&self, kind: &Kind) -> bool {
+        self.inner.paged.lock().unwrap_or_else(PoisonError::into_inner).contains(kind)
+    }
+
+    pub(crate) fn list_in_pages_from_now_on(&self, kind: &Kind) {
+        self.inner.paged.lock().unwrap_or_else(PoisonError::into_inner).insert(kind.clone());
+    }
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("server", &self.inner.server).finish_non_exhaustive()
+    }
+}
+
+/// The URL as shown: without a user and password, without the trailing slash.
+fn without_credentials(url: &http::Uri) -> String {
+    let text = url.to_string();
+    let text = text.trim_end_matches('/');
+    match (text.split_once("://"), url.authority().is_some_and(|authority| authority.as_str().contains('@'))) {
+        (Some((scheme, rest)), true) => {
+            format!("{scheme}://{}", rest.split_once('@').map_or(rest, |(_, host)| host))
+        }
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_in_the_servers_url_is_not_shown() {
+        assert_eq!(without_credentials(&"https://u:p@k8s:6443/base/".parse().unwrap()), "https://k8s:6443/base");
+        assert_eq!(without_credentials(&"https://10.0.0.1:6443".parse().unwrap()), "https://10.0.0.1:6443");
+    }
+}

@@ -1,0 +1,176 @@
+//! Lists: page after page, item after item, never a page in memory.
+
+use crate::connection::Connection;
+use crate::endpoint::Endpoint;
+use crate::error::ReadError;
+use crate::splitter::{ListMeta, Piece, SplitError, Splitter, name_in};
+use reckon_model::text::{clean_line, shorten};
+use reckon_model::{Gap, Kind, Object};
+use std::future::Future;
+use std::ops::ControlFlow;
+
+/// Objects per page, as kubectl asks.
+const PAGE: &str = "500";
+
+/// One item of a list or one object of a watch.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are objects, and each is moved at once")]
+pub(crate) enum Item {
+    Object(Object),
+    Broken(Broken),
+}
+
+/// An object that could not be decoded.
+#[derive(Debug)]
+pub(crate) struct Broken {
+    /// Its name, as far as it could be told.
+    pub(crate) name: Option<String>,
+    pub(crate) why: String,
+}
+
+impl Broken {
+    pub(crate) fn gap(&self, kind: &Kind) -> Gap {
+        let what = match &self.name {
+            Some(name) => format!("{} {}", kind.singular(), shorten(&clean_line(name), 253)),
+            None => format!("one {}", kind.singular()),
+        };
+        Gap { what, why: self.why.clone() }
+    }
+}
+
+/// Where items go, each with the number of its bytes. `Break` ends the list: nobody wants more.
+pub(crate) trait Sink: Send {
+    fn take(&mut self, item: Item, bytes: usize) -> impl Future<Output = ControlFlow<()>> + Send;
+}
+
+/// How a list that did not fail ended.
+#[derive(Debug)]
+pub(crate) enum Ended {
+    /// Every item was delivered.
+    Complete(ListMeta),
+    /// The sink wanted no more.
+    Stopped,
+}
+
+/// What is listed.
+#[derive(Clone, Debug)]
+pub(crate) struct Scope {
+    pub(crate) kind: Kind,
+    pub(crate) endpoint: Endpoint,
+    /// `None` for the whole cluster.
+    pub(crate) namespace: Option<String>,
+}
+
+impl Connection {
+    /// Lists all pages into the sink. `before_page` may refuse to ask for one more.
+    pub(crate) async fn pages(
+        &self,
+        scope: &Scope,
+        selectors: &[(&str, &str)],
+        before_page: &(dyn Fn() -> ControlFlow<()> + Sync),
+        sink: &mut impl Sink,
+    ) -> Result<Ended, ReadError> {
+        let mut token = String::new();
+        let mut restarted = false;
+        loop {
+            if before_page().is_break() {
+                return Ok(Ended::Stopped);
+            }
+            let mut query = vec![("limit", PAGE), ("continue", token.as_str())];
+            query.extend_from_slice(selectors);
+            match self.page(scope, &query, sink).await {
+                Ok(Ended::Complete(ListMeta { continue_token: Some(next), .. })) if next != token => token = next,
+                Ok(ended) => return Ok(ended),
+                // The token outlived the server's history. Objects come again, which does no harm.
+                Err(ReadError::Gone { .. }) if !token.is_empty() && !restarted => {
+                    restarted = true;
+                    token.clear();
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn page(&self, scope: &Scope, query: &[(&str, &str)], sink: &mut impl Sink) -> Result<Ended, ReadError> {
+        let mut incoming = self.send(&scope.endpoint.list(scope.namespace.as_deref(), query)).await?;
+        let mut splitter = Splitter::default();
+        let mut ready = Vec::new();
+        while let Some(chunk) = incoming.next().await? {
+            let split = splitter.push(&chunk, &mut |piece| {
+                let (Piece::Item(bytes) | Piece::TooLarge { head: bytes }) = piece;
+                ready.push((decode(&piece, &scope.kind, self.inner.keep_whole), bytes.len()));
+            });
+            for (item, bytes) in ready.drain(..) {
+                if sink.take(item, bytes).await.is_break() {
+                    return Ok(Ended::Stopped);
+                }
+            }
+            split.map_err(|error| incoming.malformed(error.to_string()))?;
+        }
+        match splitter.finish() {
+            Ok(meta) => Ok(Ended::Complete(meta)),
+            Err(SplitError::Truncated) => Err(incoming.truncated()),
+            Err(error) => Err(incoming.malformed(error.to_string())),
+        }
+    }
+}
+
+fn decode(piece: &Piece<'_>, kind: &Kind, whole: bool) -> Item {
+    match piece {
+        Piece::Item(bytes) => decode_object(bytes, kind, whole),
+        Piece::TooLarge { head } => {
+            Item::Broken(Broken { name: name_in(head), why: "it is larger than 8 MiB and was skipped".to_owned() })
+        }
+    }
+}
+
+pub(crate) fn decode_object(bytes: &[u8], kind: &Kind, whole: bool) -> Item {
+    let decoded = if whole { Object::decode_whole(bytes, Some(kind)) } else { Object::decode(bytes, Some(kind)) };
+    match decoded {
+        Ok(object) => Item::Object(object),
+        Err(error) => {
+            let why = format!("it could not be decoded: {}", without_quotes(&clean_line(&error.to_string())));
+            tracing::warn!(kind = kind.name(), why, "skipped an object");
+            Item::Broken(Broken { name: name_in(bytes), why })
+        }
+    }
+}
+
+/// The decoder quotes the value it stumbled over, which may be anything; only that there was one is kept.
+fn without_quotes(message: &str) -> String {
+    let mut kept = String::new();
+    for (i, part) in message.split('"').enumerate() {
+        kept.push_str(if i % 2 == 0 { part } else { "\"…\"" });
+    }
+    shorten(&kept, 300).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_in_a_broken_object_is_not_quoted() {
+        let json = br#"{"metadata":{"name":"a"},"spec":{"containers":"hunter2"}}"#;
+        let Item::Broken(broken) = decode_object(json, &Kind::Pod, false) else { panic!("decoded") };
+        assert_eq!(broken.gap(&Kind::Pod).what, "pod a");
+        assert!(!broken.why.contains("hunter2"), "{}", broken.why);
+        assert!(broken.why.contains("expected a sequence"), "{}", broken.why);
+    }
+
+    #[test]
+    fn an_object_nested_100_000_deep_is_an_error_and_no_overflow() {
+        let deep = format!(
+            r#"{{"metadata":{{"name":"deep"}},"spec":{{"containers":{}{}}}}}"#,
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
+        for kind in [Kind::Pod, Kind::Deployment, Kind::ConfigMap] {
+            let Item::Broken(broken) = decode_object(deep.as_bytes(), &kind, false) else {
+                assert_eq!(kind, Kind::ConfigMap);
+                continue;
+            };
+            assert_eq!(broken.name.as_deref(), Some("deep"));
+        }
+    }
+}

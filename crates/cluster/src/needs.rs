@@ -1,0 +1,355 @@
+//! Fulfilling what detection needs to know, within a budget.
+
+use crate::connection::Connection;
+use crate::endpoint::{Endpoint, encode, with_query};
+use crate::error::{Intent, ReadError};
+use crate::list::{Ended, Item, Scope, Sink, decode_object};
+use crate::wire::Ask;
+use crate::{helm, logs, metrics};
+use futures::StreamExt;
+use reckon_model::text::clean_line;
+use reckon_model::{Answer, Gap, Kind, Need, Object};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+/// Needs that are fulfilled side by side.
+const SIDE_BY_SIDE: usize = 8;
+
+/// The most objects one need may bring.
+const MAX_OBJECTS: usize = 2_000;
+
+/// The most bytes one list may bring.
+const MAX_LIST_BYTES: u64 = 3 * 1024 * 1024;
+
+/// The end of a log that is read.
+const TAIL_LINES: &str = "200";
+const MAX_LOG_BYTES: u64 = 256 * 1024;
+/// Asked for where 200 lines are more than the bytes: the server cuts the newest off, which matter most.
+const SHORT_TAIL_LINES: &str = "20";
+
+/// What one question may cost the API server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// Requests that are left.
+    pub requests: u32,
+    /// Bytes of answers that are left.
+    pub bytes: u64,
+    /// What it began with, for messages.
+    limit: (u32, u64),
+}
+
+impl Budget {
+    /// A budget of so many requests and bytes of answers.
+    pub fn new(requests: u32, bytes: u64) -> Self {
+        Budget { requests, bytes, limit: (requests, bytes) }
+    }
+}
+
+/// 40 requests and 5 MB.
+impl Default for Budget {
+    fn default() -> Self {
+        Budget::new(40, 5_000_000)
+    }
+}
+
+/// A budget that several needs draw on at once.
+struct Purse {
+    requests: AtomicU32,
+    bytes: AtomicU64,
+    limit: (u32, u64),
+}
+
+impl Purse {
+    fn open(budget: Budget) -> Self {
+        Purse { requests: budget.requests.into(), bytes: budget.bytes.into(), limit: budget.limit }
+    }
+
+    /// Pays for one request; `Err` says why it is not asked.
+    fn request(&self) -> Result<(), String> {
+        if self.bytes.load(Ordering::Relaxed) == 0 {
+            let limit = self.limit.1.div_ceil(1_000_000);
+            return Err(format!("not asked: the limit of {limit} MB for one question was reached"));
+        }
+        self.requests
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
+            .map(|_| ())
+            .map_err(|_| format!("not asked: the limit of {} requests for one question was reached", self.limit.0))
+    }
+
+    fn left(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    fn spend(&self, bytes: u64) {
+        let spent = |left: u64| Some(left.saturating_sub(bytes));
+        let _ = self.bytes.fetch_update(Ordering::Relaxed, Ordering::Relaxed, spent);
+    }
+}
+
+/// What came of asking, before it is put into an [`Answer`].
+enum Outcome {
+    Answer(Answer),
+    Failed(ReadError),
+    Refused(String),
+}
+
+impl From<Result<Answer, ReadError>> for Outcome {
+    fn from(result: Result<Answer, ReadError>) -> Self {
+        result.map_or_else(Outcome::Failed, Outcome::Answer)
+    }
+}
+
+impl Connection {
+    /// Answers what detection needs to know, eight questions side by side, in the order of the needs. What exceeds the
+    /// budget is refused; the same needs are refused every time, as requests are paid for in the order of the needs.
+    /// What a kind of a custom resource is served as is looked up once and costs nothing.
+    pub async fn fulfil(&self, needs: &BTreeSet<Need>, budget: &mut Budget) -> Vec<(Need, Answer)> {
+        let purse = Purse::open(*budget);
+        let answers = futures::stream::iter(needs)
+            .map(|need| {
+                let paid = purse.request();
+                let purse = &purse;
+                async move {
+                    let outcome = match paid {
+                        Ok(()) => self.answer(need, purse).await,
+                        Err(why) => Outcome::Refused(why),
+                    };
+                    (need.clone(), answer(need, outcome))
+                }
+            })
+            .buffered(SIDE_BY_SIDE)
+            .collect()
+            .await;
+        budget.requests = purse.requests.into_inner();
+        budget.bytes = purse.bytes.into_inner();
+        answers
+    }
+
+    async fn answer(&self, need: &Need, purse: &Purse) -> Outcome {
+        match need {
+            Need::Object { kind, namespace, name } => self.one(kind, namespace.as_deref(), name, purse).await,
+            Need::List { kind, namespace, selector } => match self.endpoint(kind).await {
+                Ok(Some(endpoint)) => {
+                    let scope = Scope { kind: kind.clone(), endpoint, namespace: namespace.clone() };
+                    self.some(&scope, &[("labelSelector", selector)], purse).await
+                }
+                Ok(None) => Outcome::Refused("this cluster does not serve it".to_owned()),
+                Err(error) => Outcome::Failed(error),
+            },
+            Need::Events { kind, namespace, name } => self.events(kind, namespace.as_deref(), name, purse).await,
+            Need::Log { namespace, pod, container, previous } => {
+                self.log(namespace, pod, container, *previous, purse).await
+            }
+            Need::PodMetrics { namespace, pod } => self.pod_metrics(namespace, pod, purse).await,
+            Need::NodeStats { node } => self.node_stats(node, purse).await,
+            Need::HelmRevision { namespace, secret } => {
+                let secrets = Endpoint::new("", "v1", "secrets", true);
+                match self.bounded(&secrets.get_with_values(Some(namespace), secret), u64::MAX, purse).await {
+                    Ok(bytes) => match helm::manifest(&bytes) {
+                        Ok(objects) => Outcome::Answer(Answer::Manifest(objects)),
+                        Err(error) => Outcome::Refused(error.to_string()),
+                    },
+                    Err(outcome) => outcome,
+                }
+            }
+        }
+    }
+
+    async fn one(&self, kind: &Kind, namespace: Option<&str>, name: &str, purse: &Purse) -> Outcome {
+        let endpoint = match self.endpoint(kind).await {
+            Ok(Some(endpoint)) => endpoint,
+            Ok(None) => return Outcome::Refused("this cluster does not serve it".to_owned()),
+            Err(error) => return Outcome::Failed(error),
+        };
+        if endpoint.namespaced && namespace.is_none() {
+            return Outcome::Refused(format!("{} live in a namespace, and none was named", endpoint.plural));
+        }
+        match self.bounded(&endpoint.get(namespace, name), u64::MAX, purse).await {
+            Ok(bytes) => match decode_object(&bytes, kind, self.inner.keep_whole) {
+                Item::Object(object) => Outcome::Answer(Answer::Objects(vec![object])),
+                Item::Broken(broken) => Outcome::Refused(broken.why),
+            },
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Lists with the first page already paid for.
+    async fn some(&self, scope: &Scope, selectors: &[(&str, &str)], purse: &Purse) -> Outcome {
+        let pages = AtomicU32::new(0);
+        let refused = std::sync::Mutex::new(None);
+        let before_page = || {
+            if pages.fetch_add(1, Ordering::Relaxed) == 0 {
+                return ControlFlow::Continue(());
+            }
+            match purse.request() {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(why) => {
+                    *refused.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(why);
+                    ControlFlow::Break(())
+                }
+            }
+        };
+        let mut few = Few::default();
+        let ended = self.pages(scope, selectors, &before_page, &mut few).await;
+        let Few { objects, bytes, full } = few;
+        purse.spend(bytes);
+        if full {
+            return Outcome::Refused(format!(
+                "more than {MAX_OBJECTS} {} or {} MB match; they were not read",
+                scope.endpoint.plural,
+                MAX_LIST_BYTES / (1024 * 1024)
+            ));
+        }
+        match ended {
+            Ok(Ended::Complete(_)) => Outcome::Answer(Answer::Objects(objects)),
+            Ok(Ended::Stopped) => {
+                let why = refused.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+                Outcome::Refused(why.unwrap_or_else(|| "the list was not read to its end".to_owned()))
+            }
+            Err(error) => Outcome::Failed(error),
+        }
+    }
+
+    async fn events(&self, kind: &Kind, namespace: Option<&str>, name: &str, purse: &Purse) -> Outcome {
+        let mut selector = format!("involvedObject.kind={},involvedObject.name={name}", kind.name());
+        if let Some(namespace) = namespace {
+            selector.push_str(&format!(",involvedObject.namespace={namespace}"));
+        }
+        let endpoint = Endpoint::new("", "v1", "events", true);
+        let scope = Scope { kind: Kind::Event, endpoint, namespace: namespace.map(str::to_owned) };
+        let outcome = self.some(&scope, &[("fieldSelector", &selector)], purse).await;
+        match outcome {
+            // Components write the Events about cluster-scoped objects into `default`.
+            Outcome::Failed(ReadError::Forbidden { .. }) if namespace.is_none() && purse.request().is_ok() => {
+                let scope = Scope { namespace: Some("default".to_owned()), ..scope };
+                match self.some(&scope, &[("fieldSelector", &selector)], purse).await {
+                    Outcome::Failed(ReadError::Forbidden { .. }) => outcome,
+                    better => better,
+                }
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn log(&self, namespace: &str, pod: &str, container: &str, previous: bool, purse: &Purse) -> Outcome {
+        let path = format!("/api/v1/namespaces/{}/pods/{}/log", encode(namespace), encode(pod));
+        let limit = MAX_LOG_BYTES.to_string();
+        let ask = |tail: &str| {
+            let query = [
+                ("container", container),
+                ("tailLines", tail),
+                ("limitBytes", &limit),
+                ("timestamps", "true"),
+                ("previous", if previous { "true" } else { "" }),
+            ];
+            let intent = Intent { verb: "get", resource: "pods/log".to_owned(), namespace: Some(namespace.to_owned()) };
+            // Not JSON alone: the log is plain text, and an older server answers 406 to what it cannot serve.
+            Ask::get(with_query(path.clone(), &query), intent).accepting("*/*")
+        };
+        let mut read = self.bounded(&ask(TAIL_LINES), MAX_LOG_BYTES + 1024, purse).await;
+        if read.as_ref().is_ok_and(|bytes| bytes.len() as u64 >= MAX_LOG_BYTES) && purse.request().is_ok() {
+            read = self.bounded(&ask(SHORT_TAIL_LINES), MAX_LOG_BYTES + 1024, purse).await;
+        }
+        match read {
+            Ok(bytes) => match logs::parse(&bytes) {
+                Ok(lines) => Outcome::Answer(Answer::Log(lines)),
+                Err(excuse) => Outcome::Refused(clean_line(&excuse)),
+            },
+            // There was no instance before this one: an answer, not a failure.
+            Err(Outcome::Failed(ReadError::Status { code: 400, message, .. }))
+                if previous && message.contains("previous terminated container") && message.ends_with("not found") =>
+            {
+                Outcome::Answer(Answer::NotFound)
+            }
+            // Here the message says it all: that the container waits to start, that its log is gone.
+            Err(Outcome::Failed(ReadError::Status { code: 400 | 500, message, .. })) => Outcome::Refused(message),
+            Err(outcome) => outcome,
+        }
+    }
+
+    async fn pod_metrics(&self, namespace: &str, pod: &str, purse: &Purse) -> Outcome {
+        let endpoint = Endpoint::new("metrics.k8s.io", "v1beta1", "pods", true);
+        match self.bounded(&endpoint.get(Some(namespace), pod), u64::MAX, purse).await {
+            Ok(bytes) => measured(metrics::pod_metrics(&bytes, namespace, pod)),
+            // Whether the API is missing or the pod has not been measured: usage is not known.
+            Err(Outcome::Failed(error @ ReadError::NotFound { .. })) => Outcome::Refused(error.why()),
+            Err(outcome) => outcome,
+        }
+    }
+
+    async fn node_stats(&self, node: &str, purse: &Purse) -> Outcome {
+        let intent = Intent { verb: "get", resource: "nodes/proxy".to_owned(), namespace: None };
+        let ask = Ask::get(format!("/api/v1/nodes/{}/proxy/stats/summary", encode(node)), intent);
+        match self.bounded(&ask, u64::MAX, purse).await {
+            Ok(bytes) => measured(metrics::node_stats(&bytes)),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// A whole answer, as far as the purse allows.
+    async fn bounded(&self, ask: &Ask, limit: u64, purse: &Purse) -> Result<Vec<u8>, Outcome> {
+        let left = purse.left();
+        let limit = limit.min(crate::wire::MAX_ANSWER_BYTES);
+        let read = match self.send(ask).await {
+            Ok(incoming) => incoming.all(limit.min(left)).await,
+            Err(error) => Err(error),
+        };
+        match read {
+            Ok(bytes) => {
+                purse.spend(bytes.len() as u64);
+                Ok(bytes)
+            }
+            Err(ReadError::TooLarge { .. }) if left < limit => {
+                purse.spend(left);
+                let limit = purse.limit.1.div_ceil(1_000_000);
+                Err(Outcome::Refused(format!("not read: the limit of {limit} MB for one question was reached")))
+            }
+            Err(error) => Err(Outcome::Failed(error)),
+        }
+    }
+}
+
+fn measured(samples: Result<Vec<reckon_model::Sample>, serde_json::Error>) -> Outcome {
+    match samples {
+        Ok(samples) => Outcome::Answer(Answer::Samples(samples)),
+        Err(error) => Outcome::Refused(format!("the answer could not be decoded: {error}")),
+    }
+}
+
+fn answer(need: &Need, outcome: Outcome) -> Answer {
+    let refused = |why: String| Answer::Refused(Gap { what: need.what(), why });
+    match outcome {
+        Outcome::Answer(answer) => answer,
+        Outcome::Refused(why) => refused(why),
+        Outcome::Failed(error) => match (&error, need) {
+            // A list's path is always there if its kind is served.
+            (ReadError::NotFound { .. }, Need::List { .. } | Need::Events { .. }) => refused(error.why()),
+            (ReadError::NotFound { .. }, _) => Answer::NotFound,
+            _ => refused(error.why()),
+        },
+    }
+}
+
+/// The objects of a list, as long as they are few.
+#[derive(Default)]
+struct Few {
+    objects: Vec<Object>,
+    bytes: u64,
+    full: bool,
+}
+
+impl Sink for Few {
+    async fn take(&mut self, item: Item, bytes: usize) -> ControlFlow<()> {
+        self.bytes += bytes as u64;
+        if self.objects.len() >= MAX_OBJECTS || self.bytes > MAX_LIST_BYTES {
+            self.full = true;
+            return ControlFlow::Break(());
+        }
+        // What cannot be decoded was logged; a list without it is still the answer.
+        if let Item::Object(object) = item {
+            self.objects.push(object);
+        }
+        ControlFlow::Continue(())
+    }
+}

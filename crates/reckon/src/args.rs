@@ -1,0 +1,177 @@
+//! The command line.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use std::path::PathBuf;
+
+/// Tells why a Kubernetes workload is where it is, proves it, and helps to put it right.
+#[derive(Debug, Parser)]
+#[command(name = "reckon", disable_version_flag = true, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Say why an object is where it is: verdict, evidence, impact, fixes
+    #[command(
+        after_help = "Examples:\n  reckon why pod/checkout-7d9f-x2k4 -n shop\n  reckon why deploy checkout\n  reckon why ns/shop -f bundle/"
+    )]
+    Why {
+        /// TYPE/NAME, or TYPE NAME, in every spelling kubectl accepts
+        #[arg(required = true, num_args = 1..=2, value_name = "TYPE/NAME")]
+        target: Vec<String>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// List everything that is wrong, grouped by root cause
+    Problems {
+        /// In all namespaces
+        #[arg(short = 'A', long)]
+        all_namespaces: bool,
+        /// Go on watching: print problems as they open, change and close
+        #[arg(short, long)]
+        watch: bool,
+        /// Only problems at least this severe
+        #[arg(long, value_enum)]
+        severity: Option<Severity>,
+        /// Only problems that opened within this time, such as 30m or 6h
+        #[arg(long, value_name = "DURATION", value_parser = duration)]
+        since: Option<jiff::SignedDuration>,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print the page of a failure, an exit code (137) or a reason (OOMKilled)
+    Explain {
+        /// What to explain; without it, everything there is a page for
+        failure: Option<String>,
+    },
+    /// Write a redacted bundle that gives the same verdict with -f
+    Capture {
+        /// TYPE/NAME to capture with its surroundings; without it, the namespace or the cluster
+        #[arg(num_args = 0..=2, value_name = "TYPE/NAME")]
+        target: Vec<String>,
+        /// The directory to write; must be empty or not exist
+        #[arg(short = 'o', long = "output-dir", value_name = "DIR")]
+        directory: PathBuf,
+        /// All namespaces
+        #[arg(short = 'A', long)]
+        all_namespaces: bool,
+    },
+    /// Check what Reckon can reach and read, and what each gap costs
+    Doctor,
+    /// Print the versions of Reckon and of the server
+    Version {
+        /// Only Reckon's own
+        #[arg(long)]
+        client: bool,
+        #[command(flatten)]
+        output: Output,
+    },
+    /// Print a completion script for a shell
+    Completion {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+pub(crate) struct Global {
+    /// The kubeconfig file
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) kubeconfig: Option<PathBuf>,
+    /// The context of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) context: Option<String>,
+    /// The cluster of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) cluster: Option<String>,
+    /// The user of the kubeconfig
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) user: Option<String>,
+    /// The namespace
+    #[arg(short, long, global = true, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
+    /// Act as this user
+    #[arg(long = "as", global = true, value_name = "USER")]
+    pub(crate) as_user: Option<String>,
+    /// Act as a member of this group; may be repeated
+    #[arg(long = "as-group", global = true, value_name = "GROUP")]
+    pub(crate) as_groups: Vec<String>,
+    /// Give up on a request after this time, such as 10s
+    #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
+    pub(crate) request_timeout: Option<jiff::SignedDuration>,
+    /// Read a bundle, a file of objects, a cluster-info dump or - (standard input) instead of a cluster
+    #[arg(short = 'f', long = "filename", global = true, value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+    /// The clock of the diagnosis with -f: a time, or +11m after the bundle's first
+    #[arg(long, global = true, value_name = "TIME")]
+    pub(crate) at: Option<String>,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value_t = Colour::Auto)]
+    pub(crate) color: Colour,
+    /// Show times in UTC (the default)
+    #[arg(long, global = true, conflicts_with = "local")]
+    pub(crate) utc: bool,
+    /// Show times in the zone of this machine
+    #[arg(long, global = true)]
+    pub(crate) local: bool,
+    /// Exit with 1 when problems were found
+    #[arg(long, global = true)]
+    pub(crate) exit_code: bool,
+}
+
+/// How the answer is written.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Output {
+    /// The format of the answer
+    #[arg(short = 'o', long = "output", value_enum, default_value_t = Format::Human, hide_default_value = true)]
+    pub(crate) format: Format,
+}
+
+/// A format of the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    #[value(alias = "table")]
+    Human,
+    /// For people, nothing cut
+    Wide,
+    /// For programs: the contract reckon/v1
+    Json,
+    /// The same as YAML
+    Yaml,
+    /// One TYPE/NAME a line
+    Name,
+}
+
+/// When to colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    /// On a terminal
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// A severity to filter by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Severity {
+    /// Somebody suffers now
+    Critical,
+    /// Somebody will
+    Warning,
+    /// Worth knowing
+    Info,
+}
+
+fn duration(text: &str) -> Result<jiff::SignedDuration, String> {
+    reckon_model::duration::parse(text).ok_or_else(|| format!("{text:?} is no duration; write 30s, 5m or 1h30m"))
+}

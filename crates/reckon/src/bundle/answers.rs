@@ -1,0 +1,153 @@
+//! Answers to needs, as `bundle.yaml` lists them.
+
+use reckon_model::{Answer, Gap, Kind, Need, Quantity, Sample, Timestamp};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+/// A kind in a scope: `{"kind": "Pod", "group": "", "namespace": null}`.
+pub(crate) fn kind(entry: &Value) -> (Kind, Option<String>) {
+    (Kind::of_group(text(entry, "group"), text(entry, "kind")), optional(entry, "namespace"))
+}
+
+/// The gap of an entry.
+pub(crate) fn gap(entry: &Value) -> Gap {
+    Gap { what: text(entry, "what").to_owned(), why: text(entry, "why").to_owned() }
+}
+
+/// An entry for a kind in a scope.
+pub(crate) fn kind_entry(kind: &Kind, namespace: Option<&str>) -> Value {
+    json!({"kind": kind.name(), "group": kind.group(), "namespace": namespace})
+}
+
+/// A need and what came of it. Objects and logs are files of their own: here stands only that they were read.
+pub(crate) fn entry(need: &Need, answer: &Answer) -> Value {
+    let mut entry = match need {
+        Need::Object { kind, namespace, name } => {
+            json!({"need": "object", "kind": kind.name(), "group": kind.group(), "namespace": namespace, "name": name})
+        }
+        Need::List { kind, namespace, selector } => {
+            json!({"need": "list", "kind": kind.name(), "group": kind.group(), "namespace": namespace, "selector": selector})
+        }
+        Need::Events { kind, namespace, name } => {
+            json!({"need": "events", "kind": kind.name(), "group": kind.group(), "namespace": namespace, "name": name})
+        }
+        Need::Log { namespace, pod, container, previous } => {
+            json!({"need": "log", "namespace": namespace, "pod": pod, "container": container, "previous": previous})
+        }
+        Need::PodMetrics { namespace, pod } => json!({"need": "pod-metrics", "namespace": namespace, "pod": pod}),
+        Need::NodeStats { node } => json!({"need": "node-stats", "name": node}),
+        Need::HelmRevision { namespace, secret } => {
+            json!({"need": "helm-revision", "namespace": namespace, "name": secret})
+        }
+    };
+    let outcome = match answer {
+        Answer::Objects(_) | Answer::Log(_) => json!({"answer": "read"}),
+        Answer::NotFound => json!({"answer": "not found"}),
+        Answer::Refused(gap) => json!({"answer": "refused", "what": gap.what, "why": gap.why}),
+        Answer::Manifest(objects) => json!({"answer": "read", "manifest": objects}),
+        Answer::Samples(samples) => {
+            let samples: Vec<Value> = samples.iter().map(sample_entry).collect();
+            json!({"answer": "read", "samples": samples})
+        }
+    };
+    if let (Value::Object(entry), Value::Object(outcome)) = (&mut entry, outcome) {
+        entry.extend(outcome);
+    }
+    entry
+}
+
+/// Reads what [`entry`] wrote. A log that was read is a file, and its answer comes from there.
+pub(crate) fn read(entry: &Value) -> Option<(Need, Answer)> {
+    let name = || text(entry, "name").to_owned();
+    let namespace = || text(entry, "namespace").to_owned();
+    let need = match text(entry, "need") {
+        "object" => {
+            let (kind, namespace) = kind(entry);
+            Need::Object { kind, namespace, name: name() }
+        }
+        "list" => {
+            let (kind, namespace) = kind(entry);
+            Need::List { kind, namespace, selector: text(entry, "selector").to_owned() }
+        }
+        "events" => {
+            let (kind, namespace) = kind(entry);
+            Need::Events { kind, namespace, name: name() }
+        }
+        "log" => Need::Log {
+            namespace: namespace(),
+            pod: text(entry, "pod").to_owned(),
+            container: text(entry, "container").to_owned(),
+            previous: entry.get("previous").and_then(Value::as_bool).unwrap_or(false),
+        },
+        "pod-metrics" => Need::PodMetrics { namespace: namespace(), pod: text(entry, "pod").to_owned() },
+        "node-stats" => Need::NodeStats { node: name() },
+        "helm-revision" => Need::HelmRevision { namespace: namespace(), secret: name() },
+        _ => return None,
+    };
+    let answer = match (text(entry, "answer"), &need) {
+        ("not found", _) => Answer::NotFound,
+        ("refused", _) => Answer::Refused(gap(entry)),
+        ("read", Need::PodMetrics { .. } | Need::NodeStats { .. }) => {
+            Answer::Samples(entry.get("samples")?.as_array()?.iter().filter_map(sample).collect())
+        }
+        ("read", Need::HelmRevision { .. }) => Answer::Manifest(entry.get("manifest")?.as_array()?.clone()),
+        ("read", Need::Log { .. }) => return None,
+        ("read", _) => Answer::Objects(Vec::new()),
+        _ => return None,
+    };
+    Some((need, answer))
+}
+
+fn sample_entry(sample: &Sample) -> Value {
+    let Sample { at, namespace, pod, container, memory_bytes, cpu_millicores, source } = sample;
+    json!({"at": at, "namespace": namespace, "pod": pod, "container": container,
+        "memoryBytes": memory_bytes, "cpuMillicores": cpu_millicores, "source": source})
+}
+
+fn sample(entry: &Value) -> Option<Sample> {
+    Some(Sample {
+        at: text(entry, "at").parse().ok()?,
+        namespace: text(entry, "namespace").to_owned(),
+        pod: text(entry, "pod").to_owned(),
+        container: text(entry, "container").to_owned(),
+        memory_bytes: entry.get("memoryBytes").and_then(Value::as_u64),
+        cpu_millicores: entry.get("cpuMillicores").and_then(Value::as_u64),
+        source: if text(entry, "source") == "kubelet" { "kubelet" } else { "metrics.k8s.io" },
+    })
+}
+
+/// The answers in a list of `PodMetrics`.
+pub(crate) fn pod_metrics(list: &Value) -> Vec<(Need, Answer)> {
+    let mut answers: BTreeMap<Need, Vec<Sample>> = BTreeMap::new();
+    for item in list.get("items").and_then(Value::as_array).into_iter().flatten() {
+        let Some(meta) = item.get("metadata") else { continue };
+        let Some(at) = item.get("timestamp").and_then(Value::as_str).and_then(|at| at.parse::<Timestamp>().ok()) else {
+            continue;
+        };
+        let (namespace, pod) = (text(meta, "namespace").to_owned(), text(meta, "name").to_owned());
+        let samples = answers.entry(Need::PodMetrics { namespace: namespace.clone(), pod: pod.clone() }).or_default();
+        for container in item.get("containers").and_then(Value::as_array).into_iter().flatten() {
+            let usage = |resource| {
+                container.get("usage").and_then(|usage| usage.get(resource)).and_then(Value::as_str).map(Quantity::new)
+            };
+            samples.push(Sample {
+                at,
+                namespace: namespace.clone(),
+                pod: pod.clone(),
+                container: text(container, "name").to_owned(),
+                memory_bytes: usage("memory").and_then(|q| q.value()).and_then(|v| u64::try_from(v).ok()),
+                cpu_millicores: usage("cpu").and_then(|q| q.millis()).and_then(|v| u64::try_from(v).ok()),
+                source: "metrics.k8s.io",
+            });
+        }
+    }
+    answers.into_iter().map(|(need, samples)| (need, Answer::Samples(samples))).collect()
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or("")
+}
+
+fn optional(value: &Value, key: &str) -> Option<String> {
+    value.get(key).and_then(Value::as_str).map(str::to_owned)
+}

@@ -1,0 +1,20 @@
+//! `reckon`, also `kubectl reckon`.
+
+mod args;
+mod bundle;
+mod doctor;
+mod exit;
+mod human;
+mod run;
+mod session;
+mod style;
+mod terminal;
+mod watch;
+mod when;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    run::main()
+}

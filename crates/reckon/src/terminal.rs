@@ -1,0 +1,131 @@
+//! Where output goes.
+
+use crate::args::{Colour, Format};
+use crate::exit::{Exit, Failure};
+use crate::human::Page;
+use crate::style::Paint;
+use crate::when::When;
+use reckon_model::document::ProblemList;
+use reckon_model::text::clean;
+use std::io::{IsTerminal, Write};
+
+/// Standard output and error, and what the person asked of them.
+pub(crate) struct Terminal {
+    colour: Colour,
+    pub(crate) program: &'static str,
+}
+
+/// Which question a document answers: it decides the layout for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    Why,
+    Problems,
+}
+
+impl Terminal {
+    pub(crate) fn new(colour: Colour, program: &'static str) -> Self {
+        Terminal { colour, program }
+    }
+
+    /// Writes data to standard output. A reader that went away (`| head`) ends the program quietly.
+    pub(crate) fn data(&self, text: &str) -> Result<(), Failure> {
+        let mut out = std::io::stdout().lock();
+        match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+            Ok(()) => Ok(()),
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => std::process::exit(0),
+            Err(error) => Err(Failure::new(Exit::Partial, format!("failed to write the answer: {error}"))),
+        }
+    }
+
+    /// A sentence on standard error.
+    pub(crate) fn warn(&self, sentence: &str) {
+        // Nobody is left to tell when standard error is closed.
+        let _ = writeln!(std::io::stderr().lock(), "{}: {}", self.program_name(), clean(sentence));
+    }
+
+    fn program_name(&self) -> &'static str {
+        "reckon"
+    }
+
+    /// Whether to colour: asked for, or a terminal that can and a person who did not say no.
+    pub(crate) fn paint(&self) -> Paint {
+        let on = match self.colour {
+            Colour::Always => true,
+            Colour::Never => false,
+            Colour::Auto => {
+                let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+                let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+                std::io::stdout().is_terminal() && !set("NO_COLOR") && !dumb
+            }
+        };
+        if on { Paint::Colour } else { Paint::None }
+    }
+
+    /// The width to wrap at: the terminal's as the shell tells it, else 100.
+    pub(crate) fn width(&self) -> usize {
+        std::env::var("COLUMNS")
+            .ok()
+            .and_then(|columns| columns.parse().ok())
+            .or_else(|| terminal_size::terminal_size().map(|(width, _)| usize::from(width.0)))
+            .unwrap_or(100)
+            .clamp(60, 160)
+    }
+
+    /// Writes a document in the format asked for.
+    pub(crate) fn document(
+        &self,
+        list: &ProblemList,
+        format: Format,
+        question: Question,
+        local: bool,
+    ) -> Result<(), Failure> {
+        let text = match format {
+            Format::Json => json(list)?,
+            Format::Yaml => {
+                let value = serde_json::to_value(list).map_err(|error| unwritable(&error))?;
+                escape(&serde_saphyr::to_string(&value).map_err(|error| unwritable(&error))?)
+            }
+            Format::Name => {
+                let name = |problem: &reckon_model::document::Problem| {
+                    let subject = &problem.subject.reference;
+                    format!("{}/{}\n", subject.kind.to_lowercase(), clean(&subject.name))
+                };
+                list.problems.iter().map(name).collect()
+            }
+            Format::Human | Format::Wide => {
+                let page = Page {
+                    paint: self.paint(),
+                    width: self.width(),
+                    when: When::new(local, list.as_of),
+                    program: self.program,
+                };
+                match question {
+                    Question::Why => page.why(list),
+                    Question::Problems => page.problems(list, format == Format::Wide),
+                }
+            }
+        };
+        self.data(&text)
+    }
+}
+
+/// A document as JSON. Control characters that JSON lets pass unescaped (C1, bidirectional) are escaped as well: a
+/// terminal may be what reads it.
+pub(crate) fn json(list: &ProblemList) -> Result<String, Failure> {
+    let mut text = serde_json::to_string_pretty(list).map_err(|error| unwritable(&error))?;
+    text.push('\n');
+    Ok(escape(&text))
+}
+
+fn unwritable(error: &dyn std::fmt::Display) -> Failure {
+    Failure::new(Exit::Partial, format!("failed to write the answer: {error}"))
+}
+
+/// `\uXXXX` for what must not reach a terminal; newlines stay.
+pub(crate) fn escape(text: &str) -> String {
+    let hostile = |c: char| clean(c.encode_utf8(&mut [0; 4])).len() != c.len_utf8();
+    if !text.chars().any(hostile) {
+        return text.to_owned();
+    }
+    text.chars().map(|c| if hostile(c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() }).collect()
+}
