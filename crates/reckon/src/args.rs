@@ -175,3 +175,49 @@ pub(crate) enum Severity {
 fn duration(text: &str) -> Result<jiff::SignedDuration, String> {
     reckon_model::duration::parse(text).ok_or_else(|| format!("{text:?} is no duration; write 30s, 5m or 1h30m"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use std::fmt::Write;
+    use std::path::Path;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_committed_command_line_reference_is_the_one_the_arguments_generate() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/cli.md");
+        let generated = reference();
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &generated).unwrap();
+        }
+        let committed = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(committed == generated, "{} is out of date; run the tests with UPDATE=1", path.display());
+    }
+
+    /// Every command's help as Markdown, and the exit codes.
+    fn reference() -> String {
+        let mut out = String::from("# Command line\n\nGenerated from the program; `reckon help COMMAND` prints the same.\n");
+        let mut root = Cli::command().term_width(100);
+        root.build();
+        let _ = write!(out, "\n## reckon\n\n```text\n{}\n```\n", root.render_long_help().to_string().trim_end());
+        for command in root.get_subcommands_mut().filter(|command| command.get_name() != "help") {
+            let name = command.get_name().to_owned();
+            let help = command.clone().term_width(100).render_long_help().to_string();
+            let _ = write!(out, "\n## reckon {name}\n\n```text\n{}\n```\n", help.trim_end());
+        }
+        out.push_str(concat!(
+            "\n## Exit codes\n\n| Code | Meaning |\n|---|---|\n",
+            "| 0 | it ran; problems found is not failure |\n| 1 | problems were found, with `--exit-code` |\n",
+            "| 2 | the command line, the kubeconfig or the bundle is wrong |\n| 3 | the cluster cannot be reached |\n",
+            "| 4 | not authenticated or not allowed |\n| 5 | what was asked about does not exist |\n",
+            "| 7 | a kind that was asked for could not be read; the rest was used |\n| 124 | it took too long |\n",
+            "| 130 | interrupted |\n\nWhere several apply, the first of 2, 3, 4, 5, 7, 1, 0 is taken.\n"
+        ));
+        out.lines().map(str::trim_end).collect::<Vec<_>>().join("\n") + "\n"
+    }
+}
