@@ -201,7 +201,8 @@ mod tests {
 
     /// Every command's help as Markdown, and the exit codes.
     fn reference() -> String {
-        let mut out = String::from("# Command line\n\nGenerated from the program; `reckon help COMMAND` prints the same.\n");
+        let mut out =
+            String::from("# Command line\n\nGenerated from the program; `reckon help COMMAND` prints the same.\n");
         let mut root = Cli::command().term_width(100);
         root.build();
         let _ = write!(out, "\n## reckon\n\n```text\n{}\n```\n", root.render_long_help().to_string().trim_end());
