@@ -228,8 +228,8 @@ async fn failures_are_told_apart() {
     assert_eq!(error.class(), Class::Unreachable, "{error}");
     assert!(error.to_string().contains(&url), "{error}");
 
-    let other =
-        FakeServer { url: "http://no-such-host.invalid:1".into(), ..FakeServer::start(|_| Reply::ok("")).await };
+    let mut other = FakeServer::start(|_| Reply::ok("")).await;
+    other.url = "http://no-such-host.invalid:1".into();
     let error = other.connection().await.server_version().await.unwrap_err();
     assert_eq!(error.class(), Class::Unreachable, "{error}");
 }

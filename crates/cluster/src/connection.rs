@@ -174,7 +174,9 @@ impl Connection {
 
     /// Takes the server's date from an answer to a request that was sent at `sent` and answered now.
     pub(crate) fn saw_date(&self, date: &str, sent: Timestamp) {
-        let Ok(theirs) = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date) else { return };
+        let Ok(theirs) = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(date) else {
+            return;
+        };
         let ours = Timestamp::now();
         let middle = ours.as_millisecond() / 2 + sent.as_millisecond() / 2;
         let skew = theirs.as_millisecond() - middle;
