@@ -268,6 +268,7 @@ impl Follower {
                 Ok(None) => return End::Over { progressed },
                 // Silence: the other side may be gone without a word. Asking again tells.
                 Err(ReadError::TimedOut { .. }) if initial.is_none() => return End::Over { progressed },
+                Err(ReadError::TimedOut { .. }) => return no_bookmark(),
                 Err(error) => return End::Failed(error),
             };
             lines.push(&chunk, &mut |line| ready.push(self.event(&line)));
