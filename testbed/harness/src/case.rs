@@ -1,0 +1,131 @@
+//! Cases as they are written down.
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+/// One file of `cases/`: a YAML document that is this, then the objects that are applied first.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Case {
+    /// The file's name without its end.
+    #[serde(skip)]
+    pub name: String,
+    /// The objects that are applied first, as YAML.
+    #[serde(skip)]
+    pub objects: String,
+    /// What is shown, in a sentence.
+    pub shows: String,
+    /// Whether it is a failure or looks like one.
+    pub group: Group,
+    /// Whether it is one of those that `make test` runs.
+    #[serde(default)]
+    pub smoke: bool,
+    /// What happens after the objects were applied.
+    #[serde(default)]
+    pub steps: Vec<Step>,
+    /// What is done at the end, however it went: what reaches beyond the case's namespace is put back.
+    #[serde(default)]
+    pub finally: Vec<Step>,
+    /// The command line that is asked, without namespace and output format.
+    #[serde(default)]
+    pub ask: Option<String>,
+    /// What must be answered.
+    pub expect: Expect,
+}
+
+/// Failure, or look-alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Group {
+    /// Something is broken.
+    Failure,
+    /// Nothing is.
+    LookAlike,
+}
+
+/// Something that happens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Step {
+    /// A `kubectl` command line in the case's namespace; words in single quotes are one argument.
+    Kubectl(String),
+    /// Applies objects, given as YAML.
+    Apply(String),
+    /// Waits until the cluster shows something.
+    Until(Until),
+    /// Lets time pass: a program has to be healthy for a while before it may fail.
+    Seconds(u64),
+}
+
+/// What the cluster has to show.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Until {
+    /// What `kubectl get` is asked for.
+    pub get: String,
+    /// Keys and indices from the answer on, `*` for each of a list: `items.*.status.phase`.
+    pub at: String,
+    /// What one of the values there is; a text with `*` is a pattern.
+    #[serde(default)]
+    pub is: Option<Value>,
+    /// What a number there is at least.
+    #[serde(default)]
+    pub at_least: Option<f64>,
+    /// Seconds; a minute if not given.
+    #[serde(default)]
+    pub within: Option<u64>,
+}
+
+/// What must be answered.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Expect {
+    /// The answer, one of these words.
+    pub answer: Vec<String>,
+    /// The problem: a part of its JSON. There must be exactly one problem then, and none without this.
+    #[serde(default)]
+    pub problem: Option<Value>,
+    /// Seconds in which the answer must come to be so; a minute and a half if not given.
+    #[serde(default)]
+    pub within: Option<u64>,
+    /// Seconds for which every answer must be so, from the first on. For look-alikes.
+    #[serde(default, rename = "for")]
+    pub lasting: Option<u64>,
+}
+
+/// Every case, by name.
+pub fn all() -> Result<Vec<Case>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let mut cases = Vec::new();
+    for entry in fs::read_dir(&directory).with_context(|| format!("cannot read {}", directory.display()))? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|end| end == "yaml") {
+            cases.push(read(&path).with_context(|| format!("in {}", path.display()))?);
+        }
+    }
+    cases.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(cases)
+}
+
+fn read(path: &Path) -> Result<Case> {
+    let text = fs::read_to_string(path)?;
+    let (first, objects) = text.split_once("\n---\n").unwrap_or((&text, ""));
+    let mut case: Case = serde_saphyr::from_str(first)?;
+    case.name = path.file_stem().context("a file without a name")?.to_string_lossy().into_owned();
+    objects.clone_into(&mut case.objects);
+    match (case.group, &case.expect.problem) {
+        (Group::Failure, None) => bail!("a failure without a problem"),
+        (Group::LookAlike, Some(_)) => bail!("a look-alike with a problem"),
+        _ => Ok(case),
+    }
+}
+
+impl Case {
+    /// The failure that must be found.
+    pub fn failure(&self) -> Option<&str> {
+        self.expect.problem.as_ref()?["failure"].as_str()
+    }
+}

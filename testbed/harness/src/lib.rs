@@ -1,0 +1,27 @@
+//! Live tests: a real kubelet kills a real container, and `reckon` must say why.
+//!
+//! A [`Case`] is a file in `cases/`: what is applied, what is waited for, and what must be answered, written down before
+//! the first run. The library runs it on the [`Cluster`] that the testbed starts, in a namespace of its own, with the
+//! `reckon` binary a user gets. What failed is collected below `target/live/CASE/`.
+
+mod answer;
+mod audit;
+mod case;
+mod cluster;
+mod collect;
+mod expect;
+mod run;
+
+pub use answer::{Reckon, answer_without};
+pub use audit::{AuditLog, Request};
+pub use case::{Case, Expect, Group, Step, Until, all};
+pub use cluster::{Cluster, Namespace, wait};
+pub use expect::{differences, matches};
+pub use run::run;
+
+use std::path::PathBuf;
+
+/// The checkout.
+pub fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}

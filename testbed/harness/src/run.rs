@@ -1,0 +1,153 @@
+//! Runs a case.
+
+use crate::{Case, Cluster, Expect, Namespace, Reckon, Step, Until, collect, differences, matches, wait};
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+use std::time::{Duration, Instant};
+
+/// Runs a case in a namespace of its own and says what was not as expected.
+pub fn run(cluster: &Cluster, case: &Case) -> Result<()> {
+    let namespace = cluster.namespace(&case.name)?;
+    let mut last = None;
+    let mut outcome = attempt(&namespace, case, &mut last);
+    if let Err(error) = outcome {
+        let place = collect::collect(&namespace, &case.name, last.as_ref())?;
+        outcome = Err(error.context(format!("collected in {}", place.display())));
+    }
+    for step in &case.finally {
+        outcome = outcome.and(take(&namespace, step));
+    }
+    outcome
+}
+
+fn attempt(namespace: &Namespace<'_>, case: &Case, last: &mut Option<Value>) -> Result<()> {
+    if !case.objects.trim().is_empty() {
+        namespace.apply(&case.objects)?;
+    }
+    for step in &case.steps {
+        take(namespace, step)?;
+    }
+    let mut arguments = words(case.ask.as_deref().unwrap_or("problems"))?;
+    arguments.extend(["-n".to_owned(), namespace.name().to_owned()]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut ask = || -> Result<Vec<String>> {
+        let document = Reckon::json(namespace.cluster().kubeconfig(), &arguments)?;
+        let wrong = wrong(&case.expect, &document);
+        *last = Some(document);
+        Ok(wrong)
+    };
+    if let Some(seconds) = case.expect.lasting {
+        let end = Instant::now() + Duration::from_secs(seconds);
+        while Instant::now() < end {
+            let wrong = ask()?;
+            if !wrong.is_empty() {
+                bail!("reckon {}:\n  {}", arguments.join(" "), wrong.join("\n  "));
+            }
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        return Ok(());
+    }
+    let within = Duration::from_secs(case.expect.within.unwrap_or(90));
+    wait(within, &format!("the answer of reckon {}", arguments.join(" ")), || {
+        let wrong = ask()?;
+        if !wrong.is_empty() {
+            bail!("\n  {}", wrong.join("\n  "));
+        }
+        Ok(true)
+    })
+}
+
+/// What in the answer is not as expected.
+fn wrong(expect: &Expect, document: &Value) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let answer = document["answer"].as_str().unwrap_or("");
+    if !expect.answer.iter().any(|word| word == answer) {
+        wrong.push(format!("answer: expected {}, got {answer:?}", expect.answer.join(" or ")));
+    }
+    let open: Vec<&Value> = document["problems"].as_array().into_iter().flatten().filter(is_open).collect();
+    match (&expect.problem, open.as_slice()) {
+        (None, []) => {}
+        (Some(problem), [only]) => wrong.extend(differences(problem, only)),
+        (wanted, problems) => {
+            let titles: Vec<String> =
+                problems.iter().map(|problem| format!("{}: {}", problem["failure"], problem["title"])).collect();
+            wrong.push(format!(
+                "problems: expected {}, got {}: {}",
+                u8::from(wanted.is_some()),
+                problems.len(),
+                titles.join("; ")
+            ));
+        }
+    }
+    wrong
+}
+
+fn is_open(problem: &&Value) -> bool {
+    problem["closed"].is_null() && problem["mergedInto"].is_null()
+}
+
+fn take(namespace: &Namespace<'_>, step: &Step) -> Result<()> {
+    match step {
+        Step::Kubectl(line) => {
+            let words = words(line)?;
+            let words: Vec<&str> = words.iter().map(String::as_str).collect();
+            namespace.kubectl(&words).map(drop)
+        }
+        Step::Apply(yaml) => namespace.apply(yaml),
+        Step::Seconds(seconds) => {
+            std::thread::sleep(Duration::from_secs(*seconds));
+            Ok(())
+        }
+        Step::Until(until) => {
+            let within = Duration::from_secs(until.within.unwrap_or(60));
+            wait(within, &format!("{} at {}", until.get, until.at), || holds(namespace, until))
+        }
+    }
+}
+
+fn holds(namespace: &Namespace<'_>, until: &Until) -> Result<bool> {
+    let words = words(&until.get)?;
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let document = namespace.get(&words)?;
+    let mut values = vec![&document];
+    for part in until.at.split('.') {
+        values = values.into_iter().flat_map(|value| inside(value, part)).collect();
+    }
+    let holds = values.iter().any(|value| {
+        until.is.as_ref().is_none_or(|wanted| differences(wanted, value).is_empty())
+            && until.at_least.is_none_or(|least| value.as_f64().is_some_and(|number| number >= least))
+    });
+    if !holds {
+        let seen: Vec<String> = values.iter().map(ToString::to_string).collect();
+        bail!("it shows {}", if seen.is_empty() { "nothing".to_owned() } else { seen.join(", ") });
+    }
+    Ok(true)
+}
+
+fn inside<'a>(value: &'a Value, part: &str) -> Vec<&'a Value> {
+    match value {
+        Value::Array(list) if part == "*" => list.iter().collect(),
+        // A condition or a container by its type or name.
+        Value::Array(list) => list
+            .iter()
+            .filter(|item| ["name", "type"].iter().any(|key| item[*key].as_str().is_some_and(|is| matches(part, is))))
+            .collect(),
+        _ => value.get(part).into_iter().collect(),
+    }
+}
+
+/// A command line in words; single quotes keep spaces.
+fn words(line: &str) -> Result<Vec<String>> {
+    let mut words = Vec::new();
+    for (index, piece) in line.split('\'').enumerate() {
+        if index % 2 == 1 {
+            words.push(piece.to_owned());
+        } else {
+            words.extend(piece.split_whitespace().map(str::to_owned));
+        }
+    }
+    if line.matches('\'').count() % 2 == 1 {
+        return Err(anyhow::anyhow!("a quote is not closed")).context(line.to_owned());
+    }
+    Ok(words)
+}

@@ -1,0 +1,62 @@
+//! Every live test in one run, so that one summary counts them all: `make live`, or `make test` for those named `smoke`.
+//!
+//! Cases run side by side, each in a namespace of its own. Tests that look at the whole cluster, or break a node, have it
+//! to themselves.
+
+mod whole;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+use reckon_testbed::{Case, Cluster, Group, all, run};
+use std::process::ExitCode;
+use std::sync::{Arc, PoisonError, RwLock};
+
+fn main() -> ExitCode {
+    let mut arguments = Arguments::from_args();
+    // Each waits most of the time.
+    arguments.test_threads.get_or_insert(8);
+    let (cases, read) = match all() {
+        Ok(cases) => (cases, Ok(())),
+        Err(error) => (Vec::new(), Err(Failed::from(format!("{error:#}")))),
+    };
+    let cluster = Arc::new(RwLock::new(()));
+    let mut trials = vec![Trial::test("cases_are_enough", {
+        let cases = cases.clone();
+        move || read.and_then(|()| enough(&cases))
+    })];
+    for case in cases {
+        let tier = if case.smoke { "smoke" } else { "full" };
+        let group = if case.group == Group::Failure { "failure" } else { "look-alike" };
+        let cluster = Arc::clone(&cluster);
+        trials.push(live(format!("{tier}::{group}::{}", case.name), move || {
+            let _shared = cluster.read().unwrap_or_else(PoisonError::into_inner);
+            run(Cluster::shared()?, &case)
+        }));
+    }
+    for (name, test) in whole::TESTS {
+        let cluster = Arc::clone(&cluster);
+        trials.push(live(format!("full::whole::{name}"), move || {
+            let _alone = cluster.write().unwrap_or_else(PoisonError::into_inner);
+            let cluster = Cluster::shared()?;
+            whole::quiet(cluster)?;
+            test(cluster)
+        }));
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Ignored unless asked for: it needs root and a cluster.
+fn live(name: String, test: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
+    Trial::test(name, move || test().map_err(|error| Failed::from(format!("{error:#}")))).with_ignored_flag(true)
+}
+
+/// What the tiers promise to hold.
+fn enough(cases: &[Case]) -> Result<(), Failed> {
+    let count = |wanted: fn(&&Case) -> bool| cases.iter().filter(wanted).count();
+    let failures = count(|case| case.group == Group::Failure);
+    let look_alikes = count(|case| case.group == Group::LookAlike);
+    let smoke = count(|case| case.smoke);
+    if failures < 20 || look_alikes < 5 || smoke != 15 {
+        return Err(format!("{failures} failures, {look_alikes} look-alikes, {smoke} smoke").into());
+    }
+    Ok(())
+}
