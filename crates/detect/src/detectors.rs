@@ -6,6 +6,7 @@ pub(crate) mod crash;
 pub(crate) mod endpoints;
 pub(crate) mod image;
 pub(crate) mod job_failed;
+pub(crate) mod killed_by;
 pub(crate) mod node;
 pub(crate) mod oom_killed;
 pub(crate) mod probe;

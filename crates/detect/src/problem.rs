@@ -2,9 +2,9 @@
 
 use crate::finding::{Fact, Finding};
 use crate::rank::Incident;
-use crate::{View, catalogue, impact};
+use crate::{View, catalogue, describe, impact};
 use reckon_model::document::{
-    self, Evidence, Link, LinkRole, NotChecked, Problem, Ref, Role, RuledOut, Subject, Symptom,
+    self, CauseKind, Evidence, Link, LinkRole, NotChecked, Problem, Ref, Role, RuledOut, Source, Subject, Symptom,
 };
 use reckon_model::{ClusterId, ProblemId, ResourceRef};
 use std::collections::BTreeSet;
@@ -25,6 +25,7 @@ pub(crate) fn of(view: &View<'_>, cluster: &ClusterId, incident: Incident) -> Pr
     }
     let root = incident.root;
     let mut facts = root.evidence;
+    facts.extend(change_fact(&root.cause, &facts));
     facts.extend(incident.also.into_iter().flat_map(|finding| finding.evidence.into_iter().take(2)));
     let ruled_facts = root.ruled_out.iter().flat_map(|(_, facts)| facts.iter().cloned());
     let evidence = numbered(facts.into_iter().chain(ruled_facts).collect());
@@ -68,6 +69,22 @@ pub(crate) fn of(view: &View<'_>, cluster: &ClusterId, incident: Incident) -> Pr
         symptoms,
         remedies,
     }
+}
+
+/// The change that is the cause, as a fact: detectors need not tell it again.
+fn change_fact(cause: &document::Cause, told: &[Fact]) -> Option<Fact> {
+    if cause.kind != CauseKind::Change || told.iter().any(|fact| fact.source == Source::Change) {
+        return None;
+    }
+    let about = ResourceRef::from(cause.reference.as_ref()?);
+    let value = |value: &Option<serde_json::Value>| value.as_ref().map_or("absent".to_owned(), describe::value);
+    let what = match &cause.field {
+        Some(field) => format!("{field} {} → {}", value(&cause.from), value(&cause.to)),
+        None => "written".to_owned(),
+    };
+    let by = cause.actor.as_ref().map(|actor| format!("  ({})", actor.manager)).unwrap_or_default();
+    let text = format!("{about} {what}{by}");
+    Some(Fact { role: Role::Cause, source: Source::Change, at: cause.at, about, text, raw: None })
 }
 
 /// The id that a finding's problem has.

@@ -86,8 +86,10 @@ fn recovery(view: &View<'_>, problem: &Problem) -> Option<String> {
             let pods: Vec<&Object> =
                 view.pods_of(subject).items.into_iter().filter(|pod| pod.meta.deleted.is_none()).collect();
             let enough = workload.status.ready_replicas >= wanted && i64::try_from(pods.len()).unwrap_or(0) >= wanted;
-            (current && enough && ready_long_enough(view, &pods))
-                .then(|| format!("all {} of {reference} are ready", reckon_model::text::count(pods.len(), "pod")))
+            (current && enough && ready_long_enough(view, &pods)).then(|| match pods.len() {
+                1 => format!("the pod of {reference} is ready"),
+                n => format!("all {n} pods of {reference} are ready"),
+            })
         }
         Body::CronJob(cron) => {
             let succeeded = cron.status.last_successful_time?;

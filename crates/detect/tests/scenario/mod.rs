@@ -13,28 +13,28 @@ use std::path::{Path, PathBuf};
 const NOW: &str = "2026-01-01T12:00:00Z";
 
 /// A page with its scenarios.
-pub struct Page {
+pub(crate) struct Page {
     /// Its file's name.
-    pub name: String,
+    pub(crate) name: String,
     /// All of it.
-    pub text: String,
+    pub(crate) text: String,
     /// Its scenarios, in order.
-    pub scenarios: Vec<Scenario>,
+    pub(crate) scenarios: Vec<Scenario>,
     path: PathBuf,
 }
 
 /// One scenario.
-pub struct Scenario {
+pub(crate) struct Scenario {
     /// Its heading.
-    pub name: String,
+    pub(crate) name: String,
     /// What it gives.
-    pub expected: String,
+    pub(crate) expected: String,
     input: String,
 }
 
 impl Page {
     /// Reads a page.
-    pub fn read(path: &Path) -> Page {
+    pub(crate) fn read(path: &Path) -> Page {
         let text = fs::read_to_string(path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
         let scenarios = text.split("\n## Scenario: ").skip(1).map(|part| {
@@ -50,7 +50,7 @@ impl Page {
     }
 
     /// Writes the page with what its scenarios give.
-    pub fn write(&self) {
+    pub(crate) fn write(&self) {
         let mut parts = self.text.split("\n## Scenario: ");
         let mut out = parts.next().unwrap().trim_end().to_owned();
         out.push('\n');
@@ -72,12 +72,12 @@ fn block(text: &str, language: &str) -> Option<String> {
 
 impl Scenario {
     /// Runs it as an administrator would see it.
-    pub fn run(&self) -> String {
+    pub(crate) fn run(&self) -> String {
         self.run_turned(0)
     }
 
     /// The same with the objects in another order.
-    pub fn run_turned(&self, turn: usize) -> String {
+    pub(crate) fn run_turned(&self, turn: usize) -> String {
         let input: Value = serde_saphyr::from_str(&self.input).unwrap_or_else(|error| panic!("{}: {error}", self.name));
         let start: Timestamp = input["now"].as_str().unwrap_or(NOW).parse().unwrap();
         let mut state = State::new(ClusterId("scenario".into()));

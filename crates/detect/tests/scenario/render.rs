@@ -8,7 +8,7 @@ use serde::Serialize;
 use std::fmt::Write;
 
 /// All problems, or that there are none.
-pub fn diagnosis(diagnosis: &Diagnosis, start: Timestamp) -> String {
+pub(crate) fn diagnosis(diagnosis: &Diagnosis, start: Timestamp) -> String {
     if diagnosis.problems.is_empty() {
         return "no problems\n".to_owned();
     }
