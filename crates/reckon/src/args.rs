@@ -26,6 +26,8 @@ pub(crate) enum Command {
         #[arg(required = true, num_args = 1..=2, value_name = "TYPE/NAME")]
         target: Vec<String>,
         #[command(flatten)]
+        offline: Offline,
+        #[command(flatten)]
         output: Output,
     },
     /// List everything that is wrong, grouped by root cause
@@ -34,7 +36,7 @@ pub(crate) enum Command {
         #[arg(short = 'A', long)]
         all_namespaces: bool,
         /// Go on watching: print problems as they open, change and close
-        #[arg(short, long)]
+        #[arg(short, long, conflicts_with = "file")]
         watch: bool,
         /// Only problems at least this severe
         #[arg(long, value_enum)]
@@ -42,6 +44,8 @@ pub(crate) enum Command {
         /// Only problems that opened within this time, such as 30m or 6h
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         since: Option<jiff::SignedDuration>,
+        #[command(flatten)]
+        offline: Offline,
         #[command(flatten)]
         output: Output,
     },
@@ -63,14 +67,17 @@ pub(crate) enum Command {
         all_namespaces: bool,
     },
     /// Check what Reckon can reach and read, and what each gap costs
-    Doctor,
+    Doctor {
+        #[command(flatten)]
+        output: Data,
+    },
     /// Print the versions of Reckon and of the server
     Version {
         /// Only Reckon's own
         #[arg(long)]
         client: bool,
         #[command(flatten)]
-        output: Output,
+        output: Data,
     },
     /// Print a completion script for a shell
     Completion {
@@ -106,12 +113,6 @@ pub(crate) struct Global {
     /// Give up on a request after this time, such as 10s
     #[arg(long, global = true, value_name = "DURATION", value_parser = duration)]
     pub(crate) request_timeout: Option<jiff::SignedDuration>,
-    /// Read a bundle, a file of objects, a cluster-info dump or - (standard input) instead of a cluster
-    #[arg(short = 'f', long = "filename", global = true, value_name = "PATH")]
-    pub(crate) file: Option<PathBuf>,
-    /// The clock of the diagnosis with -f: a time, or +11m after the bundle's first
-    #[arg(long, global = true, value_name = "TIME")]
-    pub(crate) at: Option<String>,
     /// When to colour
     #[arg(long, global = true, value_enum, default_value_t = Colour::Auto)]
     pub(crate) color: Colour,
@@ -121,14 +122,53 @@ pub(crate) struct Global {
     /// Show times in the zone of this machine
     #[arg(long, global = true)]
     pub(crate) local: bool,
-    /// Exit with 1 when problems were found
-    #[arg(long, global = true)]
-    pub(crate) exit_code: bool,
+}
+
+/// Where to read from, if not from the cluster.
+#[derive(Clone, Debug, Default, Args)]
+pub(crate) struct Offline {
+    /// Read a bundle, a file of objects, a cluster-info dump or - (standard input) instead of a cluster
+    #[arg(short = 'f', long = "filename", value_name = "PATH")]
+    pub(crate) file: Option<PathBuf>,
+    /// The clock of the diagnosis with -f: a time, or +11m after the bundle's first change
+    #[arg(long, value_name = "TIME", requires = "file", value_parser = moment)]
+    pub(crate) at: Option<Moment>,
+}
+
+/// A moment on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// This time.
+    Time(jiff::Timestamp),
+    /// So long after the bundle's first change, or after its oldest time if it holds no changes.
+    After(jiff::SignedDuration),
+}
+
+/// How a report is written.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Data {
+    /// The format of the report
+    #[arg(short = 'o', long = "output", value_enum, default_value_t = DataFormat::Human, hide_default_value = true)]
+    pub(crate) format: DataFormat,
+}
+
+/// A format of a report.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DataFormat {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+    /// The same as YAML
+    Yaml,
 }
 
 /// How the answer is written.
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Output {
+    /// Exit with 1 when problems were found
+    #[arg(long)]
+    pub(crate) exit_code: bool,
     /// The format of the answer
     #[arg(short = 'o', long = "output", value_enum, default_value_t = Format::Human, hide_default_value = true)]
     pub(crate) format: Format,
@@ -170,6 +210,14 @@ pub(crate) enum Severity {
     Warning,
     /// Worth knowing
     Info,
+}
+
+fn moment(text: &str) -> Result<Moment, String> {
+    let wrong = || format!("{text:?} is no time; write 2026-01-31T12:00:00Z or +11m");
+    match text.strip_prefix('+') {
+        Some(span) => reckon_model::duration::parse(span).map(Moment::After).ok_or_else(wrong),
+        None => text.parse().map(Moment::Time).map_err(|_| wrong()),
+    }
 }
 
 fn duration(text: &str) -> Result<jiff::SignedDuration, String> {
@@ -216,6 +264,7 @@ mod tests {
             "| 0 | it ran; problems found is not failure |\n| 1 | problems were found, with `--exit-code` |\n",
             "| 2 | the command line, the kubeconfig or the bundle is wrong |\n| 3 | the cluster cannot be reached |\n",
             "| 4 | not authenticated or not allowed |\n| 5 | what was asked about does not exist |\n",
+            "| 6 | a precondition was refused, such as a directory that is not empty |\n",
             "| 7 | a kind that was asked for could not be read; the rest was used |\n| 124 | it took too long |\n",
             "| 130 | interrupted |\n\nWhere several apply, the first of 2, 3, 4, 5, 7, 1, 0 is taken.\n"
         ));

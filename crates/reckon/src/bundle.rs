@@ -4,9 +4,14 @@
 //! are not followed, and a file that cannot be read costs that file and a warning that names it.
 
 mod answers;
-mod capture;
 mod files;
+mod logs;
+mod objects;
 mod read;
+mod replay;
+mod tape;
+mod write;
 
-pub(crate) use capture::{Tape, write};
-pub(crate) use read::open;
+pub(crate) use read::{Bundle, open};
+pub(crate) use tape::Tape;
+pub(crate) use write::{Label, Written, refuse_used, write};

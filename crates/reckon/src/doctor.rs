@@ -1,9 +1,8 @@
 //! What Reckon can reach and read, and what each gap costs.
 
-use crate::args::Global;
+use crate::args::{DataFormat, Global};
 use crate::exit::{Exit, Failure};
 use crate::run::connect;
-use crate::session;
 use crate::style::Style;
 use crate::terminal::Terminal;
 use reckon_cluster::AccessAsk;
@@ -27,7 +26,7 @@ fn cost(kind: &Kind) -> &'static str {
 }
 
 /// Checks one thing after the other and says what it found.
-pub(crate) async fn run(global: &Global, terminal: &Terminal) -> Result<Exit, Failure> {
+pub(crate) async fn run(global: &Global, terminal: &Terminal, _format: DataFormat) -> Result<Exit, Failure> {
     let paint = terminal.paint();
     let mut out = String::new();
     let good = |text: &str| format!("{} {text}\n", paint.with(Style::Good, "✔"));
@@ -41,7 +40,7 @@ pub(crate) async fn run(global: &Global, terminal: &Terminal) -> Result<Exit, Fa
         Ok(version) => out.push_str(&good(&format!("the server answers: {}", clean_line(&version)))),
         Err(error) => {
             terminal.data(&out)?;
-            return Err(session::failed(error.class(), &error));
+            return Err(error.into());
         }
     }
     let skew = connection.clock_skew();

@@ -1,23 +1,24 @@
-//! Exit codes: see `docs/cli.md`.
+//! How a command ended, as a number.
 
-/// How a command ended. Where several apply, the first of this order is taken: usage, unreachable, forbidden, not found,
-/// partial, problems, fine.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a command ended. Ordered: where several apply, the greatest is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
-    /// It ran.
+    /// It ran; problems found are no failure.
     Fine,
     /// Problems were found, and `--exit-code` was given.
     Problems,
-    /// The command line, or what it names, is wrong.
-    Usage,
-    /// The cluster cannot be reached.
-    Unreachable,
-    /// Not authenticated or not allowed.
-    Forbidden,
-    /// What was asked about does not exist.
-    NotFound,
     /// Something that was asked for could not be read; the rest was used.
     Partial,
+    /// A precondition was refused, such as a directory that is not empty.
+    Refused,
+    /// What was asked about does not exist.
+    NotFound,
+    /// Not authenticated or not allowed.
+    Forbidden,
+    /// The cluster cannot be reached.
+    Unreachable,
+    /// The command line, or what it names, is wrong.
+    Usage,
     /// It took too long.
     TimedOut,
     /// Interrupted by the person.
@@ -34,9 +35,24 @@ impl Exit {
             Exit::Unreachable => 3,
             Exit::Forbidden => 4,
             Exit::NotFound => 5,
+            Exit::Refused => 6,
             Exit::Partial => 7,
             Exit::TimedOut => 124,
             Exit::Interrupted => 130,
+        }
+    }
+}
+
+impl From<reckon_cluster::Class> for Exit {
+    fn from(class: reckon_cluster::Class) -> Exit {
+        use reckon_cluster::Class;
+        match class {
+            Class::Usage => Exit::Usage,
+            Class::Unreachable => Exit::Unreachable,
+            Class::Denied => Exit::Forbidden,
+            Class::NotFound => Exit::NotFound,
+            Class::TimedOut => Exit::TimedOut,
+            Class::Server => Exit::Partial,
         }
     }
 }
@@ -52,5 +68,37 @@ pub(crate) struct Failure {
 impl Failure {
     pub(crate) fn new(exit: Exit, sentence: impl Into<String>) -> Self {
         Failure { exit, sentence: sentence.into() }
+    }
+}
+
+impl From<reckon_cluster::ReadError> for Failure {
+    fn from(error: reckon_cluster::ReadError) -> Self {
+        Failure::new(error.class().into(), format!("failed to {error}"))
+    }
+}
+
+impl From<reckon_cluster::ConnectError> for Failure {
+    fn from(error: reckon_cluster::ConnectError) -> Self {
+        Failure::new(error.class().into(), format!("failed to {error}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_beats_unreachable_beats_forbidden_beats_not_found_beats_partial_beats_problems() {
+        let order = [
+            Exit::Usage,
+            Exit::Unreachable,
+            Exit::Forbidden,
+            Exit::NotFound,
+            Exit::Partial,
+            Exit::Problems,
+            Exit::Fine,
+        ];
+        assert!(order.is_sorted_by(|a, b| a > b));
+        assert_eq!(order.map(Exit::code), [2, 3, 4, 5, 7, 1, 0]);
     }
 }

@@ -4,7 +4,6 @@ use crate::style::{Paint, Style, wrap};
 use crate::when::When;
 use reckon_model::document::{Answer, Evidence, Problem, ProblemList, Remedy, Role, Severity, Source, Verdict};
 use reckon_model::text::{clean_line, count, enumerate, shorten};
-use serde_json::Value;
 use std::fmt::Write;
 
 /// Width of the column of section names.
@@ -249,12 +248,20 @@ fn command(remedy: &Remedy) -> Option<String> {
         Some("json") => " --type json",
         _ => "",
     };
-    Some(clean_line(&format!("kubectl patch {kind}/{}{namespace}{patch_type} -p {}", reference.name, quote(patch))))
+    Some(clean_line(&format!(
+        "kubectl patch {kind}/{}{namespace}{patch_type} -p {}",
+        shell_word(&reference.name),
+        shell_word(&patch.to_string())
+    )))
 }
 
 /// As one word of a shell.
-fn quote(value: &Value) -> String {
-    format!("'{}'", value.to_string().replace('\'', "'\\''"))
+pub(crate) fn shell_word(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 fn target(problem: &Problem) -> String {

@@ -1,8 +1,9 @@
 //! From arguments to an exit code.
 
-use crate::args::{Cli, Command, Format, Global, Output, Severity};
+use crate::args::{Cli, Command, Data, DataFormat, Global, Offline, Output, Severity};
 use crate::bundle;
 use crate::exit::{Exit, Failure};
+use crate::human::shell_word;
 use crate::session::{self, Answered};
 use crate::terminal::{Question, Terminal};
 use crate::{doctor, watch};
@@ -10,7 +11,7 @@ use clap::{CommandFactory, FromArgMatches};
 use reckon_cluster::{Connection, Options};
 use reckon_detect::Scope;
 use reckon_model::document::{self, Answer, ProblemList};
-use reckon_model::text::clean;
+use reckon_model::text::{clean, count};
 use reckon_model::{Kind, ResourceRef};
 use serde_json::json;
 use std::process::ExitCode;
@@ -56,21 +57,27 @@ pub(crate) fn main() -> ExitCode {
 fn called_as() -> &'static str {
     let path = std::env::args_os().next().map(std::path::PathBuf::from);
     let stem = path.as_deref().and_then(std::path::Path::file_stem).and_then(std::ffi::OsStr::to_str);
-    if stem == Some("kubectl-reckon") { "kubectl reckon" } else { "reckon" }
+    if stem.is_some_and(|stem| stem.ends_with("kubectl-reckon")) { "kubectl reckon" } else { "reckon" }
 }
 
 async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     match &cli.command {
-        Command::Why { target, output } => why(&cli.global, terminal, target, *output).await,
-        Command::Problems { all_namespaces, watch, severity, since, output } => {
+        Command::Why { target, offline, output } => why(&cli.global, terminal, target, offline, *output).await,
+        Command::Problems { all_namespaces, watch: true, severity, since, output, .. } => {
             let filter = Filter { severity: *severity, since: *since };
-            problems(&cli.global, terminal, *all_namespaces, *watch, filter, *output).await
+            let connection = connect(&cli.global).await?;
+            let scope = scope_here(&cli.global, &connection, *all_namespaces);
+            watch::run(&connection, terminal, &scope, filter, output.format, cli.global.local).await
+        }
+        Command::Problems { all_namespaces, severity, since, offline, output, .. } => {
+            let filter = Filter { severity: *severity, since: *since };
+            problems(&cli.global, terminal, *all_namespaces, filter, offline, *output).await
         }
         Command::Explain { failure } => explain(terminal, failure.as_deref()),
         Command::Capture { target, directory, all_namespaces } => {
             capture(&cli.global, terminal, target, directory, *all_namespaces).await
         }
-        Command::Doctor => doctor::run(&cli.global, terminal).await,
+        Command::Doctor { output } => doctor::run(&cli.global, terminal, output.format).await,
         Command::Version { client, output } => version(&cli.global, terminal, *client, *output).await,
         Command::Completion { shell } => {
             let mut script = Vec::new();
@@ -118,36 +125,51 @@ pub(crate) fn options(global: &Global) -> Options {
 }
 
 pub(crate) async fn connect(global: &Global) -> Result<Connection, Failure> {
-    Connection::open(&options(global)).await.map_err(|error| session::failed(error.class(), &error))
+    Ok(Connection::open(&options(global)).await?)
 }
 
-async fn why(global: &Global, terminal: &Terminal, words: &[String], output: Output) -> Result<Exit, Failure> {
-    if let Some(path) = &global.file {
-        let namespace = global.namespace.as_deref().unwrap_or("default");
-        let target = session::target(None, words, namespace).await?;
-        let scope = scope_of(target);
-        return from_bundle(global, terminal, path, &scope, Question::Why, output, None);
+/// One namespace or all of them, as the flags and the context say.
+fn scope_here(global: &Global, connection: &Connection, all: bool) -> Scope {
+    if all {
+        return Scope::Cluster;
+    }
+    Scope::Namespace(global.namespace.clone().unwrap_or_else(|| connection.default_namespace().to_owned()))
+}
+
+async fn why(
+    global: &Global,
+    terminal: &Terminal,
+    words: &[String],
+    offline: &Offline,
+    output: Output,
+) -> Result<Exit, Failure> {
+    if let Some(path) = &offline.file {
+        let bundle = bundle::open(path)?;
+        let scope = scope_of(bundle.target(words, global.namespace.as_deref())?);
+        return from_bundle(global, terminal, bundle, offline, &scope, Question::Why, output, None);
     }
     let connection = connect(global).await?;
     let namespace = global.namespace.as_deref().unwrap_or(connection.default_namespace()).to_owned();
-    let target = session::target(Some(&connection), words, &namespace).await?;
-    let scope = scope_of(target.clone());
-    let answered = match &scope {
-        Scope::Namespace(_) => namespace_problems(&connection, &target, &scope).await?,
-        _ => session::why(&connection, &target, &mut bundle::Tape::default()).await?,
-    };
+    let target = session::named_object(&connection, words, &namespace).await?;
+    let (scope, answered) = look_at(&connection, target, &mut bundle::Tape::default()).await?;
     finish(global, terminal, answered, &scope, Question::Why, output, None)
 }
 
-/// A namespace is asked about as a whole; that it exists is looked up first where that is allowed.
-async fn namespace_problems(connection: &Connection, target: &ResourceRef, scope: &Scope) -> Result<Answered, Failure> {
-    let need = reckon_model::Need::Object { kind: Kind::Namespace, namespace: None, name: target.name.clone() };
-    let found =
-        connection.fulfil(&std::collections::BTreeSet::from([need]), &mut reckon_cluster::Budget::default()).await;
-    if let Some((_, reckon_model::Answer::NotFound)) = found.first() {
-        return Err(Failure::new(Exit::NotFound, format!("{} does not exist", session::target_name(target))));
-    }
-    session::problems(connection, scope, &mut bundle::Tape::default()).await
+/// Answers about one object. A namespace is asked about as a whole.
+async fn look_at(
+    connection: &Connection,
+    target: ResourceRef,
+    tape: &mut bundle::Tape,
+) -> Result<(Scope, Answered), Failure> {
+    let scope = scope_of(target.clone());
+    let answered = match &scope {
+        Scope::Namespace(namespace) => {
+            session::exists(connection, namespace).await?;
+            session::problems(connection, &scope, tape).await?
+        }
+        _ => session::why(connection, &target, tape).await?,
+    };
+    Ok((scope, answered))
 }
 
 fn scope_of(target: ResourceRef) -> Scope {
@@ -158,51 +180,39 @@ async fn problems(
     global: &Global,
     terminal: &Terminal,
     all: bool,
-    watching: bool,
     filter: Filter,
+    offline: &Offline,
     output: Output,
 ) -> Result<Exit, Failure> {
-    if let Some(path) = &global.file {
-        let scope = global.namespace.clone().filter(|_| !all).map_or(Scope::Cluster, Scope::Namespace);
-        return from_bundle(global, terminal, path, &scope, Question::Problems, output, Some(filter));
+    if let Some(path) = &offline.file {
+        let bundle = bundle::open(path)?;
+        // A bundle of one namespace answers for that namespace, as the capture did.
+        let namespace = global.namespace.clone().or_else(|| bundle.namespace.clone()).filter(|_| !all);
+        let scope = namespace.map_or(Scope::Cluster, Scope::Namespace);
+        return from_bundle(global, terminal, bundle, offline, &scope, Question::Problems, output, Some(filter));
     }
     let connection = connect(global).await?;
-    let scope = if all {
-        Scope::Cluster
-    } else {
-        Scope::Namespace(global.namespace.clone().unwrap_or_else(|| connection.default_namespace().to_owned()))
-    };
-    if watching {
-        return watch::run(&connection, terminal, &scope, filter, output.format, global.local).await;
-    }
+    let scope = scope_here(global, &connection, all);
     let answered = session::problems(&connection, &scope, &mut bundle::Tape::default()).await?;
     finish(global, terminal, answered, &scope, Question::Problems, output, Some(filter))
 }
 
+#[expect(clippy::too_many_arguments, reason = "a question, its source and its format have no more in common")]
 fn from_bundle(
     global: &Global,
     terminal: &Terminal,
-    path: &std::path::Path,
+    mut bundle: bundle::Bundle,
+    offline: &Offline,
     scope: &Scope,
     question: Question,
     output: Output,
     filter: Option<Filter>,
 ) -> Result<Exit, Failure> {
-    let bundle = bundle::open(path)?;
-    let cluster = bundle.cluster.clone();
-    let (engine, diagnosis, as_of, warnings) = bundle.diagnose(scope, global.at.as_deref())?;
-    if let Scope::Object(target) = scope
-        && !engine.state().holds(target)
-    {
-        warnings.iter().for_each(|warning| terminal.warn(warning));
-        let names = engine.state().names(&target.kind, target.namespace.as_deref());
-        let near = session::nearest(&target.name, &names)
-            .map(|near| format!("; did you mean {}/{near}?", target.kind.singular()));
-        let sentence = format!("{} is not in the bundle{}", session::target_name(target), near.unwrap_or_default());
-        return Err(Failure::new(Exit::NotFound, sentence));
-    }
-    let partial = !warnings.is_empty();
-    let answered = Answered { diagnosis, cluster, as_of, partial, warnings };
+    // Said before the answer is tried, so that they are said whatever becomes of it.
+    bundle.warnings.iter().for_each(|warning| terminal.warn(warning));
+    let said = bundle.warnings.len();
+    let mut answered = std::mem::take(&mut bundle).answer(scope, offline.at)?;
+    answered.warnings.drain(..said);
     finish(global, terminal, answered, scope, question, output, filter)
 }
 
@@ -224,7 +234,7 @@ fn finish(
     terminal.document(&list, output.format, question, global.local)?;
     Ok(match (partial, list.answer) {
         (true, _) => Exit::Partial,
-        (false, Answer::Problem | Answer::Undetermined) if global.exit_code && !list.problems.is_empty() => {
+        (false, Answer::Problem | Answer::Undetermined) if output.exit_code && !list.problems.is_empty() => {
             Exit::Problems
         }
         _ => Exit::Fine,
@@ -245,7 +255,7 @@ fn explain(terminal: &Terminal, topic: Option<&str>) -> Result<Exit, Failure> {
         None => {
             let topics: Vec<String> = reckon_detect::topics().into_iter().map(str::to_owned).collect();
             let near =
-                session::nearest(topic, &topics).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+                crate::near::nearest(topic, &topics).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             let sentence =
                 format!("there is no page about {:?}{near} `{} explain` lists all", clean(topic), terminal.program);
             Err(Failure::new(Exit::NotFound, sentence))
@@ -260,46 +270,55 @@ async fn capture(
     directory: &std::path::Path,
     all: bool,
 ) -> Result<Exit, Failure> {
+    bundle::refuse_used(directory)?;
     let options = Options { keep_whole: true, ..options(global) };
-    let connection = Connection::open(&options).await.map_err(|error| session::failed(error.class(), &error))?;
-    let namespace = global.namespace.clone().unwrap_or_else(|| connection.default_namespace().to_owned());
-    let mut tape = bundle::Tape::default();
-    let answered = if words.is_empty() {
-        let scope = if all { Scope::Cluster } else { Scope::Namespace(namespace) };
-        session::problems(&connection, &scope, &mut tape).await?
+    let connection = Connection::open(&options).await?;
+    let mut tape = bundle::Tape::running();
+    let (scope, answered) = if words.is_empty() {
+        let scope = scope_here(global, &connection, all);
+        let answered = session::problems(&connection, &scope, &mut tape).await?;
+        (scope, answered)
     } else {
-        let target = session::target(Some(&connection), words, &namespace).await?;
-        session::why(&connection, &target, &mut tape).await?
+        let namespace = global.namespace.as_deref().unwrap_or(connection.default_namespace());
+        let target = session::named_object(&connection, words, namespace).await?;
+        look_at(&connection, target, &mut tape).await?
     };
     let server = connection.server_version().await.ok();
     answered.warnings.iter().for_each(|warning| terminal.warn(warning));
-    let count = bundle::write(directory, tape, answered.cluster.as_deref(), server.as_deref(), answered.as_of)?;
+    let label = bundle::Label {
+        cluster: answered.cluster.as_deref(),
+        server: server.as_deref(),
+        as_of: answered.as_of,
+        scope: session::named(&scope),
+    };
+    let bundle::Written { objects, logs } = bundle::write(directory, tape, label)?;
+    let again = match &scope {
+        Scope::Object(target) => format!("why {target}"),
+        _ => "problems".to_owned(),
+    };
+    let place = shell_word(&directory.display().to_string());
     terminal.data(&format!(
-        "{}: {}\nnext: {} problems -f {}\n",
+        "{}: {}, {}\nnext: {} {again} -f {place}\n",
         directory.display(),
-        reckon_model::text::count(count, "object"),
+        count(objects, "object"),
+        count(logs, "log"),
         terminal.program,
-        directory.display()
     ))?;
     Ok(if answered.partial { Exit::Partial } else { Exit::Fine })
 }
 
-async fn version(global: &Global, terminal: &Terminal, client: bool, output: Output) -> Result<Exit, Failure> {
+async fn version(global: &Global, terminal: &Terminal, client: bool, output: Data) -> Result<Exit, Failure> {
     let own = env!("CARGO_PKG_VERSION");
     let server = match (client, Connection::open(&options(global)).await) {
         (false, Ok(connection)) => connection.server_version().await.ok(),
         _ => None,
     };
     let text = match output.format {
-        Format::Json => format!("{}\n", json!({"reckonVersion": own, "serverVersion": server})),
-        Format::Yaml => format!(
-            "reckonVersion: {own}\nserverVersion: {}\n",
-            server.as_deref().map_or("null".into(), |v| clean(v).into_owned())
-        ),
-        _ => {
+        DataFormat::Human => {
             let server = server.map(|server| format!("server {}\n", clean(&server))).unwrap_or_default();
             format!("reckon {own}\n{server}")
         }
+        format => crate::terminal::value(&json!({"reckonVersion": own, "serverVersion": server}), format)?,
     };
     terminal.data(&text)?;
     Ok(Exit::Fine)

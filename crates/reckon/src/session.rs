@@ -1,27 +1,41 @@
-//! From a cluster or a bundle to a document.
+//! From a cluster to an answer.
+//!
+//! A question that is asked once is answered by a function of what was read: every round diagnoses anew, so that an answer
+//! does not depend on the order in which things became known, and a bundle of the same facts gives the same one.
 
 use crate::bundle::Tape;
 use crate::exit::{Exit, Failure};
-use reckon_cluster::{Budget, Class, Connection, ListEvent};
+use crate::near::nearest;
+use crate::target;
+use reckon_cluster::{AccessAsk, Budget, Connection, ListEvent, ReadError};
 use reckon_detect::{Diagnosis, Engine, Scope, State};
-use reckon_model::document::{API_VERSION, NotChecked, ProblemList};
-use reckon_model::{Answer, ClusterId, Kind, Need, ResourceRef, Timestamp, document};
-use std::collections::BTreeSet;
+use reckon_model::document::{API_VERSION, NotChecked, Problem, ProblemList, Requires};
+use reckon_model::{Answer, ClusterId, Gap, Kind, Need, ResourceRef, Timestamp, document};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Rounds of needs for one question: a pod leads to its ReplicaSet, that to its Deployment, that to its Services; what
+/// Rounds of needs for one object: a pod leads to its ReplicaSet, that to its Deployment, that to its Services; what
 /// detectors ask comes beside. More is a chain that hostile metadata built.
 const ROUNDS: usize = 8;
+
+/// Rounds of needs after lists, which brought all but logs and measurements.
+const ROUNDS_AFTER_LISTS: usize = 3;
 
 /// What `problems` may ask beside its lists: logs and metrics of what fails.
 const PROBLEMS_REQUESTS: u32 = 400;
 const PROBLEMS_BYTES: u64 = 32 << 20;
 
-/// A diagnosis that can be turned into a document.
+/// Rights that are asked about for one answer.
+const MAX_REVIEWS: usize = 24;
+
+/// A right: verb, resource as RBAC names it, namespace.
+pub(crate) type Right = (String, String, Option<String>);
+
+/// An answer that can be turned into a document.
 pub(crate) struct Answered {
     pub(crate) diagnosis: Diagnosis,
     pub(crate) cluster: Option<String>,
     pub(crate) as_of: Timestamp,
-    /// Kinds that were asked for and could not be read: exit code 7.
+    /// Whether something that was asked for could not be read: exit code 7.
     pub(crate) partial: bool,
     /// What is to be said on standard error.
     pub(crate) warnings: Vec<String>,
@@ -30,7 +44,9 @@ pub(crate) struct Answered {
 impl Answered {
     /// The document of the contract.
     pub(crate) fn document(self, scope: &Scope) -> ProblemList {
-        let Diagnosis { problems, answer, sentence, looked, not_checked, .. } = self.diagnosis;
+        let Diagnosis { problems, answer, sentence, looked, mut not_checked, .. } = self.diagnosis;
+        not_checked.sort();
+        not_checked.dedup();
         ProblemList {
             api_version: API_VERSION.to_owned(),
             kind: "ProblemList".to_owned(),
@@ -47,7 +63,8 @@ impl Answered {
     }
 }
 
-fn named(scope: &Scope) -> document::Scope {
+/// What was asked about, as the document says it.
+pub(crate) fn named(scope: &Scope) -> document::Scope {
     match scope {
         Scope::Cluster => document::Scope::default(),
         Scope::Namespace(namespace) => {
@@ -67,38 +84,28 @@ pub(crate) async fn why(connection: &Connection, target: &ResourceRef, tape: &mu
     let first =
         Need::Object { kind: target.kind.clone(), namespace: target.namespace.clone(), name: target.name.clone() };
     let asked = BTreeSet::from([first]);
-    let (cluster, mut answers) = tokio::join!(connection.cluster_id(), connection.fulfil(&asked, &mut budget));
-    if let Some((_, Answer::Refused(gap))) = answers.first() {
-        // A refusal of the target itself is the answer; its class comes from asking the server once more what it is.
-        let exit = match connection.server_version().await {
-            Err(error) => exit_of(error.class()),
-            Ok(_) if gap.why.starts_with("forbidden") || gap.why.starts_with("401") => Exit::Forbidden,
-            Ok(_) => Exit::Partial,
-        };
-        return Err(Failure::new(exit, format!("{} could not be read: {}", target_name(target), gap.why)));
+    let (cluster, answers) = tokio::join!(connection.cluster_id(), connection.fulfil(&asked, &mut budget));
+    let cluster = identity(cluster)?;
+    match answers.first() {
+        Some((_, Answer::Refused(gap))) => {
+            let sentence = format!("{} could not be read: {}", target::describe(target), gap.why);
+            return Err(Failure::new(exit_of(gap), sentence));
+        }
+        Some((_, Answer::NotFound)) => {
+            return Err(Failure::new(Exit::NotFound, not_found(connection, target, &mut budget).await));
+        }
+        _ => {}
     }
-    if let Some((_, Answer::NotFound)) = answers.first() {
-        return Err(Failure::new(Exit::NotFound, not_found(connection, target, &mut budget).await));
+    let mut state = State::new(cluster.clone().unwrap_or_default());
+    for (need, answer) in answers {
+        let answer = tape.answer(&need, answer);
+        state.answer(need, answer);
     }
-    let cluster = cluster.ok();
-    let mut engine = Engine::new(State::new(cluster.clone().unwrap_or_default()));
     let scope = Scope::Object(target.clone());
-    let mut diagnosis = None;
-    for round in 0..ROUNDS {
-        for (need, answer) in answers.drain(..) {
-            tape.answer(&need, &answer);
-            engine.state_mut().answer(need, answer);
-        }
-        let next = engine.diagnose(&scope, connection.now());
-        let needs = next.needs.clone();
-        diagnosis = Some(next);
-        if needs.is_empty() || round + 1 == ROUNDS {
-            break;
-        }
-        answers = connection.fulfil(&needs, &mut budget).await;
-    }
-    let diagnosis = diagnosis.ok_or_else(|| Failure::new(Exit::Partial, "nothing was asked"))?;
-    Ok(answered(diagnosis, cluster, connection.now(), false, Vec::new()))
+    let now = connection.now();
+    let mut diagnosis = settle(connection, state, &scope, now, ROUNDS, &mut budget, tape).await;
+    review(connection, &mut diagnosis.problems, tape).await;
+    Ok(Answered { diagnosis, cluster: cluster.map(|id| id.0), as_of: now, partial: false, warnings: Vec::new() })
 }
 
 /// Lists every kind that rules read and answers what detection asks beside.
@@ -107,59 +114,118 @@ pub(crate) async fn problems(connection: &Connection, scope: &Scope, tape: &mut 
         Scope::Namespace(namespace) => Some(namespace.clone()),
         _ => None,
     };
-    let cluster = connection.cluster_id().await;
-    if let Err(error) = &cluster
-        && matches!(error.class(), Class::Unreachable | Class::Usage)
-    {
-        return Err(failed(error.class(), error));
-    }
-    let cluster = cluster.ok();
-    let mut engine = Engine::new(State::new(cluster.clone().unwrap_or_default()));
-    let mut listing = connection.list(reckon_detect::kinds(), namespace);
+    let cluster = identity(connection.cluster_id().await)?;
+    let mut state = State::new(cluster.clone().unwrap_or_default());
+    let mut listing = connection.list(reckon_detect::kinds(), namespace.clone());
     let mut warnings = Vec::new();
-    let (mut listed, mut refused, mut broken) = (0, Vec::new(), false);
+    let mut skipped = Vec::new();
+    let (mut objects, mut listed, mut partial) = (0_usize, 0_usize, false);
+    let mut refused: Vec<(Kind, Gap)> = Vec::new();
     while let Some(event) = listing.next().await {
         match event {
             ListEvent::Object(object) => {
-                tape.object(&object);
-                engine.state_mut().apply(object);
+                objects += usize::from(object.meta.namespace.is_some());
+                state.apply(tape.object(object));
             }
-            ListEvent::Deleted(reference, at) => engine.state_mut().delete(&reference, at),
+            ListEvent::Deleted(reference, at) => state.delete(&reference, at),
             ListEvent::Listed { kind, namespace } => {
                 listed += 1;
                 tape.listed(&kind, namespace.as_deref());
-                engine.state_mut().cover(&kind, namespace.as_deref());
+                state.cover(&kind, namespace.as_deref());
             }
             ListEvent::Refused { kind, namespace, gap } => {
-                broken |= !gap.why.starts_with("forbidden");
-                refused.push(gap.why.clone());
+                partial |= is_asked_for(&kind, &gap);
                 tape.refused(&kind, namespace.as_deref(), &gap);
-                engine.state_mut().refuse(&kind, namespace.as_deref(), gap);
+                state.refuse(&kind, namespace.as_deref(), gap.clone());
+                refused.push((kind, gap));
             }
-            ListEvent::Skipped { kind, gap } => {
-                broken = true;
-                warnings.push(format!("one {} was left out: {}", kind.singular(), gap.why));
+            ListEvent::Skipped { gap, .. } => {
+                partial = true;
+                warnings.push(format!("{} was left out: {}", gap.what, gap.why));
+                tape.skipped(&gap);
+                skipped.push(gap);
             }
             ListEvent::Relisting { .. } | ListEvent::Interrupted { .. } | ListEvent::Resumed { .. } => {}
         }
     }
     if listed == 0 {
-        return Err(nothing_listed(connection, &refused).await);
+        return Err(nothing_listed(connection, &refused));
     }
-    let diagnosis = rounds(connection, &mut engine, scope, tape).await;
-    Ok(answered(diagnosis, cluster, connection.now(), broken, warnings))
+    if let (Some(namespace), 0) = (&namespace, objects) {
+        exists(connection, namespace).await?;
+    }
+    let mut budget = Budget::new(PROBLEMS_REQUESTS, PROBLEMS_BYTES);
+    let now = connection.now();
+    let mut diagnosis = settle(connection, state, scope, now, ROUNDS_AFTER_LISTS, &mut budget, tape).await;
+    review(connection, &mut diagnosis.problems, tape).await;
+    diagnosis.not_checked.extend(skipped.into_iter().map(|gap| NotChecked { what: gap.what, why: gap.why }));
+    Ok(Answered { diagnosis, cluster: cluster.map(|id| id.0), as_of: now, partial, warnings })
 }
 
-/// Diagnoses, answering needs within the budget of `problems`, three rounds at most.
-pub(crate) async fn rounds(connection: &Connection, engine: &mut Engine, scope: &Scope, tape: &mut Tape) -> Diagnosis {
+/// Whether a kind that was refused was asked for: what problems are about. The rest is read to know more, and its denial
+/// is merely *not checked*; but a server that fails is never that.
+pub(crate) fn is_asked_for(kind: &Kind, gap: &Gap) -> bool {
+    let is_subject = matches!(
+        kind,
+        Kind::Pod
+            | Kind::Deployment
+            | Kind::ReplicaSet
+            | Kind::StatefulSet
+            | Kind::DaemonSet
+            | Kind::Job
+            | Kind::CronJob
+    );
+    is_subject || !is_denied(gap)
+}
+
+fn is_denied(gap: &Gap) -> bool {
+    gap.why.starts_with("forbidden") || gap.why.starts_with("401")
+}
+
+/// Diagnoses, answering needs within rounds and budget. What is still wanted then is refused, and thus *not checked*.
+async fn settle(
+    connection: &Connection,
+    mut state: State,
+    scope: &Scope,
+    now: Timestamp,
+    rounds: usize,
+    budget: &mut Budget,
+    tape: &mut Tape,
+) -> Diagnosis {
+    let mut round = 0;
+    loop {
+        let mut engine = Engine::new(state);
+        let diagnosis = engine.diagnose(scope, now);
+        if diagnosis.needs.is_empty() || round > 2 * rounds {
+            return diagnosis;
+        }
+        let answers = if round < rounds {
+            connection.fulfil(&diagnosis.needs, budget).await
+        } else {
+            let refuse = |need: Need| {
+                let gap = Gap { what: need.what(), why: "not asked: too many steps from what was asked about".into() };
+                (need, Answer::Refused(gap))
+            };
+            diagnosis.needs.into_iter().map(refuse).collect()
+        };
+        state = std::mem::take(engine.state_mut());
+        for (need, answer) in answers {
+            let answer = tape.answer(&need, answer);
+            state.answer(need, answer);
+        }
+        round += 1;
+    }
+}
+
+/// As `settle`, for an engine that remembers its problems from run to run.
+pub(crate) async fn follow_up(connection: &Connection, engine: &mut Engine, scope: &Scope) -> Diagnosis {
     let mut budget = Budget::new(PROBLEMS_REQUESTS, PROBLEMS_BYTES);
     let mut diagnosis = engine.diagnose(scope, connection.now());
-    for _ in 0..3 {
+    for _ in 0..ROUNDS_AFTER_LISTS {
         if diagnosis.needs.is_empty() {
             break;
         }
         for (need, answer) in connection.fulfil(&diagnosis.needs, &mut budget).await {
-            tape.answer(&need, &answer);
             engine.state_mut().answer(need, answer);
         }
         diagnosis = engine.diagnose(scope, connection.now());
@@ -167,129 +233,157 @@ pub(crate) async fn rounds(connection: &Connection, engine: &mut Engine, scope: 
     diagnosis
 }
 
-async fn nothing_listed(connection: &Connection, refused: &[String]) -> Failure {
-    match connection.server_version().await {
-        Err(error) => failed(error.class(), &error),
-        Ok(_) => {
-            let forbidden = refused.iter().all(|why| why.starts_with("forbidden") || why.starts_with("401"));
-            let first = refused.first().map_or("the server answered nothing", String::as_str);
-            let exit = if forbidden { Exit::Forbidden } else { Exit::Partial };
-            Failure::new(exit, format!("nothing could be listed at {}: {first}", connection.server()))
-        }
+/// Asks whether the user may do what the remedies propose.
+async fn review(connection: &Connection, problems: &mut [Problem], tape: &mut Tape) {
+    let rights: BTreeSet<Right> = rights(problems).take(MAX_REVIEWS).collect();
+    let asks: Vec<AccessAsk> = rights.iter().map(access_ask).collect();
+    let answers = connection.reviews(&asks).await;
+    let known: BTreeMap<Right, bool> =
+        rights.into_iter().zip(answers).filter_map(|(right, allowed)| Some((right, allowed?))).collect();
+    allow(problems, &known);
+    tape.rights(known);
+}
+
+/// Marks each remedy with whether the user may do it.
+pub(crate) fn allow(problems: &mut [Problem], known: &BTreeMap<Right, bool>) {
+    for remedy in problems.iter_mut().flat_map(|problem| &mut problem.remedies) {
+        let Some(requires) = &remedy.requires else { continue };
+        let namespace = remedy.reference.as_ref().and_then(|reference| reference.namespace.clone());
+        remedy.allowed = known.get(&right(requires, namespace)).copied();
     }
 }
 
-fn answered(
-    mut diagnosis: Diagnosis,
-    cluster: Option<ClusterId>,
-    as_of: Timestamp,
-    partial: bool,
-    warnings: Vec<String>,
-) -> Answered {
-    // What was still wanted when the rounds were over was not checked.
-    for need in &diagnosis.needs {
-        diagnosis
-            .not_checked
-            .push(NotChecked { what: need.what(), why: "not asked: too many steps from the target".to_owned() });
-    }
-    diagnosis.not_checked.sort();
-    diagnosis.not_checked.dedup();
-    Answered { diagnosis, cluster: cluster.map(|id| id.0), as_of, partial, warnings }
+fn rights(problems: &[Problem]) -> impl Iterator<Item = Right> {
+    problems.iter().filter(|problem| problem.closed.is_none()).flat_map(|problem| &problem.remedies).filter_map(
+        |remedy| {
+            let namespace = remedy.reference.as_ref().and_then(|reference| reference.namespace.clone());
+            Some(right(remedy.requires.as_ref()?, namespace))
+        },
+    )
 }
 
-/// A sentence for a target that does not exist, with a near name where there is one.
-async fn not_found(connection: &Connection, target: &ResourceRef, budget: &mut Budget) -> String {
-    let sentence = format!("{} does not exist", target_name(target));
-    let list = Need::List { kind: target.kind.clone(), namespace: target.namespace.clone(), selector: String::new() };
-    let names: Vec<String> = match connection.fulfil(&BTreeSet::from([list]), budget).await.into_iter().next() {
-        Some((_, Answer::Objects(objects))) => objects.into_iter().map(|object| object.meta.name).collect(),
-        _ => Vec::new(),
+fn right(requires: &Requires, namespace: Option<String>) -> Right {
+    (requires.verb.clone(), requires.resource.clone(), namespace)
+}
+
+/// `pods/eviction`, `deployments.apps`, `deployments.apps/scale` as an access review wants them.
+fn access_ask((verb, resource, namespace): &Right) -> AccessAsk {
+    let (resource, subresource) = resource.split_once('/').map_or((resource.as_str(), None), |(r, s)| (r, Some(s)));
+    let (resource, group) = resource.split_once('.').unwrap_or((resource, ""));
+    AccessAsk {
+        verb: verb.clone(),
+        group: group.to_owned(),
+        resource: resource.to_owned(),
+        subresource: subresource.map(str::to_owned),
+        namespace: namespace.clone(),
+        name: None,
+    }
+}
+
+/// The cluster's id; `None` where it may not be read. A server that cannot be asked at all ends the command here, after
+/// one attempt and not one for every kind.
+pub(crate) fn identity(read: Result<ClusterId, ReadError>) -> Result<Option<ClusterId>, Failure> {
+    match read {
+        Ok(id) => Ok(Some(id)),
+        Err(
+            ReadError::Forbidden { .. }
+            | ReadError::NotFound { .. }
+            | ReadError::Status { .. }
+            | ReadError::Gone { .. }
+            | ReadError::Truncated { .. },
+        ) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn nothing_listed(connection: &Connection, refused: &[(Kind, Gap)]) -> Failure {
+    // What a person would ask for first tells best what is wrong.
+    let first = refused.iter().find(|(kind, _)| *kind == Kind::Pod).or(refused.first());
+    let why = first.map_or("the server answered nothing", |(_, gap)| &gap.why);
+    let exit = match refused.iter().find(|(_, gap)| !is_denied(gap)) {
+        None => Exit::Forbidden,
+        Some((_, gap)) => exit_of(gap),
     };
-    match nearest(&target.name, &names) {
-        Some(near) => format!("{sentence}; did you mean {}/{near}?", target.kind.singular()),
-        None => sentence,
+    Failure::new(exit, format!("nothing could be listed at {}: {why}", connection.server()))
+}
+
+/// The exit code of the one thing that was asked for and refused.
+fn exit_of(gap: &Gap) -> Exit {
+    match &gap.why {
+        why if is_denied(gap) || why.contains("certificate") || why.starts_with("no credentials") => Exit::Forbidden,
+        why if why.contains(": no answer within ") => Exit::TimedOut,
+        why if why.contains(" is unreachable: ") => Exit::Unreachable,
+        _ => Exit::Partial,
     }
 }
 
-/// The name that is most like the wanted one: a name it begins, or one that differs in at most two letters.
-pub(crate) fn nearest<'a>(wanted: &str, names: &'a [String]) -> Option<&'a String> {
-    names
-        .iter()
-        .filter_map(|name| match distance(wanted, name) {
-            near @ 0..=2 => Some((near, name)),
-            _ if name.starts_with(wanted) => Some((3, name)),
-            _ => None,
-        })
-        .min()
-        .map(|(_, name)| name)
+/// Fails if the namespace does not exist; what cannot be told is no failure.
+pub(crate) async fn exists(connection: &Connection, namespace: &str) -> Result<(), Failure> {
+    let mut budget = Budget::default();
+    let need = Need::Object { kind: Kind::Namespace, namespace: None, name: namespace.to_owned() };
+    let found = connection.fulfil(&BTreeSet::from([need]), &mut budget).await;
+    let Some((_, Answer::NotFound)) = found.first() else { return Ok(()) };
+    let near = did_you_mean(connection, &ResourceRef::new(Kind::Namespace, None, namespace), &mut budget).await;
+    Err(Failure::new(Exit::NotFound, format!("namespace {namespace} does not exist{}", near.unwrap_or_default())))
 }
 
-/// Levenshtein distance.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.iter().enumerate() {
-            let cost = diagonal + usize::from(x != *y);
-            diagonal = row[j + 1];
-            row[j + 1] = cost.min(row[j] + 1).min(diagonal + 1);
+/// A sentence for a target that does not exist: with a near name, with the namespace where it does exist, or with the
+/// namespace that is missing too.
+async fn not_found(connection: &Connection, target: &ResourceRef, budget: &mut Budget) -> String {
+    let sentence = format!("{} does not exist", target::describe(target));
+    if let Some(near) = did_you_mean(connection, target, budget).await {
+        return sentence + &near;
+    }
+    let Some(namespace) = &target.namespace else { return sentence };
+    if let Err(missing) = Box::pin(exists(connection, namespace)).await {
+        return missing.sentence;
+    }
+    let elsewhere: Vec<String> = names(connection, target, None, budget)
+        .await
+        .into_iter()
+        .filter_map(|(namespace, name)| (name == target.name).then_some(namespace))
+        .collect();
+    match elsewhere.as_slice() {
+        [] => sentence,
+        [only] => format!("{sentence}; there is one in namespace {only}: give -n {only}"),
+        several => format!("{sentence}; there are some in namespaces {}", several.join(", ")),
+    }
+}
+
+async fn did_you_mean(connection: &Connection, target: &ResourceRef, budget: &mut Budget) -> Option<String> {
+    let names: Vec<String> =
+        names(connection, target, target.namespace.clone(), budget).await.into_iter().map(|(_, name)| name).collect();
+    nearest(&target.name, &names).map(|near| format!("; did you mean {}/{near}?", target.kind.singular()))
+}
+
+/// Namespace and name of every object of the target's kind, as far as the budget allows.
+async fn names(
+    connection: &Connection,
+    target: &ResourceRef,
+    namespace: Option<String>,
+    budget: &mut Budget,
+) -> Vec<(String, String)> {
+    let list = Need::List { kind: target.kind.clone(), namespace, selector: String::new() };
+    match connection.fulfil(&BTreeSet::from([list]), budget).await.into_iter().next() {
+        Some((_, Answer::Objects(objects))) => {
+            objects.into_iter().map(|object| (object.namespace().to_owned(), object.meta.name)).collect()
         }
-    }
-    row[b.len()]
-}
-
-/// `pod shop/checkout` as sentences say it.
-pub(crate) fn target_name(target: &ResourceRef) -> String {
-    match &target.namespace {
-        Some(namespace) => format!("{} {} in namespace {namespace}", target.kind.singular(), target.name),
-        None => format!("{} {}", target.kind.singular(), target.name),
+        _ => Vec::new(),
     }
 }
 
-/// A failure to read, as the command's own.
-pub(crate) fn failed(class: Class, error: &dyn std::fmt::Display) -> Failure {
-    Failure::new(exit_of(class), format!("failed to {error}"))
-}
-
-/// The exit code of a class of failures.
-pub(crate) fn exit_of(class: Class) -> Exit {
-    match class {
-        Class::Usage => Exit::Usage,
-        Class::Unreachable => Exit::Unreachable,
-        Class::Denied => Exit::Forbidden,
-        Class::NotFound => Exit::NotFound,
-        Class::TimedOut => Exit::TimedOut,
-        Class::Server => Exit::Partial,
-    }
-}
-
-/// The object that `TYPE/NAME` or `TYPE NAME` names.
-pub(crate) async fn target(
-    connection: Option<&Connection>,
+/// The object that `TYPE/NAME` or `TYPE NAME` names in the cluster.
+pub(crate) async fn named_object(
+    connection: &Connection,
     words: &[String],
     namespace: &str,
 ) -> Result<ResourceRef, Failure> {
-    let (kind, name) = match words {
-        [one] => one.split_once('/').ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("{one:?} names no object; write TYPE/NAME, such as pod/{one}"))
-        })?,
-        [kind, name] => (kind.as_str(), name.as_str()),
-        _ => return Err(Failure::new(Exit::Usage, "one object is named by TYPE/NAME")),
-    };
-    if name.is_empty() || name.contains('/') {
-        return Err(Failure::new(Exit::Usage, format!("{name:?} is no name; write TYPE/NAME")));
-    }
+    let target::Words { kind, name } = target::words(words)?;
     if let Some(kind) = Kind::parse(kind) {
         return Ok(ResourceRef::new(kind, Some(namespace), name));
     }
-    let unknown =
-        || Failure::new(Exit::Usage, format!("the cluster serves no type {kind:?}; kubectl api-resources lists them"));
-    let Some(connection) = connection else {
-        return Err(Failure::new(Exit::Usage, format!("{kind:?} is no type that Reckon knows")));
-    };
-    let discovery = connection.discover().await.map_err(|error| failed(error.class(), &error))?;
-    let served = discovery.resolve(kind).ok_or_else(unknown)?;
+    let discovery = connection.discover().await?;
+    let served = discovery.resolve(kind).ok_or_else(|| target::unknown(kind, "the cluster"))?;
     let mut reference = ResourceRef::new(served.kind.clone(), Some(namespace), name);
     if !served.namespaced {
         reference.namespace = None;

@@ -1,6 +1,6 @@
 //! Where output goes.
 
-use crate::args::{Colour, Format};
+use crate::args::{Colour, DataFormat, Format};
 use crate::exit::{Exit, Failure};
 use crate::human::Page;
 use crate::style::Paint;
@@ -81,10 +81,7 @@ impl Terminal {
     ) -> Result<(), Failure> {
         let text = match format {
             Format::Json => json(list)?,
-            Format::Yaml => {
-                let value = serde_json::to_value(list).map_err(|error| unwritable(&error))?;
-                escape(&serde_saphyr::to_string(&value).map_err(|error| unwritable(&error))?)
-            }
+            Format::Yaml => value(&serde_json::to_value(list).map_err(|error| unwritable(&error))?, DataFormat::Yaml)?,
             Format::Name => {
                 let name = |problem: &reckon_model::document::Problem| {
                     let subject = &problem.subject.reference;
@@ -114,6 +111,20 @@ impl Terminal {
 pub(crate) fn json(list: &ProblemList) -> Result<String, Failure> {
     let mut text = serde_json::to_string_pretty(list).map_err(|error| unwritable(&error))?;
     text.push('\n');
+    Ok(escape(&text))
+}
+
+/// Any data as JSON or YAML.
+pub(crate) fn value(value: &serde_json::Value, format: DataFormat) -> Result<String, Failure> {
+    let mut text = match format {
+        DataFormat::Yaml => serde_saphyr::to_string(value).map_err(|error| unwritable(&error))?,
+        DataFormat::Human | DataFormat::Json => {
+            serde_json::to_string_pretty(value).map_err(|error| unwritable(&error))?
+        }
+    };
+    if !text.ends_with('\n') {
+        text.push('\n');
+    }
     Ok(escape(&text))
 }
 

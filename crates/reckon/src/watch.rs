@@ -1,7 +1,6 @@
 //! `problems --watch`: problems as they open, change and close.
 
 use crate::args::Format;
-use crate::bundle::Tape;
 use crate::exit::{Exit, Failure};
 use crate::human::severity;
 use crate::run::Filter;
@@ -37,13 +36,7 @@ pub(crate) async fn run(
         Scope::Namespace(namespace) => Some(namespace.clone()),
         _ => None,
     };
-    let cluster = connection.cluster_id().await;
-    if let Err(error) = &cluster
-        && error.class() == reckon_cluster::Class::Unreachable
-    {
-        return Err(session::failed(error.class(), error));
-    }
-    let cluster = cluster.ok();
+    let cluster = session::identity(connection.cluster_id().await)?;
     let mut engine = Engine::new(State::new(cluster.clone().unwrap_or_default()));
     let kinds = reckon_detect::kinds();
     let mut awaited = kinds.len();
@@ -66,7 +59,7 @@ pub(crate) async fn run(
             () = sleep_until(wake) => {
                 burst = None;
                 awaited = 0;
-                let diagnosis = session::rounds(connection, &mut engine, scope, &mut Tape::default()).await;
+                let diagnosis = session::follow_up(connection, &mut engine, scope).await;
                 due = diagnosis.recheck_at.map(|at| Instant::now() + until(connection.now(), at));
                 let answered = Answered {
                     diagnosis,

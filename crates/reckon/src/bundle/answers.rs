@@ -1,8 +1,36 @@
 //! Answers to needs, as `bundle.yaml` lists them.
 
+use crate::session::Right;
 use reckon_model::{Answer, Gap, Kind, Need, Quantity, Sample, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+
+/// An entry for a right and whether the user has it.
+pub(crate) fn right_entry(((verb, resource, namespace), allowed): (&Right, &bool)) -> Value {
+    json!({"verb": verb, "resource": resource, "namespace": namespace, "allowed": allowed})
+}
+
+/// Reads what [`right_entry`] wrote.
+pub(crate) fn right(entry: &Value) -> Option<(Right, bool)> {
+    let right = (text(entry, "verb").to_owned(), text(entry, "resource").to_owned(), optional(entry, "namespace"));
+    Some((right, entry.get("allowed")?.as_bool()?))
+}
+
+/// Whether an entry is about a log that was read: its lines are a file.
+pub(crate) fn is_log(entry: &Value) -> bool {
+    text(entry, "need") == "log" && text(entry, "answer") == "read"
+}
+
+/// An answer as it could be given at this moment.
+pub(crate) fn until(answer: Answer, now: Timestamp) -> Answer {
+    match answer {
+        Answer::Samples(mut samples) => {
+            samples.retain(|sample| sample.at <= now);
+            Answer::Samples(samples)
+        }
+        other => other,
+    }
+}
 
 /// A kind in a scope: `{"kind": "Pod", "group": "", "namespace": null}`.
 pub(crate) fn kind(entry: &Value) -> (Kind, Option<String>) {

@@ -1,0 +1,193 @@
+//! From what a bundle holds to an answer.
+
+use super::read::{Bundle, Step};
+use super::{answers, logs};
+use crate::args::Moment;
+use crate::exit::{Exit, Failure};
+use crate::near::nearest;
+use crate::session::{self, Answered};
+use crate::target;
+use reckon_detect::{Diagnosis, Engine, Scope, State};
+use reckon_model::document::NotChecked;
+use reckon_model::{Answer, Body, ClusterId, Gap, Need, Object, Timestamp};
+
+/// Diagnoses in which needs are answered, before what is still asked stays open.
+const ROUNDS: usize = 16;
+
+/// Times between two changes at which the clock alone is asked whether something opens or closes.
+const RECHECKS: usize = 64;
+
+impl Bundle {
+    /// Diagnoses what the bundle holds, replaying its changes in order of time.
+    pub(crate) fn answer(mut self, scope: &Scope, at: Option<Moment>) -> Result<Answered, Failure> {
+        let now = self.clock(at)?;
+        let mut state = State::new(ClusterId(self.cluster.clone().unwrap_or_default()));
+        for object in std::mem::take(&mut self.objects) {
+            // With an earlier clock, what did not exist yet is not there.
+            if object.meta.created.is_none_or(|created| created <= now) {
+                state.apply(object);
+            }
+        }
+        match &self.complete {
+            // A bundle that says what it read is believed; else what appears is taken to be all of its kind there is.
+            Some(complete) => complete.iter().for_each(|(kind, namespace)| state.cover(kind, namespace.as_deref())),
+            None => self.shown.iter().for_each(|(kind, namespace)| state.cover(kind, namespace.as_deref())),
+        }
+        for (kind, namespace, gap) in &self.refused {
+            state.refuse(kind, namespace.as_deref(), gap.clone());
+        }
+        for (need, answer) in std::mem::take(&mut self.answers) {
+            state.answer(need, answers::until(answer, now));
+        }
+        let changes = std::mem::take(&mut self.changes);
+        if self.complete.is_some() {
+            // A capture holds the logs that were asked for: to have read them is part of the answer.
+            for need in self.logs.keys().cloned().collect::<Vec<_>>() {
+                let answer = self.fulfil(&need, now);
+                state.answer(need, answer);
+            }
+        }
+        let (engine, mut diagnosis) = self.replay(state, changes, scope, now);
+        session::allow(&mut diagnosis.problems, &self.rights);
+        if let Scope::Object(wanted) = scope
+            && !engine.state().holds(wanted)
+            && diagnosis.problems.is_empty()
+        {
+            let names = engine.state().names(&wanted.kind, wanted.namespace.as_deref());
+            let near = nearest(&wanted.name, &names)
+                .map(|near| format!("; did you mean {}/{near}?", wanted.kind.singular()))
+                .unwrap_or_default();
+            let sentence = format!("{} is not in the bundle{near}", target::describe(wanted));
+            return Err(Failure::new(Exit::NotFound, sentence));
+        }
+        let partial = !self.warnings.is_empty()
+            || !self.skipped.is_empty()
+            || self.refused.iter().any(|(kind, _, gap)| session::is_asked_for(kind, gap));
+        let skipped = std::mem::take(&mut self.skipped);
+        diagnosis.not_checked.extend(skipped.into_iter().map(|gap| NotChecked { what: gap.what, why: gap.why }));
+        Ok(Answered { diagnosis, cluster: self.cluster, as_of: now, partial, warnings: self.warnings })
+    }
+
+    /// Applies the changes step by step, so that what opened and closed between them is seen to.
+    fn replay(&mut self, state: State, changes: Vec<Step>, scope: &Scope, now: Timestamp) -> (Engine, Diagnosis) {
+        let mut engine = Engine::new(state);
+        let mut diagnosis: Option<(Diagnosis, Timestamp)> = None;
+        let mut changes = changes.into_iter().take_while(|step| step.at <= now).peekable();
+        while let Some(Step { at, object, deleted }) = changes.next() {
+            if let Some((last, last_at)) = diagnosis.take()
+                && last_at < at
+            {
+                self.pass_time(&mut engine, last, scope, last_at, at);
+            }
+            if deleted {
+                engine.state_mut().delete(&object.reference(), at)
+            } else {
+                engine.state_mut().apply(object)
+            }
+            if changes.peek().is_none_or(|next| next.at > at) {
+                diagnosis = Some((self.settle(&mut engine, scope, at), at));
+            }
+        }
+        match diagnosis {
+            Some((last, last_at)) => {
+                self.pass_time(&mut engine, last, scope, last_at, now);
+                let last = self.settle(&mut engine, scope, now);
+                (engine, last)
+            }
+            // Nothing was replayed: as with a live question, the answer is one look at all that is known.
+            None => {
+                self.settle(&mut engine, scope, now);
+                let state = std::mem::take(engine.state_mut());
+                engine = Engine::new(state);
+                let only = engine.diagnose(scope, now);
+                (engine, only)
+            }
+        }
+    }
+
+    /// Lets the clock run to `until`: a grace that ends in between opens or closes something by itself.
+    fn pass_time(&mut self, engine: &mut Engine, last: Diagnosis, scope: &Scope, from: Timestamp, until: Timestamp) {
+        let (mut from, mut due) = (from, last.recheck_at);
+        for _ in 0..RECHECKS {
+            let Some(at) = due.filter(|at| *at > from && *at < until) else { break };
+            due = self.settle(engine, scope, at).recheck_at;
+            from = at;
+        }
+    }
+
+    /// Diagnoses until nothing more is asked.
+    fn settle(&mut self, engine: &mut Engine, scope: &Scope, now: Timestamp) -> Diagnosis {
+        let mut diagnosis = engine.diagnose(scope, now);
+        for _ in 0..ROUNDS {
+            if diagnosis.needs.is_empty() {
+                break;
+            }
+            for need in std::mem::take(&mut diagnosis.needs) {
+                let answer = self.fulfil(&need, now);
+                engine.state_mut().answer(need, answer);
+            }
+            diagnosis = engine.diagnose(scope, now);
+        }
+        diagnosis
+    }
+
+    /// What the bundle says to a need: a log, or that it is not there.
+    fn fulfil(&mut self, need: &Need, now: Timestamp) -> Answer {
+        let refused = |why: &str| Answer::Refused(Gap { what: need.what(), why: why.to_owned() });
+        let Some(place) = self.logs.get(need) else { return refused("not in the bundle") };
+        match logs::read(place, now) {
+            Ok(lines) => Answer::Log(lines),
+            Err(sentence) => {
+                if !self.warnings.contains(&sentence) {
+                    self.warnings.push(sentence);
+                }
+                refused("its file in the bundle could not be read")
+            }
+        }
+    }
+
+    /// The moment of the diagnosis: `--at`, the bundle's own, or the newest time in it.
+    fn clock(&self, at: Option<Moment>) -> Result<Timestamp, Failure> {
+        let times = || {
+            self.changes.iter().map(|step| step.at).chain(self.objects.iter().flat_map(times_of)).chain(
+                self.answers.iter().filter_map(|(_, answer)| match answer {
+                    Answer::Samples(samples) => samples.iter().map(|sample| sample.at).max(),
+                    _ => None,
+                }),
+            )
+        };
+        match at {
+            Some(Moment::Time(at)) => Ok(at),
+            Some(Moment::After(span)) => {
+                let start = self.changes.first().map(|step| step.at).or_else(|| times().min());
+                start.and_then(|start| start.checked_add(span).ok()).ok_or_else(|| {
+                    Failure::new(Exit::Usage, "--at +…: the bundle holds no time to count from; give a time")
+                })
+            }
+            None => Ok(self.as_of.or_else(|| times().max()).unwrap_or(Timestamp::UNIX_EPOCH)),
+        }
+    }
+}
+
+/// The times an object speaks of, as far as they tell when it was read.
+fn times_of(object: &Object) -> Vec<Timestamp> {
+    let mut times: Vec<Timestamp> = object.meta.created.into_iter().collect();
+    times.extend(object.meta.managers.iter().filter_map(|manager| manager.time));
+    match &object.body {
+        Body::Pod(pod) => {
+            times.extend(pod.status.conditions.iter().filter_map(|condition| condition.since));
+            for (_, _, status) in pod.containers() {
+                let Some(status) = status else { continue };
+                times.extend(status.state.running.as_ref().and_then(|running| running.started_at));
+                times.extend(status.last_end().and_then(|end| end.finished_at));
+            }
+        }
+        Body::Event(event) => times.extend(event.last_seen()),
+        Body::Node(node) => times.extend(node.status.conditions.iter().filter_map(|condition| condition.since)),
+        Body::Workload(workload) => {
+            times.extend(workload.status.conditions.iter().filter_map(|condition| condition.since));
+        }
+        _ => {}
+    }
+    times
+}
