@@ -1,0 +1,27 @@
+# What each target does is in scripts/; every one says what it is doing and how long it took.
+.DEFAULT_GOAL := help
+.PHONY: help run stop check test live build packages
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
+
+run: ## diagnose the current kubeconfig; without a reachable cluster start one, break something in it and say why
+	@scripts/run
+
+stop: ## end the cluster that run, test or live have started
+	@testbed/down
+
+check: ## lints, unit, scenario and property tests: no root, no cluster, no network once the crates are there
+	@scripts/check
+
+test: ## all of CI: installs what it needs, check, fuzzing, fifteen live cases on a real cluster (root)
+	@scripts/test
+
+live: ## the testbed's own checks and every live test (root)
+	@scripts/live
+
+build: ## the binary, optimised: target/release/reckon
+	cargo build --release --locked -p reckon
+
+packages: ## only installs what test and live need
+	@scripts/packages
