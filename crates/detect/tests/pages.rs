@@ -1,6 +1,9 @@
 //! Every page's scenarios, run through the real pipeline. `UPDATE=1` rewrites what they expect; review it, it is the
 //! specification.
 
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
+#![expect(clippy::disallowed_methods, reason = "the runner reads and writes pages; the room itself does no I/O")]
+
 mod scenario;
 
 use scenario::{Page, Scenario};

@@ -94,10 +94,10 @@ fn apply(engine: &mut Engine, terminal: &Terminal, event: ListEvent) -> bool {
             return true;
         }
         ListEvent::Skipped { kind, gap } => {
-            terminal.warn(&format!("one {} was left out: {}", kind.singular(), gap.why))
+            terminal.warn(&format!("one {} was left out: {}", kind.singular(), gap.why));
         }
         ListEvent::Relisting { kind, reason, .. } => {
-            terminal.warn(&format!("{}: listing anew: {reason}", kind.resource()))
+            terminal.warn(&format!("{}: listing anew: {reason}", kind.resource()));
         }
         ListEvent::Interrupted { kind, gap, .. } => terminal.warn(&format!("{}: stale: {}", kind.resource(), gap.why)),
         ListEvent::Resumed { kind, .. } => terminal.warn(&format!("{}: following again", kind.resource())),
