@@ -157,17 +157,21 @@ async fn a_server_that_always_says_later_is_given_up() {
 async fn who_may_read_one_namespace_gets_all_of_it_and_every_missing_right_by_name() {
     let server = FakeServer::start(|asked| match asked.target.as_str() {
         "/api/v1/namespaces/shop/pods?limit=500" => Reply::ok(&list(&[pod("a")])),
+        "/api/v1/namespaces/shop" => Reply::ok(r#"{"metadata":{"name":"shop"}}"#),
         _ => Reply::status(403, "forbidden"),
     })
     .await;
     let connection = server.connection().await;
-    let mut seen = events(connection.list(vec![Kind::Pod, Kind::Service], None)).await;
+    let mut seen = events(connection.list(vec![Kind::Pod, Kind::Service, Kind::Namespace], None)).await;
     seen.sort();
     assert_eq!(
         seen,
         [
             "+a",
+            "+shop",
+            "listed Namespace shop",
             "listed Pod shop",
+            "refused Namespace *: forbidden: list namespaces (cluster-wide)",
             "refused Pod *: forbidden: list pods (cluster-wide)",
             "refused Service *: forbidden: list services (cluster-wide)",
             "refused Service shop: forbidden: list services in namespace shop",

@@ -189,7 +189,8 @@ impl OneKind {
     }
 
     fn falls_back(&self, scope: &Scope, error: &ReadError) -> bool {
-        matches!(error, ReadError::Forbidden { .. }) && scope.namespace.is_none() && scope.endpoint.namespaced
+        let by_namespace = scope.endpoint.namespaced || scope.kind == Kind::Namespace;
+        matches!(error, ReadError::Forbidden { .. }) && scope.namespace.is_none() && by_namespace
     }
 
     async fn list(&self, scope: &Scope) -> Result<(), ReadError> {
@@ -222,6 +223,9 @@ impl OneKind {
     async fn scopes_where_allowed(&self, scope: &Scope) -> Vec<Scope> {
         let Shared { connection, namespaces, .. } = &*self.shared;
         let own = connection.default_namespace();
+        if scope.kind == Kind::Namespace {
+            return vec![Scope { namespace: Some(own.to_owned()), ..scope.clone() }];
+        }
         let namespaces = namespaces.get_or_init(|| readable_namespaces(connection)).await;
         let Endpoint { group, plural, .. } = &scope.endpoint;
         namespaces

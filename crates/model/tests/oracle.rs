@@ -1,5 +1,7 @@
 //! The slim kinds against the full ones: both decode the same bytes, and what both know has to be the same.
 
+#![expect(clippy::unwrap_used, reason = "test code outside test functions")]
+
 use k8s_openapi::api::apps::v1 as apps;
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity as FullQuantity;
