@@ -68,6 +68,9 @@ pub(crate) enum Command {
     },
     /// Check what Reckon can reach and read, and what each gap costs
     Doctor {
+        /// Check the rights for all namespaces
+        #[arg(short = 'A', long)]
+        all_namespaces: bool,
         #[command(flatten)]
         output: Data,
     },

@@ -3,12 +3,194 @@
 use crate::args::{DataFormat, Global};
 use crate::exit::{Exit, Failure};
 use crate::run::connect;
+use crate::session;
 use crate::style::Style;
-use crate::terminal::Terminal;
-use reckon_cluster::AccessAsk;
+use crate::terminal::{self, Terminal};
+use reckon_cluster::{AccessAsk, Connection};
+use reckon_model::document::API_VERSION;
 use reckon_model::text::clean_line;
-use reckon_model::{Kind, duration};
-use std::fmt::Write;
+use reckon_model::{Gap, Kind, duration};
+use serde::Serialize;
+
+/// A skew that makes ages wrong in what people compare by eye.
+const SKEW_SECONDS: i64 = 30;
+
+/// The report of `reckon doctor`, in JSON as it stands here.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Report {
+    api_version: &'static str,
+    kind: &'static str,
+    reckon_version: &'static str,
+    checks: Vec<Check>,
+}
+
+/// One thing that was checked.
+#[derive(Serialize)]
+struct Check {
+    /// Stable, for programs.
+    name: String,
+    state: State,
+    /// What was found, in words.
+    text: String,
+    /// What is lost by it.
+    costs: Option<&'static str>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Good,
+    Gap,
+    Unknown,
+}
+
+impl Check {
+    fn good(name: &str, text: impl Into<String>) -> Self {
+        Check { name: name.to_owned(), state: State::Good, text: text.into(), costs: None }
+    }
+
+    fn gap(name: &str, text: impl Into<String>, costs: &'static str) -> Self {
+        Check { name: name.to_owned(), state: State::Gap, text: text.into(), costs: Some(costs) }
+    }
+}
+
+/// Checks one thing after the other and says what it found.
+pub(crate) async fn run(
+    global: &Global,
+    terminal: &Terminal,
+    all_namespaces: bool,
+    format: DataFormat,
+) -> Result<Exit, Failure> {
+    let connection = connect(global).await?;
+    let context =
+        connection.context_name().map_or("no context (in a pod)".to_owned(), |name| format!("context {name}"));
+    let mut checks = vec![Check::good("configuration", format!("{context}, server {}", connection.server()))];
+    // Without an answer to this there is none to the rest.
+    let version = connection.server_version().await?;
+    checks.push(Check::good("server", format!("the server answers: {version}")));
+    checks.push(match session::identity(connection.cluster_id().await)? {
+        Some(id) => Check::good("cluster-id", format!("cluster {}", id.0)),
+        None => Check::gap(
+            "cluster-id",
+            "namespace kube-system may not be read",
+            "problem ids that are unique among clusters",
+        ),
+    });
+    let skew = connection.clock_skew();
+    let text = format!("clock skew {}", duration::short(skew.abs()));
+    checks.push(if skew.abs().as_secs() > SKEW_SECONDS {
+        Check::gap(
+            "clock",
+            text,
+            "nothing here: ages are counted by the server's clock; what other tools show is off by it",
+        )
+    } else {
+        Check::good("clock", text)
+    });
+    let namespace = (!all_namespaces)
+        .then(|| global.namespace.clone().unwrap_or_else(|| connection.default_namespace().to_owned()));
+    let exit = rights(&connection, namespace, &mut checks).await;
+    metrics(&connection, &mut checks).await;
+
+    let report =
+        Report { api_version: API_VERSION, kind: "DoctorReport", reckon_version: env!("CARGO_PKG_VERSION"), checks };
+    terminal.data(&match format {
+        DataFormat::Human => for_people(&report, terminal, all_namespaces),
+        format => {
+            let value = serde_json::to_value(&report)
+                .map_err(|error| Failure::new(Exit::Refused, format!("failed to write the report: {error}")))?;
+            terminal::value(&value, format)?
+        }
+    })?;
+    Ok(exit)
+}
+
+/// The rights to read what rules read, and how the command ends for want of them.
+async fn rights(connection: &Connection, namespace: Option<String>, checks: &mut Vec<Check>) -> Exit {
+    let kinds: Vec<Kind> = reckon_detect::kinds();
+    let mut asks: Vec<(AccessAsk, Option<&Kind>)> = kinds
+        .iter()
+        .filter_map(|kind| {
+            let served = kind.served()?;
+            let ask = AccessAsk {
+                verb: "list".to_owned(),
+                group: served.group.to_owned(),
+                resource: served.plural.to_owned(),
+                namespace: namespace.clone().filter(|_| kind.namespaced()),
+                ..AccessAsk::default()
+            };
+            Some((ask, Some(kind)))
+        })
+        .collect();
+    let log = AccessAsk {
+        verb: "get".to_owned(),
+        resource: "pods".to_owned(),
+        subresource: Some("log".to_owned()),
+        namespace: namespace.clone(),
+        ..AccessAsk::default()
+    };
+    asks.push((log, None));
+    let answers = connection.reviews(&asks.iter().map(|(ask, _)| ask.clone()).collect::<Vec<_>>()).await;
+    let place = match &namespace {
+        Some(namespace) => format!("in namespace {namespace}"),
+        None => "in all namespaces".to_owned(),
+    };
+    let allowed = answers.iter().filter(|answer| **answer == Some(true)).count();
+    checks.push(Check::good("rights", format!("{allowed} of {} rights to read {place}", asks.len())));
+    let mut exit = Exit::Fine;
+    for ((ask, kind), answer) in asks.iter().zip(answers) {
+        let resource = match kind {
+            Some(kind) => kind.resource(),
+            None => "pods/log".to_owned(),
+        };
+        let scope = match (&ask.namespace, kind) {
+            (Some(_), _) => place.clone(),
+            (None, Some(kind)) if !kind.namespaced() => "(cluster-wide)".to_owned(),
+            (None, _) => place.clone(),
+        };
+        let right = format!("{} {resource} {scope}", ask.verb);
+        let costs = kind.map_or("the decisive log line of a crash", cost);
+        match answer {
+            Some(true) => {}
+            Some(false) => {
+                checks.push(Check::gap(&format!("right:{}:{resource}", ask.verb), format!("missing: {right}"), costs));
+                let gap = Gap { what: resource, why: "forbidden".to_owned() };
+                exit = exit.max(match kind {
+                    // Without pods there is nothing to say about anything.
+                    Some(Kind::Pod) => Exit::Forbidden,
+                    Some(kind) if session::is_asked_for(kind, &gap) => Exit::Partial,
+                    _ => Exit::Fine,
+                });
+            }
+            None => checks.push(Check {
+                name: format!("right:{}:{resource}", ask.verb),
+                state: State::Unknown,
+                text: format!("not known: {right}; the server did not answer the access review"),
+                costs: None,
+            }),
+        }
+    }
+    exit
+}
+
+async fn metrics(connection: &Connection, checks: &mut Vec<Check>) {
+    let what_for = "present memory and processor use, and with it how sure a memory verdict is";
+    match connection.discover().await {
+        Ok(discovery) => {
+            let served = discovery.types().iter().any(|served| served.group == "metrics.k8s.io");
+            checks.push(if served {
+                Check::good("metrics", "metrics.k8s.io is served")
+            } else {
+                Check::gap("metrics", "metrics.k8s.io is not served: install metrics-server", what_for)
+            });
+            for gap in discovery.gaps() {
+                checks.push(Check::gap("api", format!("{}: {}", gap.what, gap.why), "the kinds of that API"));
+            }
+        }
+        Err(error) => checks.push(Check::gap("discovery", format!("failed to {error}"), "kinds of custom resources")),
+    }
+}
 
 /// What is lost without a right. Kinds that are missing here cost their own diagnosis and nothing else.
 fn cost(kind: &Kind) -> &'static str {
@@ -25,87 +207,21 @@ fn cost(kind: &Kind) -> &'static str {
     }
 }
 
-/// Checks one thing after the other and says what it found.
-pub(crate) async fn run(global: &Global, terminal: &Terminal, _format: DataFormat) -> Result<Exit, Failure> {
+fn for_people(report: &Report, terminal: &Terminal, all_namespaces: bool) -> String {
     let paint = terminal.paint();
     let mut out = String::new();
-    let good = |text: &str| format!("{} {text}\n", paint.with(Style::Good, "✔"));
-    let bad = |text: &str| format!("{} {text}\n", paint.with(Style::Warning, "▲"));
-    let connection = connect(global).await?;
-    let context = connection
-        .context_name()
-        .map_or("no context (in-cluster)".to_owned(), |name| format!("context {}", clean_line(name)));
-    out.push_str(&good(&format!("{context}, server {}", clean_line(connection.server()))));
-    match connection.server_version().await {
-        Ok(version) => out.push_str(&good(&format!("the server answers: {}", clean_line(&version)))),
-        Err(error) => {
-            terminal.data(&out)?;
-            return Err(error.into());
+    for check in &report.checks {
+        let (glyph, style) = match check.state {
+            State::Good => ("✔", Style::Good),
+            State::Gap => ("▲", Style::Warning),
+            State::Unknown => ("●", Style::Muted),
+        };
+        out.push_str(&format!("{} {}\n", paint.with(style, glyph), clean_line(&check.text)));
+        if let Some(costs) = check.costs {
+            out.push_str(&format!("    costs {costs}\n"));
         }
     }
-    let skew = connection.clock_skew();
-    let text = format!("clock skew {}", duration::short(skew.abs()));
-    out.push_str(&if skew.abs().as_secs() > 30 {
-        bad(&format!("{text}: ages are counted by the server's clock"))
-    } else {
-        good(&text)
-    });
-
-    let namespace = global.namespace.clone();
-    let kinds: Vec<Kind> = reckon_detect::kinds();
-    let asks: Vec<AccessAsk> = kinds
-        .iter()
-        .map(|kind| AccessAsk {
-            verb: "list".to_owned(),
-            group: kind.group().to_owned(),
-            resource: kind.served().map_or("", |served| served.plural).to_owned(),
-            namespace: namespace.clone().filter(|_| kind.namespaced()),
-            ..AccessAsk::default()
-        })
-        .chain([AccessAsk {
-            verb: "get".to_owned(),
-            resource: "pods".to_owned(),
-            subresource: Some("log".to_owned()),
-            namespace: namespace.clone(),
-            ..AccessAsk::default()
-        }])
-        .collect();
-    let answers = connection.reviews(&asks).await;
-    let place = namespace
-        .map_or("in all namespaces".to_owned(), |namespace| format!("in namespace {}", clean_line(&namespace)));
-    let allowed = answers.iter().filter(|answer| **answer == Some(true)).count();
-    out.push_str(&good(&format!("{allowed} of {} rights to read {place}", asks.len())));
-    for (ask, answer) in asks.iter().zip(&answers) {
-        if *answer != Some(true) {
-            let what = match &ask.subresource {
-                Some(part) => format!("{} {}/{part}", ask.verb, ask.resource),
-                None => format!("{} {}", ask.verb, ask.resource),
-            };
-            let lost = kinds
-                .iter()
-                .find(|kind| kind.served().is_some_and(|served| served.plural == ask.resource))
-                .map_or("", cost);
-            let lost = if ask.subresource.is_some() { "the decisive log line of a crash" } else { lost };
-            out.push_str(&bad(&format!("missing: {what}; costs {lost}")));
-        }
-    }
-    match connection.discover().await {
-        Ok(discovery) => {
-            let metrics = discovery.types().iter().any(|served| served.group == "metrics.k8s.io");
-            out.push_str(&if metrics {
-                good("metrics.k8s.io is served")
-            } else {
-                bad("metrics.k8s.io is not served; costs present usage")
-            });
-            for gap in discovery.gaps() {
-                out.push_str(&bad(&format!("{}: {}", clean_line(&gap.what), clean_line(&gap.why))));
-            }
-        }
-        Err(error) => out.push_str(&bad(&format!("failed to {error}"))),
-    }
-    let _ = writeln!(out, "next: {} problems -A", terminal.program);
-    terminal.data(&out)?;
-    // Without pods there is nothing to say about anything.
-    let pods = kinds.iter().position(|kind| *kind == Kind::Pod).and_then(|at| answers.get(at));
-    Ok(if pods == Some(&Some(false)) { Exit::Forbidden } else { Exit::Fine })
+    let all = if all_namespaces { " -A" } else { "" };
+    out.push_str(&format!("next: {} problems{all}\n", terminal.program));
+    out
 }

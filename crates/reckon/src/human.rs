@@ -1,8 +1,12 @@
 //! A document for people: the verdict first, every sentence with its evidence.
 
+use crate::fix;
+use crate::fix::shell_word;
 use crate::style::{Paint, Style, wrap};
 use crate::when::When;
-use reckon_model::document::{Answer, Evidence, Problem, ProblemList, Remedy, Role, Severity, Source, Verdict};
+use reckon_model::document::{
+    Answer, Cause, Evidence, Problem, ProblemList, Ref, Remedy, Role, Severity, Source, Verdict,
+};
 use reckon_model::text::{clean_line, count, enumerate, shorten};
 use std::fmt::Write;
 
@@ -16,6 +20,8 @@ pub(crate) struct Page<'a> {
     pub(crate) when: When,
     /// How the program was called, for the next command.
     pub(crate) program: &'a str,
+    /// What the next command needs to read the same: ` -f bundle`.
+    pub(crate) again: &'a str,
 }
 
 impl Page<'_> {
@@ -23,14 +29,7 @@ impl Page<'_> {
     pub(crate) fn why(&self, list: &ProblemList) -> String {
         let mut out = String::new();
         if list.problems.is_empty() {
-            let (glyph, style) = match list.answer {
-                Answer::NoFault => ("✔", Style::Good),
-                Answer::Undetermined | Answer::Problem => ("▲", Style::Warning),
-                Answer::InProgress | Answer::Intentional => ("●", Style::Accent),
-            };
-            let _ = writeln!(out, "{} {}", self.paint.with(style, glyph), clean_line(&list.sentence));
-            self.looked(&mut out, list);
-            return out;
+            return self.quiet(list);
         }
         for (at, problem) in list.problems.iter().enumerate() {
             if at > 0 {
@@ -42,65 +41,101 @@ impl Page<'_> {
         out
     }
 
-    /// The answer to `problems`.
+    /// The answer where there is no problem: in a sentence, with what was looked at.
+    fn quiet(&self, list: &ProblemList) -> String {
+        let (glyph, style) = match list.answer {
+            Answer::NoFault => ("✔", Style::Good),
+            Answer::Undetermined | Answer::Problem => ("▲", Style::Warning),
+            Answer::InProgress => ("◆", Style::Accent),
+            Answer::Intentional => ("○", Style::Accent),
+        };
+        let mut out = format!("{} {}\n", self.paint.with(style, glyph), clean_line(&list.sentence));
+        self.looked(&mut out, list);
+        out
+    }
+
+    /// The answer to `problems`: a table, problems of one cause side by side.
     pub(crate) fn problems(&self, list: &ProblemList, wide: bool) -> String {
-        let mut out = String::new();
         if list.problems.is_empty() {
-            let _ = writeln!(out, "{} {}", self.paint.with(Style::Good, "✔"), clean_line(&list.sentence));
-            self.looked(&mut out, list);
-            return out;
+            return self.quiet(list);
         }
-        let mut rows = vec![["SEVERITY", "WORKLOAD", "FAILURE", "VERDICT", "SINCE", "ID", "WHY"].map(str::to_owned)];
-        for problem in &list.problems {
-            let subject = &problem.subject.reference;
-            let place = match &subject.namespace {
-                Some(namespace) => format!("{namespace}/{}", subject.name),
-                None => format!("{}/{}", subject.kind.to_lowercase(), subject.name),
-            };
-            let container = problem.subject.container.as_ref().map(|name| format!("[{name}]")).unwrap_or_default();
-            let since = match problem.closed {
-                Some(_) => "closed".to_owned(),
-                None => problem.opened.map(|at| self.when.age(at)).unwrap_or_default(),
-            };
-            rows.push([
-                format!("{} {}", glyph(problem.severity), severity(problem.severity)),
-                clean_line(&format!("{place}{container}")),
-                problem.failure.clone(),
-                verdict(problem.verdict).to_owned(),
-                since,
-                problem.id.clone(),
-                clean_line(&problem.cause.sentence),
-            ]);
+        let problems = by_cause(&list.problems);
+        let mut titles = vec!["SEVERITY", "WORKLOAD", "FAILURE", "VERDICT", "SINCE", "ID"];
+        if wide {
+            titles.extend(["KIND", "CONTAINER", "PODS", "ROOT"]);
+        }
+        let narrow = titles.len();
+        let mut rows = vec![titles.into_iter().chain(["CAUSE"]).map(str::to_owned).collect::<Vec<_>>()];
+        let mut above: Option<&Cause> = None;
+        for problem in &problems {
+            let repeated = above.is_some_and(|above| same_root(above, &problem.cause));
+            let cause = if repeated && !wide { "″ the same".to_owned() } else { clean_line(&problem.cause.sentence) };
+            let mut row = self.row(problem, wide);
+            row.push(cause);
+            rows.push(row);
+            above = Some(&problem.cause);
         }
         let widths: Vec<usize> =
-            (0..6).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
+            (0..narrow).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
         let used: usize = widths.iter().map(|width| width + 2).sum();
+        let mut out = String::new();
         for (at, row) in rows.iter().enumerate() {
             let mut line = String::new();
             for (column, width) in widths.iter().enumerate() {
                 let cell = format!("{:<width$}", row[column]);
-                let style = (column == 0 && at > 0).then(|| style_of(list.problems[at - 1].severity));
-                let _ = write!(line, "{}  ", style.map_or(cell.clone(), |style| self.paint.with(style, &cell)));
+                let style = match (column, at) {
+                    (_, 0) => Style::Muted,
+                    (0, at) => style_of(problems[at - 1].severity),
+                    _ => Style::Plain,
+                };
+                let _ = write!(line, "{}  ", self.paint.with(style, &cell));
             }
-            let why = if wide {
-                row[6].clone()
-            } else {
-                shorten(&row[6], self.width.saturating_sub(used).max(24)).into_owned()
-            };
-            let _ = writeln!(out, "{}", format!("{line}{why}").trim_end());
+            let last = &row[narrow];
+            let cause = if wide { last.clone().into() } else { shorten(last, self.width.saturating_sub(used).max(24)) };
+            let _ = writeln!(out, "{}", format!("{line}{cause}").trim_end());
         }
-        let _ = writeln!(out, "\nnext: {} why {}", self.program, target(&list.problems[0]));
+        if let Some(first) = problems.first() {
+            let _ = writeln!(out, "\nnext: {} why {}{}", self.program, target(first), self.again);
+        }
         self.looked(&mut out, list);
         out
+    }
+
+    /// The cells of a row but the last.
+    fn row(&self, problem: &Problem, wide: bool) -> Vec<String> {
+        let subject = &problem.subject;
+        let since = match problem.closed {
+            Some(_) => "closed".to_owned(),
+            None => problem.opened.map(|at| self.when.age(at)).unwrap_or_default(),
+        };
+        let container = subject.container.as_ref().map(|name| format!("[{name}]")).unwrap_or_default();
+        let mut row = vec![
+            format!("{} {}", glyph(problem.severity), severity(problem.severity)),
+            clean_line(&format!("{}{container}", place(&subject.reference))),
+            failure(problem),
+            verdict(problem.verdict).to_owned(),
+            since,
+            problem.id.clone(),
+        ];
+        if wide {
+            let pods = &problem.impact.pods;
+            row.extend([
+                clean_line(&subject.reference.kind),
+                clean_line(&match (&subject.container, &subject.container_type) {
+                    (Some(name), Some(kind)) => format!("{name} ({kind})"),
+                    (name, _) => name.clone().unwrap_or_default(),
+                }),
+                if pods.of > 0 { format!("{}/{}", pods.affected, pods.of) } else { String::new() },
+                clean_line(&problem.cause.reference.as_ref().map(named).unwrap_or_default()),
+            ]);
+        }
+        row
     }
 
     fn problem(&self, out: &mut String, problem: &Problem) {
         let style = style_of(problem.severity);
         let subject = &problem.subject;
-        let place = match &subject.reference.namespace {
-            Some(namespace) => format!("{namespace}/{}", subject.reference.name),
-            None => subject.reference.name.clone(),
-        };
+        let place = place(&subject.reference);
         let container = subject.container.as_ref().map(|name| format!("  container {name}")).unwrap_or_default();
         let since = problem.opened.map(|at| format!("  since {}", self.when.full(at))).unwrap_or_default();
         let head = format!("{} {}", glyph(problem.severity), severity(problem.severity).to_uppercase());
@@ -121,14 +156,19 @@ impl Page<'_> {
         let _ = writeln!(out, "{}", self.paint.with(Style::Strong, &format!("CAUSE ({})", verdict(problem.verdict))));
         let _ =
             writeln!(out, "{}", indent(&wrap(&clean_line(&problem.cause.sentence), self.width.saturating_sub(2)), 2));
+        if let Some(change) = self.change(&problem.cause) {
+            let _ = writeln!(out, "{}", indent(&wrap(&change, self.width.saturating_sub(2)), 2));
+        }
         for alternative in &problem.alternatives {
             let text = format!("or ({}): {}", verdict(alternative.verdict), clean_line(&alternative.sentence));
             let _ = writeln!(out, "{}", indent(&wrap(&text, self.width.saturating_sub(2)), 2));
         }
         if !problem.evidence.is_empty() {
-            let _ = writeln!(out, "{}", self.paint.with(Style::Strong, "EVIDENCE"));
+            let _ = writeln!(out, "{}", self.paint.with(Style::Strong, &format!("EVIDENCE ({})", self.when.zone())));
+            let times = problem.evidence.iter().filter_map(|evidence| evidence.at).map(|at| self.when.clock(at).len());
+            let width = times.max().unwrap_or(0);
             for evidence in &problem.evidence {
-                self.evidence(out, evidence);
+                self.evidence(out, evidence, width);
             }
         }
         let ruled: Vec<String> = problem
@@ -145,14 +185,14 @@ impl Page<'_> {
         self.section(out, "NOT CHECKED", &gaps);
         self.section(out, "IMPACT", &impact(problem));
         for remedy in &problem.remedies {
-            self.remedy(out, remedy);
+            self.remedy(out, remedy, &problem.cause);
         }
-        let _ = writeln!(out, "  next: {} explain {}", self.program, problem.failure);
+        let _ = writeln!(out, "next: {} explain {}", self.program, problem.failure);
     }
 
-    fn evidence(&self, out: &mut String, evidence: &Evidence) {
-        let time = evidence.at.map_or_else(|| " ".repeat(8), |at| self.when.clock(at));
-        let lead = format!("  {:<3} {time}  {:<9} ", evidence.id, source(evidence.source));
+    fn evidence(&self, out: &mut String, evidence: &Evidence, time_width: usize) {
+        let time = evidence.at.map(|at| self.when.clock(at)).unwrap_or_default();
+        let lead = format!("  {:<3} {time:<time_width$}  {:<9} ", evidence.id, source(evidence.source));
         let width = self.width.saturating_sub(lead.chars().count()).max(30);
         let text = wrap(&clean_line(&evidence.text), width);
         let style = if evidence.role == Role::Cause { Style::Accent } else { Style::Plain };
@@ -175,29 +215,64 @@ impl Page<'_> {
         }
     }
 
-    fn remedy(&self, out: &mut String, remedy: &Remedy) {
+    fn remedy(&self, out: &mut String, remedy: &Remedy, cause: &Cause) {
+        const UNDER: usize = 7;
         let head = format!("FIX {}", remedy.option);
-        let text = wrap(&clean_line(&remedy.sentence), self.width.saturating_sub(MARGIN).max(30));
+        let text = wrap(&clean_line(&remedy.sentence), self.width.saturating_sub(UNDER).max(30));
         for (at, line) in text.lines().enumerate() {
-            let lead = if at == 0 { self.paint.with(Style::Strong, &format!("{head:<7}")) } else { " ".repeat(7) };
+            let lead =
+                if at == 0 { self.paint.with(Style::Strong, &format!("{head:<UNDER$}")) } else { " ".repeat(UNDER) };
             let _ = writeln!(out, "{lead}{line}");
         }
         if let Some(owner) = &remedy.managed_by {
-            let _ = writeln!(out, "       owner: {owner}; change it there first, a live patch will be reverted");
+            let owner = clean_line(owner);
+            let _ = writeln!(out, "  owner: {owner}; change it there first, a live patch would be reverted");
         }
-        if let Some(command) = command(remedy) {
-            let _ = writeln!(out, "       {}", self.paint.with(Style::Muted, &command));
+        for line in fix::lines(remedy, cause) {
+            let style = if line.starts_with('-') { Style::Critical } else { Style::Good };
+            let _ = writeln!(out, "  {}", self.paint.with(style, &line));
         }
-        if remedy.allowed == Some(false)
-            && let Some(requires) = &remedy.requires
-        {
-            let _ = writeln!(out, "       missing: {} {}", requires.verb, requires.resource);
+        if let Some(requires) = &remedy.requires {
+            let namespace = remedy.reference.as_ref().and_then(|reference| reference.namespace.as_ref());
+            let scope = namespace.map(|namespace| format!(" in {namespace}")).unwrap_or_default();
+            let right = clean_line(&format!("{} {}{scope}", requires.verb, requires.resource));
+            match remedy.allowed {
+                Some(true) => drop(writeln!(out, "  you may {right}")),
+                Some(false) => {
+                    drop(writeln!(out, "  {}", self.paint.with(Style::Warning, &format!("missing: {right}"))))
+                }
+                None => drop(writeln!(out, "  needs {right}")),
+            }
         }
+        if let Some(command) = fix::command(remedy) {
+            let _ = writeln!(out, "  next: {command}");
+        }
+    }
+
+    /// What the cause changed, where it is a field: `image  shop:1 → shop:2  at 13:58:04 by kubectl-edit`.
+    fn change(&self, cause: &Cause) -> Option<String> {
+        let field = cause.field.as_ref()?;
+        let value = |value: &Option<serde_json::Value>| match value {
+            None => "(none)".to_owned(),
+            Some(serde_json::Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        let mut text = match (&cause.from, &cause.to) {
+            (None, to) if cause.at.is_none() => format!("{field}: {}", value(to)),
+            (from, to) => format!("{field}: {} → {}", value(from), value(to)),
+        };
+        if let Some(at) = cause.at {
+            text.push_str(&format!(", at {}", self.when.clock(at)));
+        }
+        if let Some(actor) = &cause.actor {
+            text.push_str(&format!(", by {}", actor.user.as_ref().unwrap_or(&actor.manager)));
+        }
+        Some(shorten(&clean_line(&text), 4 * self.width).into_owned())
     }
 
     fn looked(&self, out: &mut String, list: &ProblemList) {
         if list.problems.is_empty() && !list.looked.is_empty() {
-            self.section(out, "LOOKED AT", &[list.looked.join(", ")]);
+            self.section(out, "LOOKED AT", &[clean_line(&list.looked.join(", "))]);
         }
         let gaps: Vec<String> =
             list.not_checked.iter().map(|gap| format!("{}: {}", clean_line(&gap.what), clean_line(&gap.why))).collect();
@@ -237,38 +312,45 @@ fn impact(problem: &Problem) -> Vec<String> {
     parts
 }
 
-/// A remedy as a command that people can run today.
-fn command(remedy: &Remedy) -> Option<String> {
-    let reference = remedy.reference.as_ref()?;
-    let patch = remedy.patch.as_ref()?;
-    let namespace = reference.namespace.as_ref().map(|namespace| format!(" -n {namespace}")).unwrap_or_default();
-    let kind = reference.kind.to_lowercase();
-    let patch_type = match remedy.patch_type.as_deref() {
-        Some("merge") => " --type merge",
-        Some("json") => " --type json",
-        _ => "",
-    };
-    Some(clean_line(&format!(
-        "kubectl patch {kind}/{}{namespace}{patch_type} -p {}",
-        shell_word(&reference.name),
-        shell_word(&patch.to_string())
-    )))
-}
-
-/// As one word of a shell.
-pub(crate) fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
 fn target(problem: &Problem) -> String {
     let subject = &problem.subject.reference;
-    let namespace =
-        subject.namespace.as_ref().map(|namespace| format!(" -n {}", clean_line(namespace))).unwrap_or_default();
-    format!("{}/{}{namespace}", subject.kind.to_lowercase(), clean_line(&subject.name))
+    let namespace = subject.namespace.as_ref().map(|namespace| format!(" -n {}", shell_word(namespace)));
+    clean_line(&format!("{}{}", shell_word(&named(subject)), namespace.unwrap_or_default()))
+}
+
+/// `deployment.apps/checkout`, as `kubectl -o name` writes it.
+pub(crate) fn name(problem: &Problem) -> String {
+    let subject = &problem.subject.reference;
+    let group = subject.api_version.split_once('/').map(|(group, _)| format!(".{group}")).unwrap_or_default();
+    clean_line(&format!("{}{group}/{}", subject.kind.to_lowercase(), subject.name))
+}
+
+/// `deployment/checkout`.
+fn named(reference: &Ref) -> String {
+    format!("{}/{}", reference.kind.to_lowercase(), reference.name)
+}
+
+/// `shop/checkout`, or `node/n1` for what lives in no namespace.
+fn place(reference: &Ref) -> String {
+    match &reference.namespace {
+        Some(namespace) => format!("{namespace}/{}", reference.name),
+        None => named(reference),
+    }
+}
+
+/// Problems in their order, those with the cause of an earlier one right after it.
+fn by_cause(problems: &[Problem]) -> Vec<&Problem> {
+    let mut ordered: Vec<&Problem> = Vec::with_capacity(problems.len());
+    for problem in problems {
+        let after = ordered.iter().rposition(|before| same_root(&before.cause, &problem.cause));
+        ordered.insert(after.map_or(ordered.len(), |at| at + 1), problem);
+    }
+    ordered
+}
+
+/// Whether two causes are one thing to touch.
+fn same_root(one: &Cause, other: &Cause) -> bool {
+    one.reference.is_some() && one.reference == other.reference && one.pointer == other.pointer
 }
 
 fn failure(problem: &Problem) -> String {
@@ -282,7 +364,8 @@ fn indent(text: &str, by: usize) -> String {
     text.lines().map(|line| format!("{}{line}", " ".repeat(by))).collect::<Vec<_>>().join("\n")
 }
 
-fn glyph(severity: Severity) -> &'static str {
+/// The severity's shape.
+pub(crate) fn glyph(severity: Severity) -> &'static str {
     match severity {
         Severity::Critical => "✖",
         Severity::Warning => "▲",
@@ -290,7 +373,8 @@ fn glyph(severity: Severity) -> &'static str {
     }
 }
 
-fn style_of(severity: Severity) -> Style {
+/// The severity's colour.
+pub(crate) fn style_of(severity: Severity) -> Style {
     match severity {
         Severity::Critical => Style::Critical,
         Severity::Warning => Style::Warning,

@@ -4,6 +4,7 @@ mod args;
 mod bundle;
 mod doctor;
 mod exit;
+mod fix;
 mod human;
 mod near;
 mod run;

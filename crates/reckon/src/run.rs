@@ -1,9 +1,9 @@
 //! From arguments to an exit code.
 
-use crate::args::{Cli, Command, Data, DataFormat, Global, Offline, Output, Severity};
+use crate::args::{Cli, Command, Data, DataFormat, Global, Moment, Offline, Output, Severity};
 use crate::bundle;
 use crate::exit::{Exit, Failure};
-use crate::human::shell_word;
+use crate::fix::shell_word;
 use crate::session::{self, Answered};
 use crate::terminal::{Question, Terminal};
 use crate::{doctor, watch};
@@ -77,7 +77,9 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Capture { target, directory, all_namespaces } => {
             capture(&cli.global, terminal, target, directory, *all_namespaces).await
         }
-        Command::Doctor { output } => doctor::run(&cli.global, terminal, output.format).await,
+        Command::Doctor { all_namespaces, output } => {
+            doctor::run(&cli.global, terminal, *all_namespaces, output.format).await
+        }
         Command::Version { client, output } => version(&cli.global, terminal, *client, *output).await,
         Command::Completion { shell } => {
             let mut script = Vec::new();
@@ -96,7 +98,9 @@ pub(crate) struct Filter {
 }
 
 impl Filter {
+    /// Leaves only those; that others were left out is said in the sentence.
     pub(crate) fn keep(self, list: &mut ProblemList) {
+        let all = list.problems.len();
         let worst = self.severity.map(|severity| match severity {
             Severity::Critical => document::Severity::Critical,
             Severity::Warning => document::Severity::Warning,
@@ -107,6 +111,10 @@ impl Filter {
             worst.is_none_or(|worst| problem.severity <= worst)
                 && horizon.is_none_or(|horizon| problem.opened.is_none_or(|opened| opened >= horizon))
         });
+        let hidden = all - list.problems.len();
+        if hidden > 0 {
+            list.sentence.push_str(&format!(" {} not shown by --severity or --since.", count(hidden, "problem")));
+        }
     }
 }
 
@@ -146,13 +154,15 @@ async fn why(
     if let Some(path) = &offline.file {
         let bundle = bundle::open(path)?;
         let scope = scope_of(bundle.target(words, global.namespace.as_deref())?);
-        return from_bundle(global, terminal, bundle, offline, &scope, Question::Why, output, None);
+        let asked = Asked { scope: &scope, layout: Question::Why, output, filter: None, again: again(path) };
+        return from_bundle(global, terminal, bundle, offline.at, asked);
     }
     let connection = connect(global).await?;
     let namespace = global.namespace.as_deref().unwrap_or(connection.default_namespace()).to_owned();
     let target = session::named_object(&connection, words, &namespace).await?;
     let (scope, answered) = look_at(&connection, target, &mut bundle::Tape::default()).await?;
-    finish(global, terminal, answered, &scope, Question::Why, output, None)
+    let asked = Asked { scope: &scope, layout: Question::Why, output, filter: None, again: String::new() };
+    finish(global, terminal, answered, asked)
 }
 
 /// Answers about one object. A namespace is asked about as a whole.
@@ -189,56 +199,62 @@ async fn problems(
         // A bundle of one namespace answers for that namespace, as the capture did.
         let namespace = global.namespace.clone().or_else(|| bundle.namespace.clone()).filter(|_| !all);
         let scope = namespace.map_or(Scope::Cluster, Scope::Namespace);
-        return from_bundle(global, terminal, bundle, offline, &scope, Question::Problems, output, Some(filter));
+        let asked =
+            Asked { scope: &scope, layout: Question::Problems, output, filter: Some(filter), again: again(path) };
+        return from_bundle(global, terminal, bundle, offline.at, asked);
     }
     let connection = connect(global).await?;
     let scope = scope_here(global, &connection, all);
     let answered = session::problems(&connection, &scope, &mut bundle::Tape::default()).await?;
-    finish(global, terminal, answered, &scope, Question::Problems, output, Some(filter))
+    let asked = Asked { scope: &scope, layout: Question::Problems, output, filter: Some(filter), again: String::new() };
+    finish(global, terminal, answered, asked)
 }
 
-#[expect(clippy::too_many_arguments, reason = "a question, its source and its format have no more in common")]
+/// A question as it was asked.
+struct Asked<'a> {
+    scope: &'a Scope,
+    layout: Question,
+    output: Output,
+    filter: Option<Filter>,
+    /// What the next command needs to read the same.
+    again: String,
+}
+
 fn from_bundle(
     global: &Global,
     terminal: &Terminal,
     mut bundle: bundle::Bundle,
-    offline: &Offline,
-    scope: &Scope,
-    question: Question,
-    output: Output,
-    filter: Option<Filter>,
+    at: Option<Moment>,
+    asked: Asked<'_>,
 ) -> Result<Exit, Failure> {
     // Said before the answer is tried, so that they are said whatever becomes of it.
-    bundle.warnings.iter().for_each(|warning| terminal.warn(warning));
-    let said = bundle.warnings.len();
-    let mut answered = std::mem::take(&mut bundle).answer(scope, offline.at)?;
-    answered.warnings.drain(..said);
-    finish(global, terminal, answered, scope, question, output, filter)
+    let warnings = std::mem::take(&mut bundle.warnings);
+    warnings.iter().for_each(|warning| terminal.warn(warning));
+    let mut answered = bundle.answer(asked.scope, at)?;
+    answered.partial |= !warnings.is_empty();
+    finish(global, terminal, answered, asked)
 }
 
-fn finish(
-    global: &Global,
-    terminal: &Terminal,
-    answered: Answered,
-    scope: &Scope,
-    question: Question,
-    output: Output,
-    filter: Option<Filter>,
-) -> Result<Exit, Failure> {
+fn finish(global: &Global, terminal: &Terminal, answered: Answered, asked: Asked<'_>) -> Result<Exit, Failure> {
     answered.warnings.iter().for_each(|warning| terminal.warn(warning));
     let partial = answered.partial;
-    let mut list = answered.document(scope);
-    if let Some(filter) = filter {
+    let mut list = answered.document(asked.scope);
+    if let Some(filter) = asked.filter {
         filter.keep(&mut list);
     }
-    terminal.document(&list, output.format, question, global.local)?;
-    Ok(match (partial, list.answer) {
+    terminal.document(&list, asked.output.format, asked.layout, global.local, &asked.again)?;
+    let found = matches!(list.answer, Answer::Problem | Answer::Undetermined)
+        && list.problems.iter().any(|problem| problem.closed.is_none());
+    Ok(match (partial, found && asked.output.exit_code) {
         (true, _) => Exit::Partial,
-        (false, Answer::Problem | Answer::Undetermined) if output.exit_code && !list.problems.is_empty() => {
-            Exit::Problems
-        }
-        _ => Exit::Fine,
+        (false, true) => Exit::Problems,
+        (false, false) => Exit::Fine,
     })
+}
+
+/// The flag that reads the same bundle again.
+fn again(path: &std::path::Path) -> String {
+    format!(" -f {}", shell_word(&path.display().to_string()))
 }
 
 fn explain(terminal: &Terminal, topic: Option<&str>) -> Result<Exit, Failure> {

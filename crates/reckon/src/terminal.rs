@@ -78,23 +78,19 @@ impl Terminal {
         format: Format,
         question: Question,
         local: bool,
+        again: &str,
     ) -> Result<(), Failure> {
         let text = match format {
             Format::Json => json(list)?,
             Format::Yaml => value(&serde_json::to_value(list).map_err(|error| unwritable(&error))?, DataFormat::Yaml)?,
-            Format::Name => {
-                let name = |problem: &reckon_model::document::Problem| {
-                    let subject = &problem.subject.reference;
-                    format!("{}/{}\n", subject.kind.to_lowercase(), clean(&subject.name))
-                };
-                list.problems.iter().map(name).collect()
-            }
+            Format::Name => list.problems.iter().map(|problem| format!("{}\n", crate::human::name(problem))).collect(),
             Format::Human | Format::Wide => {
                 let page = Page {
                     paint: self.paint(),
                     width: self.width(),
                     when: When::new(local, list.as_of),
                     program: self.program,
+                    again,
                 };
                 match question {
                     Question::Why => page.why(list),
@@ -112,6 +108,16 @@ pub(crate) fn json(list: &ProblemList) -> Result<String, Failure> {
     let mut text = serde_json::to_string_pretty(list).map_err(|error| unwritable(&error))?;
     text.push('\n');
     Ok(escape(&text))
+}
+
+/// A document as JSON on one line.
+pub(crate) fn json_line(list: &ProblemList) -> Result<String, Failure> {
+    Ok(escape(&serde_json::to_string(list).map_err(|error| unwritable(&error))?) + "\n")
+}
+
+/// A document as YAML.
+pub(crate) fn yaml(list: &ProblemList) -> Result<String, Failure> {
+    value(&serde_json::to_value(list).map_err(|error| unwritable(&error))?, DataFormat::Yaml)
 }
 
 /// Any data as JSON or YAML.

@@ -2,10 +2,11 @@
 
 use crate::args::Format;
 use crate::exit::{Exit, Failure};
-use crate::human::severity;
+use crate::human::{glyph, severity, style_of};
 use crate::run::Filter;
 use crate::session::{self, Answered};
-use crate::terminal::{Terminal, json};
+use crate::style::Style;
+use crate::terminal::{Terminal, json_line, yaml};
 use crate::when::When;
 use reckon_cluster::{Connection, ListEvent};
 use reckon_detect::{Engine, Scope, State};
@@ -105,7 +106,50 @@ fn apply(engine: &mut Engine, terminal: &Terminal, event: ListEvent) -> bool {
     false
 }
 
-/// Prints what is new: for people a line for each problem that opened, changed or closed; for programs the document.
+/// What became of a problem since it was last shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    Opened,
+    Changed,
+    Closed,
+}
+
+/// The problems that opened, changed or closed, in the order of the list.
+fn turns<'a>(shown: &BTreeMap<String, Problem>, now: &'a [Problem]) -> Vec<(Turn, &'a Problem)> {
+    now.iter()
+        .filter_map(|problem| {
+            let is_open = problem.closed.is_none();
+            let turn = match shown.get(&problem.id) {
+                // What was over before anybody looked is no news.
+                None => is_open.then_some(Turn::Opened),
+                Some(before) => match (before.closed.is_none(), is_open) {
+                    (true, false) => Some(Turn::Closed),
+                    (false, true) => Some(Turn::Opened),
+                    (false, false) => None,
+                    (true, true) => differs(before, problem).then_some(Turn::Changed),
+                },
+            };
+            Some((turn?, problem))
+        })
+        .collect()
+}
+
+/// Whether a person would want to hear of it. Counts and ages change all the time.
+fn differs(before: &Problem, now: &Problem) -> bool {
+    let said = |problem: &Problem| {
+        (
+            problem.failure.clone(),
+            problem.class.clone(),
+            problem.severity,
+            problem.verdict,
+            problem.cause.sentence.clone(),
+        )
+    };
+    said(before) != said(now)
+}
+
+/// Prints what is new: for people a line for each problem that opened, changed or closed; for programs one document a
+/// line with those problems.
 fn print(
     terminal: &Terminal,
     list: &ProblemList,
@@ -113,36 +157,43 @@ fn print(
     format: Format,
     local: bool,
 ) -> Result<(), Failure> {
-    let mut lines = String::new();
-    let when = When::new(local, list.as_of);
-    for problem in &list.problems {
-        let word = match shown.get(&problem.id) {
-            None if problem.closed.is_some() => continue,
-            None => "opened",
-            Some(before) if before.closed.is_none() && problem.closed.is_some() => "closed",
-            Some(before) if before.closed.is_some() && problem.closed.is_none() => "opened",
-            Some(before) if before.title != problem.title || before.severity != problem.severity => "changed",
-            Some(_) => continue,
-        };
-        let why = problem.closed_reason.as_deref().filter(|_| word == "closed").unwrap_or(&problem.cause.sentence);
-        lines.push_str(&format!(
-            "{}  {word:<7}  {:<8}  {}  {}: {}\n",
-            when.clock(list.as_of),
-            severity(problem.severity),
-            problem.id,
-            clean_line(&problem.title),
-            clean_line(why)
-        ));
-    }
-    let changed = !lines.is_empty() || shown.is_empty();
-    *shown = list.problems.iter().map(|problem| (problem.id.clone(), problem.clone())).collect();
+    let turns = turns(shown, &list.problems);
+    let mut out = String::new();
     match format {
-        Format::Json | Format::Yaml | Format::Name if changed => {
-            // One document a line, so that a reader knows where it ends.
-            let document: serde_json::Value = serde_json::from_str(&json(list)?).unwrap_or_default();
-            terminal.data(&format!("{}\n", crate::terminal::escape(&document.to_string())))
+        Format::Human | Format::Wide => {
+            let paint = terminal.paint();
+            let when = When::new(local, list.as_of);
+            for (turn, problem) in &turns {
+                let (glyph, style, word) = match turn {
+                    Turn::Opened => (glyph(problem.severity), style_of(problem.severity), "opened"),
+                    Turn::Changed => (glyph(problem.severity), style_of(problem.severity), "changed"),
+                    Turn::Closed => ("✔", Style::Good, "closed"),
+                };
+                let why = problem.closed_reason.as_deref().filter(|_| *turn == Turn::Closed);
+                out.push_str(&format!(
+                    "{}  {}  {:<8}  {}  {}: {}\n",
+                    when.clock(list.as_of),
+                    paint.with(style, &format!("{glyph} {word:<7}")),
+                    severity(problem.severity),
+                    problem.id,
+                    clean_line(&problem.title),
+                    clean_line(why.unwrap_or(&problem.cause.sentence))
+                ));
+            }
         }
-        Format::Json | Format::Yaml | Format::Name => Ok(()),
-        Format::Human | Format::Wide => terminal.data(&lines),
+        Format::Name => {
+            for (_, problem) in &turns {
+                out.push_str(&format!("{}\n", crate::human::name(problem)));
+            }
+        }
+        Format::Json | Format::Yaml if !turns.is_empty() => {
+            let changed =
+                ProblemList { problems: turns.iter().map(|(_, problem)| (*problem).clone()).collect(), ..list.clone() };
+            let text = if format == Format::Json { json_line(&changed)? } else { format!("---\n{}", yaml(&changed)?) };
+            out.push_str(&text);
+        }
+        Format::Json | Format::Yaml => {}
     }
+    *shown = list.problems.iter().map(|problem| (problem.id.clone(), problem.clone())).collect();
+    if out.is_empty() { Ok(()) } else { terminal.data(&out) }
 }

@@ -20,13 +20,17 @@ impl When {
     pub(crate) fn clock(&self, at: Timestamp) -> String {
         let zoned = at.to_zoned(self.zone.clone());
         let old = duration::between(at, self.now).as_hours() >= 24;
-        zoned.strftime(if old { "%m-%d %H:%M" } else { "%H:%M:%S" }).to_string()
+        zoned.strftime(if old { "%Y-%m-%d %H:%M" } else { "%H:%M:%S" }).to_string()
+    }
+
+    /// The name of the zone: `UTC`.
+    pub(crate) fn zone(&self) -> String {
+        self.now.to_zoned(self.zone.clone()).strftime("%Z").to_string()
     }
 
     /// The time with its zone and age: `14:02:31 UTC (22m)`.
     pub(crate) fn full(&self, at: Timestamp) -> String {
-        let zone = at.to_zoned(self.zone.clone()).strftime("%Z").to_string();
-        format!("{} {zone} ({})", self.clock(at), self.age(at))
+        format!("{} {} ({})", self.clock(at), self.zone(), self.age(at))
     }
 
     /// How long ago.
