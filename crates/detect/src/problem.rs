@@ -80,7 +80,16 @@ fn change_fact(cause: &document::Cause, told: &[Fact]) -> Option<Fact> {
     let value = |value: &Option<serde_json::Value>| value.as_ref().map_or("absent".to_owned(), describe::value);
     let what = match &cause.field {
         Some(field) => format!("{field} {} → {}", value(&cause.from), value(&cause.to)),
-        None => "written".to_owned(),
+        None => {
+            return Some(Fact {
+                role: Role::Cause,
+                source: Source::Change,
+                at: cause.at,
+                about,
+                text: cause.sentence.clone(),
+                raw: None,
+            });
+        }
     };
     let by = cause.actor.as_ref().map(|actor| format!("  ({})", actor.manager)).unwrap_or_default();
     let text = format!("{about} {what}{by}");
