@@ -21,6 +21,7 @@ mod rank;
 mod reconcile;
 pub mod redact;
 mod registry;
+mod spot;
 mod state;
 mod verdict;
 mod view;

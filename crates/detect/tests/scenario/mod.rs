@@ -124,6 +124,19 @@ fn settle(engine: &mut Engine, input: &Value, now: Timestamp) -> reckon_detect::
 }
 
 fn answer(input: &Value, need: &Need) -> Answer {
+    let about = match need {
+        Need::Object { kind, .. } | Need::List { kind, .. } => Some(kind),
+        Need::Events { .. } => Some(&Kind::Event),
+        _ => None,
+    };
+    // Who may not list a kind may not get one of it either, and is not told whether it is there.
+    let refusal = list(input, "refused")
+        .iter()
+        .find(|refusal| about.is_some() && about == refusal["kind"].as_str().and_then(Kind::parse).as_ref());
+    if let Some(refusal) = refusal {
+        let why = refusal["why"].as_str().unwrap_or("forbidden").to_owned();
+        return Answer::Refused(Gap { what: need.what(), why });
+    }
     match need {
         Need::Log { pod, container, previous, .. } => {
             let key = if *previous { format!("{pod}/{container}/previous") } else { format!("{pod}/{container}") };
