@@ -38,6 +38,9 @@ impl Page<'_> {
             self.problem(&mut out, problem);
         }
         self.looked(&mut out, list);
+        if let Some(first) = list.problems.first() {
+            let _ = writeln!(out, "next: {} explain {}", self.program, first.failure);
+        }
         out
     }
 
@@ -94,10 +97,11 @@ impl Page<'_> {
             let cause = if wide { last.clone().into() } else { shorten(last, self.width.saturating_sub(used).max(24)) };
             let _ = writeln!(out, "{}", format!("{line}{cause}").trim_end());
         }
-        if let Some(first) = problems.first() {
-            let _ = writeln!(out, "\nnext: {} why {}{}", self.program, target(first), self.again);
-        }
+        out.push('\n');
         self.looked(&mut out, list);
+        if let Some(first) = problems.first() {
+            let _ = writeln!(out, "next: {} why {}{}", self.program, target(first), self.again);
+        }
         out
     }
 
@@ -112,7 +116,7 @@ impl Page<'_> {
         let mut row = vec![
             format!("{} {}", glyph(problem.severity), severity(problem.severity)),
             clean_line(&format!("{}{container}", place(&subject.reference))),
-            failure(problem),
+            if wide { failure(problem) } else { problem.failure.clone() },
             verdict(problem.verdict).to_owned(),
             since,
             problem.id.clone(),
@@ -187,7 +191,6 @@ impl Page<'_> {
         for remedy in &problem.remedies {
             self.remedy(out, remedy, &problem.cause);
         }
-        let _ = writeln!(out, "next: {} explain {}", self.program, problem.failure);
     }
 
     fn evidence(&self, out: &mut String, evidence: &Evidence, time_width: usize) {
@@ -236,13 +239,12 @@ impl Page<'_> {
             let namespace = remedy.reference.as_ref().and_then(|reference| reference.namespace.as_ref());
             let scope = namespace.map(|namespace| format!(" in {namespace}")).unwrap_or_default();
             let right = clean_line(&format!("{} {}{scope}", requires.verb, requires.resource));
-            match remedy.allowed {
-                Some(true) => drop(writeln!(out, "  you may {right}")),
-                Some(false) => {
-                    drop(writeln!(out, "  {}", self.paint.with(Style::Warning, &format!("missing: {right}"))))
-                }
-                None => drop(writeln!(out, "  needs {right}")),
-            }
+            let line = match remedy.allowed {
+                Some(true) => format!("you may {right}"),
+                Some(false) => self.paint.with(Style::Warning, &format!("missing: {right}")),
+                None => format!("needs {right}"),
+            };
+            let _ = writeln!(out, "  {line}");
         }
         if let Some(command) = fix::command(remedy) {
             let _ = writeln!(out, "  next: {command}");
@@ -257,6 +259,11 @@ impl Page<'_> {
             Some(serde_json::Value::String(text)) => text.clone(),
             Some(other) => other.to_string(),
         };
+        // The sentence mostly says it in better words.
+        let said = |part: &Option<serde_json::Value>| part.is_none() || cause.sentence.contains(&value(part));
+        if said(&cause.from) && said(&cause.to) {
+            return None;
+        }
         let mut text = match (&cause.from, &cause.to) {
             (None, to) if cause.at.is_none() => format!("{field}: {}", value(to)),
             (from, to) => format!("{field}: {} → {}", value(from), value(to)),

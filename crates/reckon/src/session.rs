@@ -7,9 +7,11 @@ use crate::bundle::Tape;
 use crate::exit::{Exit, Failure};
 use crate::near::nearest;
 use crate::target;
+use crate::terminal::Progress;
 use reckon_cluster::{AccessAsk, Budget, Connection, ListEvent, ReadError};
 use reckon_detect::{Diagnosis, Engine, Scope, State};
 use reckon_model::document::{API_VERSION, NotChecked, Problem, ProblemList, Requires};
+use reckon_model::text::count;
 use reckon_model::{Answer, ClusterId, Gap, Kind, Need, ResourceRef, Timestamp, document};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -121,9 +123,13 @@ pub(crate) async fn problems(connection: &Connection, scope: &Scope, tape: &mut 
     let mut skipped = Vec::new();
     let (mut objects, mut listed, mut partial) = (0_usize, 0_usize, false);
     let mut refused: Vec<(Kind, Gap)> = Vec::new();
+    let mut progress = Progress::new();
+    let mut read = 0_usize;
     while let Some(event) = listing.next().await {
         match event {
             ListEvent::Object(object) => {
+                read += 1;
+                progress.say(|| format!("{} read …", count(read, "object")));
                 objects += usize::from(object.meta.namespace.is_some());
                 state.apply(tape.object(object));
             }
@@ -148,6 +154,7 @@ pub(crate) async fn problems(connection: &Connection, scope: &Scope, tape: &mut 
             ListEvent::Relisting { .. } | ListEvent::Interrupted { .. } | ListEvent::Resumed { .. } => {}
         }
     }
+    drop(progress);
     if listed == 0 {
         return Err(nothing_listed(connection, &refused));
     }

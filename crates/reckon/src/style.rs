@@ -46,7 +46,7 @@ pub(crate) fn wrap(text: &str, width: usize) -> String {
             out.push('\n');
         }
         let mut used = 0;
-        for word in paragraph.split(' ') {
+        for word in paragraph.split(' ').filter(|word| !word.is_empty()) {
             let length = word.chars().count();
             if used > 0 && used + 1 + length > width {
                 out.push('\n');
@@ -69,6 +69,7 @@ mod tests {
     #[test]
     fn lines_break_at_spaces_and_nowhere_else() {
         assert_eq!(wrap("one two three", 7), "one two\nthree");
+        assert_eq!(wrap("one  two three ", 7), "one two\nthree");
         assert_eq!(wrap("a-very-long-word b", 5), "a-very-long-word\nb");
     }
 

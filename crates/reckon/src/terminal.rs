@@ -102,6 +102,36 @@ impl Terminal {
     }
 }
 
+/// What is going on, on standard error, while somebody watches it on a terminal. Gone when it is done.
+pub(crate) struct Progress {
+    shown: Option<std::time::Instant>,
+    on: bool,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Progress { shown: None, on: std::io::stderr().is_terminal() && !dumb }
+    }
+
+    /// Says it, ten times a second at most.
+    pub(crate) fn say(&mut self, text: impl FnOnce() -> String) {
+        let lately = self.shown.is_some_and(|at| at.elapsed().as_millis() < 100);
+        if self.on && !lately {
+            let _ = write!(std::io::stderr().lock(), "\r\x1b[K{}", clean(&text()));
+            self.shown = Some(std::time::Instant::now());
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.shown.is_some() {
+            let _ = write!(std::io::stderr().lock(), "\r\x1b[K");
+        }
+    }
+}
+
 /// A document as JSON. Control characters that JSON lets pass unescaped (C1, bidirectional) are escaped as well: a
 /// terminal may be what reads it.
 pub(crate) fn json(list: &ProblemList) -> Result<String, Failure> {

@@ -42,16 +42,18 @@ struct Envelope<'a> {
 }
 
 impl Reader<'_> {
-    /// Reads a text, JSON or YAML by its first character.
+    /// Reads a text: each of its documents JSON or YAML by the first character.
     pub(crate) fn read(&mut self, bytes: &[u8]) {
         let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
         if bytes.starts_with(b"\xff\xfe") || bytes.starts_with(b"\xfe\xff") {
             return self.warn(1, "is UTF-16; save it as UTF-8");
         }
-        if matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) {
-            self.json(bytes);
-        } else {
-            self.yaml(bytes);
+        // Each for itself: JSON is YAML, and people join JSON documents as they join YAML.
+        for (line, document) in documents(bytes) {
+            match document.trim_ascii_start().first() {
+                Some(b'{' | b'[') => self.json(bytes, document, line),
+                _ => self.yaml(document, line),
+            }
         }
     }
 
@@ -59,15 +61,19 @@ impl Reader<'_> {
         self.warnings.push(format!("{}:{line}: {what}", self.name));
     }
 
-    fn json(&mut self, bytes: &[u8]) {
-        let mut documents = serde_json::Deserializer::from_slice(bytes).into_iter::<&RawValue>();
+    /// Values of JSON, one after the other. `file` is what lines are counted in; `text` begins on line `first` of it.
+    fn json(&mut self, file: &[u8], text: &[u8], first: usize) {
+        let mut documents = serde_json::Deserializer::from_slice(text).into_iter::<&RawValue>();
         loop {
             let start = documents.byte_offset();
             match documents.next() {
                 None => return,
-                Some(Ok(document)) => self.document(bytes, document.get()),
+                Some(Ok(document)) => self.document(file, document.get()),
                 // What is broken in the middle may still be a list whose other items are not.
-                Some(Err(error)) => return self.salvage(bytes, start, &error),
+                Some(Err(error)) => {
+                    let line = first + error.line().saturating_sub(1);
+                    return self.salvage(file, &text[start.min(text.len())..], line, &without_values(&error));
+                }
             }
         }
     }
@@ -92,8 +98,7 @@ impl Reader<'_> {
     }
 
     /// The items of a list whose text is broken somewhere.
-    fn salvage(&mut self, file: &[u8], start: usize, error: &serde_json::Error) {
-        let rest = &file[start.min(file.len())..];
+    fn salvage(&mut self, file: &[u8], rest: &[u8], line: usize, why: &str) {
         let kind = rest
             .windows(7)
             .take(4096)
@@ -111,7 +116,7 @@ impl Reader<'_> {
         let whole = split.is_ok() && splitter.finish().is_ok();
         // Where every item was judged for itself, the file as a whole needs no second sentence.
         if !whole || before == (self.objects.len(), self.warnings.len()) {
-            self.warn(error.line(), &format!("{}; what follows is left out", without_values(error)));
+            self.warn(line, &format!("{why}; what follows is left out"));
         }
     }
 
@@ -131,21 +136,18 @@ impl Reader<'_> {
         }
     }
 
-    fn yaml(&mut self, bytes: &[u8]) {
-        for (line, document) in documents(bytes) {
-            let Ok(text) = std::str::from_utf8(document) else {
-                let at = std::str::from_utf8(document).err().map_or(0, |error| error.valid_up_to());
-                self.warn(line + newlines(&document[..at]), "not UTF-8");
-                continue;
-            };
-            match serde_saphyr::from_str_with_options::<Value>(text, options()) {
-                Ok(value) => self.value(value, line, None),
-                Err(error) => {
-                    let at = error.location().map_or(0, |location| location.line().saturating_sub(1));
-                    let said = error.without_snippet().to_string();
-                    let said = clean_line(said.lines().next().unwrap_or("not YAML"));
-                    self.warn(line + usize::try_from(at).unwrap_or(0), &shorten(&said, 200));
-                }
+    fn yaml(&mut self, document: &[u8], line: usize) {
+        let text = match std::str::from_utf8(document) {
+            Ok(text) => text,
+            Err(error) => return self.warn(line + newlines(&document[..error.valid_up_to()]), "not UTF-8"),
+        };
+        match serde_saphyr::from_str_with_options::<Value>(text, options()) {
+            Ok(value) => self.value(value, line, None),
+            Err(error) => {
+                let at = error.location().map_or(0, |location| location.line().saturating_sub(1));
+                let said = error.without_snippet().to_string();
+                let said = clean_line(said.lines().next().unwrap_or("not YAML"));
+                self.warn(line + usize::try_from(at).unwrap_or(0), &shorten(&said, 200));
             }
         }
     }
@@ -279,6 +281,8 @@ mod tests {
     fn documents_lists_and_arrays_are_read_in_json_and_in_yaml() {
         let json = format!("{} {{\"items\":[{}],\"kind\":\"List\"}} [{}]", item("a"), item("b"), item("c"));
         assert_eq!(read(json.as_bytes()), (vec!["a".into(), "b".into(), "c".into()], vec![]));
+        let joined = format!("{}\n---\n{}\n", item("a"), item("b"));
+        assert_eq!(read(joined.as_bytes()), (vec!["a".into(), "b".into()], vec![]));
         let yaml = b"# c\n---\nkind: Pod\nmetadata: {name: a}\n---\napiVersion: v1\nkind: PodList\nitems:\n- metadata: {name: b}\n...\n---\n";
         assert_eq!(read(yaml), (vec!["a".into(), "b".into()], vec![]));
     }

@@ -145,7 +145,7 @@ impl Bundle {
                 Some(answer) => self.answers.push(answer),
                 None if answers::is_log(entry) => {}
                 None => {
-                    self.warnings.push(format!("{}: an answer was left out: it is of no known form", path.display()))
+                    self.warnings.push(format!("{}: an answer was left out: it is of no known form", path.display()));
                 }
             }
         }

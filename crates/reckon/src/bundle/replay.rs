@@ -80,9 +80,9 @@ impl Bundle {
                 self.pass_time(&mut engine, last, scope, last_at, at);
             }
             if deleted {
-                engine.state_mut().delete(&object.reference(), at)
+                engine.state_mut().delete(&object.reference(), at);
             } else {
-                engine.state_mut().apply(object)
+                engine.state_mut().apply(object);
             }
             if changes.peek().is_none_or(|next| next.at > at) {
                 diagnosis = Some((self.settle(&mut engine, scope, at), at));

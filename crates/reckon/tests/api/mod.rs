@@ -142,7 +142,15 @@ fn serve(stream: TcpStream, says: &Mutex<BTreeMap<String, Say>>, log: &Mutex<Vec
         let target = first.split(' ').nth(1).unwrap_or("").to_owned();
         log.lock().unwrap().push(format!("{} {target}", first.split(' ').next().unwrap_or("")));
         let path = target.split('?').next().unwrap_or("").to_owned();
-        let say = says.lock().unwrap().get(&path).cloned();
+        let say = match target.split_once('?') {
+            // No streaming lists, as with an older server; and nothing ever changes.
+            Some((_, query)) if query.contains("sendInitialEvents=") => Some(Say::Status(
+                400,
+                json!({"kind": "Status", "message": "sendInitialEvents is forbidden", "code": 400}),
+            )),
+            Some((_, query)) if query.contains("watch=") => Some(Say::Silence),
+            _ => says.lock().unwrap().get(&path).cloned(),
+        };
         let (status, text, half) = match say {
             Some(Say::Json(value)) => (200, selected(&target, value).to_string(), false),
             Some(Say::Text(text)) => (200, text, false),
