@@ -4,6 +4,7 @@ use crate::{View, describe, history, ownership};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind};
 use reckon_model::{Change, FieldChange, Kind, Object, ResourceRef, Timestamp, Verb};
+use serde_json::Value;
 
 /// Clocks of API server, kubelet and controllers differ by less than this; a change that is noted this much after its
 /// effect may still have made it.
@@ -46,6 +47,19 @@ impl Blame {
     pub fn words(&self) -> String {
         describe::change(&self.change, self.field())
     }
+
+    /// How a reference came to name its target: the change of the name itself, or of the item that holds it.
+    fn words_of(&self, target: &ResourceRef, pointer: &str) -> String {
+        let field = self.field();
+        let by = self.change.actor.as_ref().map(|actor| format!(" by {}", actor.manager)).unwrap_or_default();
+        let at = describe::time(self.change.at);
+        match (&field.from, &field.to) {
+            (Some(Value::String(_)), _) => format!("the reference was {}", self.words()),
+            (Some(_), _) => format!("{} was changed to name {} at {at}{by}", field.field, target.name),
+            (None, _) if field.pointer == pointer => format!("the reference was {}", self.words()),
+            (None, _) => format!("{} was added at {at}{by}", field.field),
+        }
+    }
 }
 
 /// The newest change of the template that made `pod` (or the newest pods), not after `onset`, in which a field is
@@ -57,14 +71,25 @@ pub fn template_change<'a>(
     onset: Option<Timestamp>,
     rank: impl Fn(&FieldChange) -> Option<u8>,
 ) -> Option<Blame> {
+    let pod = pod.filter(|pod| pod.reference() != workload.reference());
     // A pod knows nothing of templates that are younger than itself.
-    let born = pod.filter(|pod| pod.reference() != workload.reference()).and_then(|pod| pod.meta.created);
+    let born = pod.and_then(|pod| pod.meta.created);
     let until = [born, onset].into_iter().flatten().min();
-    newest(view, workload, until, &rank, |field| {
-        workload.kind == Kind::Pod
-            || field.pointer.starts_with("/spec/template")
-            || field.pointer.starts_with("/spec/jobTemplate")
+    let later = pod.map(|pod| later_revisions(view, workload, pod)).unwrap_or_default();
+    newest(view, workload, until, &rank, |change, field| {
+        let template = ["/spec/template", "/spec/jobTemplate"].iter().any(|at| field.pointer.starts_with(at));
+        (workload.kind == Kind::Pod || template) && !later.contains(change)
     })
+}
+
+/// The changes that led to revisions younger than the one a pod was made from: within the clocks' slack a time alone does
+/// not tell two roll-outs apart.
+fn later_revisions<'a>(view: &View<'a>, workload: &'a Object, pod: &Object) -> Vec<Change> {
+    let revisions = history::templates(view, workload);
+    match revisions.iter().position(|revised| revised.made(pod)) {
+        Some(own) => revisions.into_iter().skip(own + 1).filter_map(|revised| revised.change).collect(),
+        None => Vec::new(),
+    }
 }
 
 /// The newest change of any object, not after `onset`, in which a field is plausible.
@@ -74,7 +99,7 @@ pub fn object_change<'a>(
     onset: Option<Timestamp>,
     rank: impl Fn(&FieldChange) -> Option<u8>,
 ) -> Option<Blame> {
-    newest(view, object, onset, &rank, |_| true)
+    newest(view, object, onset, &rank, |_, _| true)
 }
 
 /// The newest change only: an older one had been lived with until the newest, unless the newest has nothing to do with it
@@ -84,14 +109,18 @@ fn newest<'a>(
     object: &'a Object,
     until: Option<Timestamp>,
     rank: &impl Fn(&FieldChange) -> Option<u8>,
-    within: impl Fn(&FieldChange) -> bool,
+    within: impl Fn(&Change, &FieldChange) -> bool,
 ) -> Option<Blame> {
     let latest = until.and_then(|until| until.checked_add(CLOCK_SLACK).ok());
     history::changes(view, object)
         .into_iter()
         .rev()
         .filter(|change| latest.is_none_or(|latest| change.at <= latest))
-        .find_map(|change| Blame::new(object, change, &|field| if within(field) { rank(field) } else { None }))
+        .find_map(|mut change| {
+            let whole = change.clone();
+            change.fields.retain(|field| within(&whole, field));
+            Blame::new(object, change, rank)
+        })
 }
 
 /// The cause where `referrer` names `target`, which is not there: deleted lately, reference changed, near name, or absent
@@ -104,44 +133,64 @@ pub fn missing_reference<'a>(
     pointer: &str,
 ) -> Cause {
     let what = format!("{} {}", target.kind, describe::name(target));
+    let who = describe::object(referrer);
     if let crate::Lookup::Absent { deleted: Some(at) } = view.look_up(target) {
         let change = Change { at, subject: target.clone(), verb: Verb::Deleted, fields: Vec::new(), actor: None };
-        let mut cause = Cause::changed(&change, 0, format!("{what} was deleted at {}.", describe::time(at)));
-        cause.at = Some(at);
+        let sentence = format!("{what} was deleted at {}.", describe::time(at));
+        let mut cause = Cause::changed(&change, 0, sentence);
+        let gone = view
+            .deleted(&target.kind, target.namespace.as_deref())
+            .find_map(|(object, _)| (object.meta.name == target.name).then(|| ownership::managed_by(object)).flatten());
+        cause.managed_by = gone.map(str::to_owned);
         return cause;
     }
-    let names_it = |field: &FieldChange| field.to.as_ref().is_some_and(|to| mentions(to, &target.name));
-    if let Some(blame) = template_change(view, referrer, None, None, |field| names_it(field).then_some(0)) {
-        let before = blame.field().from.as_ref().and_then(serde_json::Value::as_str).map(str::to_owned);
-        let old_is_there =
-            before.is_some_and(|name| view.object(&target.kind, target.namespace.as_deref(), &name).found().is_some());
-        if old_is_there || blame.field().from.is_none() {
-            let sentence = format!(
-                "{} refers to {what}, which does not exist: the reference was {}.",
-                describe::object(referrer),
-                blame.words()
-            );
-            return blame.cause(view, sentence);
-        }
+    if let Some(blame) = reference_changed(view, referrer, target) {
+        let sentence = format!("{who} refers to {what}, which does not exist: {}.", blame.words_of(target, pointer));
+        return blame.cause(view, sentence);
     }
     if let Some((near, why)) = near(view, target) {
-        let sentence =
-            format!("{} refers to {what}, which does not exist; {near} does ({why}).", describe::object(referrer));
+        let sentence = format!("{who} refers to {what}, which does not exist; {near} does ({why}).");
         let mut cause = Cause::plain(CauseKind::Resource, Some(&referrer.reference()), sentence);
         cause.managed_by = ownership::managed_by(referrer).map(str::to_owned);
         return cause.at_field(field, pointer, Some(target.name.clone().into()));
     }
-    let sentence = format!("{what} does not exist, and {} needs it.", describe::object(referrer));
-    Cause::plain(CauseKind::Resource, Some(target), sentence)
+    Cause::plain(CauseKind::Resource, Some(target), format!("{what} does not exist, and {who} needs it."))
+}
+
+/// The newest change of the referrer that made it name the target, if what it named before is there, or it named nothing.
+fn reference_changed<'a>(view: &View<'a>, referrer: &'a Object, target: &ResourceRef) -> Option<Blame> {
+    let rank = |field: &FieldChange| {
+        let to = field.to.as_ref()?;
+        if !mentions(to, &target.name) {
+            return None;
+        }
+        match &field.from {
+            None => Some(1),
+            // A list that is written as a whole may have named it all along.
+            Some(from) if mentions(from, &target.name) => None,
+            Some(from) => texts(from)
+                .into_iter()
+                .filter(|old| !mentions(to, old))
+                .any(|old| view.object(&target.kind, target.namespace.as_deref(), old).found().is_some())
+                .then_some(0),
+        }
+    };
+    let template = referrer.workload().is_some() || matches!(referrer.kind, Kind::Pod | Kind::CronJob);
+    if template { template_change(view, referrer, None, None, rank) } else { object_change(view, referrer, None, rank) }
 }
 
 /// Whether a value names an object anywhere in it.
-fn mentions(value: &serde_json::Value, name: &str) -> bool {
+fn mentions(value: &Value, name: &str) -> bool {
+    texts(value).contains(&name)
+}
+
+/// Every string within a value.
+fn texts(value: &Value) -> Vec<&str> {
     match value {
-        serde_json::Value::String(text) => text == name,
-        serde_json::Value::Array(items) => items.iter().any(|item| mentions(item, name)),
-        serde_json::Value::Object(map) => map.values().any(|item| mentions(item, name)),
-        _ => false,
+        Value::String(text) => vec![text],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(map) => map.values().flat_map(texts).collect(),
+        _ => Vec::new(),
     }
 }
 
@@ -153,7 +202,7 @@ fn near(view: &View<'_>, target: &ResourceRef) -> Option<(String, &'static str)>
     let slip = siblings
         .iter()
         .map(|object| (distance(&object.meta.name, &target.name), &object.meta.name))
-        .filter(|(distance, name)| *distance <= SLIP && name.len() > SLIP)
+        .filter(|(distance, name)| is_slip(*distance, name.chars().count()))
         .min();
     if let Some((_, name)) = slip {
         return Some((format!("{} {name}", target.kind), "a slip of the name"));
@@ -174,6 +223,11 @@ fn near(view: &View<'_>, target: &ResourceRef) -> Option<(String, &'static str)>
         .map(|object| (format!("{} {}", target.kind, describe::object(object)), "in another namespace"))
 }
 
+/// Whether so many letters of a name may be a slip: of a short name, any other short name is near.
+fn is_slip(distance: usize, length: usize) -> bool {
+    distance > 0 && distance <= SLIP && distance * 3 <= length
+}
+
 /// Levenshtein distance, for names.
 pub fn distance(a: &str, b: &str) -> usize {
     let b: Vec<char> = b.chars().collect();
@@ -190,13 +244,4 @@ pub fn distance(a: &str, b: &str) -> usize {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn distance_counts_letters_to_change() {
-        assert_eq!(distance("checkout", "chekout"), 1);
-        assert_eq!(distance("ab", "ba"), 2);
-        assert_eq!(distance("", "abc"), 3);
-    }
-}
+mod tests;

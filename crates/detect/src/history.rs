@@ -1,30 +1,38 @@
 //! What Kubernetes itself remembers of earlier states.
 //!
-//! ReplicaSets and ControllerRevisions hold old pod templates; `last-applied-configuration` holds what `kubectl apply` sent;
-//! `managedFields` hold who wrote a field last, and when; Helm's Secrets hold manifests. From these, changes are told by a
-//! program that was started a second ago.
+//! ReplicaSets and ControllerRevisions hold old pod templates, and so do the Jobs of a CronJob; `last-applied-configuration`
+//! holds what `kubectl apply` sent; `managedFields` hold who wrote a field last, and when; Helm's Secrets hold manifests.
+//! From these, changes are told by a program that was started a second ago.
+
+mod template;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use template::templates;
 
 use crate::ownership;
 use crate::view::View;
 use jiff::SignedDuration;
 use reckon_model::diff::diff;
-use reckon_model::object::at;
 use reckon_model::selector::LabelSelector;
 use reckon_model::{Actor, Change, FieldChange, Kind, Object, Timestamp, Verb};
 use serde_json::Value;
-use std::collections::BTreeMap;
-
-/// A controller makes the revision of a new template within moments of the write; a manager's time this close is the
-/// writer's.
-const SAME_WRITE: SignedDuration = SignedDuration::from_secs(10);
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Objects are finished being created (by several managers in a row) within this time; later writes are changes.
 const CREATION: SignedDuration = SignedDuration::from_secs(2);
 
+/// The parts of objects that people write.
+const WRITTEN: [&str; 9] =
+    ["spec", "data", "rules", "subjects", "roleRef", "webhooks", "provisioner", "parameters", "metadata/labels"];
+
 /// The changes of an object that can be told from what the cluster keeps, oldest first.
 pub fn changes<'a>(view: &View<'a>, object: &'a Object) -> Vec<Change> {
-    let mut changes = templates(view, object);
+    let templates = templates(view, object);
+    let mut changes: Vec<Change> = templates.iter().filter_map(|revised| revised.change.clone()).collect();
     changes.extend(since_applied(object, &changes));
+    // The template's past is told by its revisions; even a single one says that it was never written again.
+    changes.extend(taken_over(object, &changes, templates.is_empty()));
     if changes.is_empty() {
         changes.extend(helm(view, object));
     }
@@ -35,132 +43,87 @@ pub fn changes<'a>(view: &View<'a>, object: &'a Object) -> Vec<Change> {
     changes
 }
 
-/// One revision of a pod template.
-struct Revision {
-    number: i64,
-    created: Timestamp,
-    template: Value,
-}
+/// Fields by who wrote them when: one change each.
+#[derive(Default)]
+struct Writes(BTreeMap<(Timestamp, Actor), Vec<FieldChange>>);
 
-/// The changes of a workload's pod template, one for each pair of revisions.
-fn templates<'a>(view: &View<'a>, workload: &'a Object) -> Vec<Change> {
-    let revisions = revisions(view, workload);
-    let newest = revisions.last().map(|revision| revision.number);
-    revisions
-        .windows(2)
-        .filter_map(|pair| {
-            let [old, new] = pair else { return None };
-            let fields = diff(&old.template, &new.template, "spec.template", "/spec/template");
-            if fields.is_empty() {
-                return None;
-            }
-            let live = newest == Some(new.number);
-            let (actor, at) = writer(workload, &fields, new.created, old.created, live);
-            Some(Change { at, subject: workload.reference(), verb: Verb::Updated, fields, actor })
-        })
-        .collect()
-}
-
-/// Who made a revision, and when. For the live one the owner of its fields; for an older one whoever wrote when it was
-/// made. A revision that is older than its predecessor was rolled back to: then only the writer's time is true.
-fn writer(
-    workload: &Object,
-    fields: &[FieldChange],
-    created: Timestamp,
-    before: Timestamp,
-    live: bool,
-) -> (Option<Actor>, Timestamp) {
-    let rolled_back = created < before;
-    if live
-        && let Some((actor, at)) =
-            fields.iter().filter_map(|field| ownership::field_owner(workload, &field.pointer)).max_by_key(|(_, at)| *at)
-    {
-        let near = at.is_some_and(|at| at.duration_since(created).abs() <= SAME_WRITE);
-        return match at {
-            Some(at) if near || rolled_back => (Some(actor), if rolled_back { at } else { created.min(at) }),
-            _ => (Some(actor), created),
-        };
+impl Writes {
+    fn add(&mut self, at: Timestamp, actor: Actor, field: FieldChange) {
+        self.0.entry((at, actor)).or_default().push(field);
     }
-    let close = workload
-        .meta
-        .managers
-        .iter()
-        .filter(|manager| manager.subresource != "status")
-        .find(|manager| manager.time.is_some_and(|at| at.duration_since(created).abs() <= SAME_WRITE));
-    let actor = close.map(|manager| Actor { manager: manager.manager.clone(), user: None, source: "managedFields" });
-    (actor, created)
+
+    fn changes(self, object: &Object) -> impl Iterator<Item = Change> {
+        let subject = object.reference();
+        self.0.into_iter().map(move |((at, actor), mut fields)| {
+            fields.sort_by(|a, b| a.pointer.cmp(&b.pointer));
+            Change { at, subject: subject.clone(), verb: Verb::Updated, fields, actor: Some(actor) }
+        })
+    }
 }
 
-/// The revisions of a workload's template, oldest first.
-fn revisions<'a>(view: &View<'a>, workload: &'a Object) -> Vec<Revision> {
-    let namespace = workload.meta.namespace.as_deref();
-    let Some(body) = workload.workload() else { return Vec::new() };
-    let mut revisions: Vec<Revision> = match workload.kind {
-        Kind::Deployment => view
-            .matching(&Kind::ReplicaSet, namespace, &body.spec.selector)
-            .items
-            .into_iter()
-            .filter(|set| controls(workload, set))
-            .filter_map(|set| {
-                let number = set.meta.annotations.get("deployment.kubernetes.io/revision")?.parse().ok()?;
-                let mut template = at(set.whole.as_deref()?, &["spec", "template"])?.clone();
-                if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
-                    labels.remove("pod-template-hash");
-                }
-                Some(Revision { number, created: set.meta.created?, template })
-            })
-            .collect(),
-        Kind::StatefulSet | Kind::DaemonSet => view
-            .matching(&Kind::ControllerRevision, namespace, &body.spec.selector)
-            .items
-            .into_iter()
-            .filter(|revision| controls(workload, revision))
-            .filter_map(|revision| {
-                let whole = revision.whole.as_deref()?;
-                let mut template = at(whole, &["data", "spec", "template"])?.clone();
-                if let Some(fields) = template.as_object_mut() {
-                    // A directive of the patch format that revisions are stored in.
-                    fields.remove("$patch");
-                }
-                Some(Revision { number: whole.get("revision")?.as_i64()?, created: revision.meta.created?, template })
-            })
-            .collect(),
-        _ => Vec::new(),
-    };
-    revisions.sort_by_key(|revision| revision.number);
-    revisions
-}
-
-fn controls(workload: &Object, child: &Object) -> bool {
-    child.meta.controller().is_some_and(|owner| owner.uid == workload.meta.uid)
+fn is_told(told: &[Change], pointer: &str) -> bool {
+    told.iter().any(|change| change.fields.iter().any(|known| known.pointer == pointer))
 }
 
 /// What differs between the live object and what `kubectl apply` sent last: a later write by somebody else. What the
 /// template's revisions tell already is left to them.
 fn since_applied(object: &Object, told: &[Change]) -> Vec<Change> {
     let (Some(applied), Some(live)) = (object.last_applied(), object.whole.as_deref()) else { return Vec::new() };
-    let mut by_write: BTreeMap<(Timestamp, Option<Actor>), Vec<FieldChange>> = BTreeMap::new();
-    for part in ["spec", "data", "rules", "subjects", "roleRef", "webhooks", "provisioner", "parameters"] {
-        let (Some(old), Some(new)) = (applied.get(part), live.get(part)) else { continue };
-        for field in diff(old, new, part, &format!("/{part}")) {
+    let mut writes = Writes::default();
+    for part in WRITTEN {
+        let pointer = format!("/{part}");
+        let Some(old) = applied.pointer(&pointer) else { continue };
+        let new = live.pointer(&pointer).unwrap_or(&Value::Null);
+        for field in diff(old, new, &part.replace('/', "."), &pointer) {
             // What only the live object has is a default, or another manager's own business; who applied left it open.
-            if field.from.is_none()
-                || told.iter().any(|change| change.fields.iter().any(|known| known.pointer == field.pointer))
-            {
+            if field.from.is_none() || is_told(told, &field.pointer) {
                 continue;
             }
-            let Some((actor, Some(at))) = ownership::field_owner(object, &field.pointer) else { continue };
-            by_write.entry((at, Some(actor))).or_default().push(field);
+            let owner = match field.to {
+                Some(_) => ownership::field_owner(object, &field.pointer),
+                // Nobody owns what is gone; whoever wrote last is the best guess there is.
+                None => last_writer(object).map(|(actor, at)| (actor, Some(at))),
+            };
+            match owner {
+                // The applier's own: the server spells it otherwise.
+                Some((actor, _)) if actor.manager == "kubectl-client-side-apply" => {}
+                Some((actor, Some(at))) => writes.add(at, actor, field),
+                _ => {}
+            }
         }
     }
-    by_write
-        .into_iter()
-        .map(|((at, actor), fields)| Change { at, subject: object.reference(), verb: Verb::Updated, fields, actor })
-        .collect()
+    writes.changes(object).collect()
 }
 
-/// That somebody wrote after the creation, when nothing tells what.
-fn written(object: &Object) -> Option<Change> {
+/// Fields that somebody took over from whoever made the object: their earlier value is not known, but that they were
+/// written, when and by whom is.
+fn taken_over(object: &Object, told: &[Change], template_too: bool) -> Vec<Change> {
+    let (Some(live), Some(created)) = (object.whole.as_deref(), object.meta.created) else { return Vec::new() };
+    let entries: Vec<ownership::Entry<'_>> = ownership::entries(live).collect();
+    let late = |entry: &ownership::Entry<'_>| entry.at.filter(|at| at.duration_since(created) > CREATION);
+    let largest = entries.iter().map(ownership::Entry::size).max().unwrap_or(0);
+    let makers = entries.iter().filter(|entry| late(entry).is_none()).map(ownership::Entry::size).max().unwrap_or(0);
+    let mut writes = Writes::default();
+    // Who owns most of it made it, or applies it as a whole: his time says nothing about a field.
+    for entry in entries.iter().filter(|entry| entry.size() < largest || entry.size() <= makers) {
+        let Some(at) = late(entry) else { continue };
+        for part in WRITTEN {
+            for (field, pointer) in entry.owned(part) {
+                let within_template = pointer.starts_with("/spec/template/");
+                let known = is_told(told, &pointer) || (within_template && !template_too);
+                if known || writes.0.values().flatten().any(|known| known.pointer == pointer) {
+                    continue;
+                }
+                let to = live.pointer(&pointer).filter(|value| !value.is_null()).cloned();
+                writes.add(at, entry.actor(), FieldChange { field, pointer, from: None, to });
+            }
+        }
+    }
+    writes.changes(object).collect()
+}
+
+/// Who wrote last, and when, if that was after the creation.
+fn last_writer(object: &Object) -> Option<(Actor, Timestamp)> {
     let created = object.meta.created?;
     let last = object
         .meta
@@ -169,8 +132,13 @@ fn written(object: &Object) -> Option<Change> {
         .filter(|manager| manager.subresource != "status")
         .max_by_key(|manager| manager.time)?;
     let at = last.time.filter(|at| at.duration_since(created) > CREATION)?;
-    let actor = Some(Actor { manager: last.manager.clone(), user: None, source: "managedFields" });
-    Some(Change { at, subject: object.reference(), verb: Verb::Updated, fields: Vec::new(), actor })
+    Some((Actor { manager: last.manager.clone(), user: None, source: "managedFields" }, at))
+}
+
+/// That somebody wrote after the creation, when nothing tells what.
+fn written(object: &Object) -> Option<Change> {
+    let (actor, at) = last_writer(object)?;
+    Some(Change { at, subject: object.reference(), verb: Verb::Updated, fields: Vec::new(), actor: Some(actor) })
 }
 
 /// The difference between the last two revisions of the Helm release an object belongs to.
@@ -183,24 +151,42 @@ fn helm<'a>(view: &View<'a>, object: &'a Object) -> Option<Change> {
         .map(String::as_str)
         .or(object.meta.namespace.as_deref())?;
     let labels = BTreeMap::from([("owner".to_owned(), "helm".to_owned()), ("name".to_owned(), release.to_owned())]);
-    let mut secrets = view.matching(&Kind::Secret, Some(namespace), &LabelSelector::exact(&labels)).items;
-    secrets.sort_by_key(|secret| secret.meta.labels.get("version").and_then(|version| version.parse::<u64>().ok()));
-    let [.., old, new] = secrets.as_slice() else { return None };
-    let find = |secret: &Object| {
-        let manifest = view.helm_revision(namespace, &secret.meta.name)?;
-        manifest.iter().find(|candidate| {
-            candidate.get("kind").and_then(Value::as_str) == Some(object.kind.name())
-                && candidate.pointer("/metadata/name").and_then(Value::as_str) == Some(object.meta.name.as_str())
+    let secrets = view.matching(&Kind::Secret, Some(namespace), &LabelSelector::exact(&labels)).items;
+    let mut revisions: Vec<(u64, &Object)> = secrets
+        .into_iter()
+        .filter_map(|secret| Some((secret.meta.labels.get("version")?.parse().ok()?, secret)))
+        .collect();
+    revisions.sort_by_key(|(version, _)| *version);
+    let [.., (_, old), (_, new)] = revisions.as_slice() else { return None };
+    let (before, after) = (manifest(view, namespace, old, object)?, manifest(view, namespace, new, object)?);
+    let fields: Vec<FieldChange> = diff(before, after, "", "")
+        .into_iter()
+        .filter(|field| {
+            WRITTEN.iter().any(|part| field.pointer.strip_prefix('/').is_some_and(|at| at.starts_with(part)))
         })
-    };
-    let (before, after) = (find(old), find(new));
-    let fields = diff(before?, after?, "", "");
-    let actor = Some(Actor { manager: "helm".to_owned(), user: None, source: "helm" });
+        .collect();
     (!fields.is_empty()).then_some(Change {
         at: new.meta.created?,
         subject: object.reference(),
         verb: Verb::Updated,
         fields,
-        actor,
+        actor: Some(Actor { manager: "helm".to_owned(), user: None, source: "helm" }),
     })
+}
+
+/// The object as a revision of its release has it.
+fn manifest<'a>(view: &View<'a>, namespace: &str, secret: &Object, object: &Object) -> Option<&'a Value> {
+    view.helm_revision(namespace, &secret.meta.name)?.iter().find(|candidate| {
+        candidate.get("kind").and_then(Value::as_str) == Some(object.kind.name())
+            && candidate.pointer("/metadata/name").and_then(Value::as_str) == Some(object.meta.name.as_str())
+    })
+}
+
+/// The managers that wrote an object other than its status, for telling whose write is whose.
+fn writers(object: &Object) -> impl Iterator<Item = (&str, Timestamp)> {
+    let managers = object.meta.managers.iter().filter(|manager| manager.subresource != "status");
+    let mut seen = BTreeSet::new();
+    managers
+        .filter_map(|manager| Some((manager.manager.as_str(), manager.time?)))
+        .filter(move |writer| seen.insert(*writer))
 }

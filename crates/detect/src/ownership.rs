@@ -1,5 +1,6 @@
 //! Who owns an object and its fields.
 
+use reckon_model::diff::escape;
 use reckon_model::{Actor, Meta, Object, Timestamp};
 use serde_json::Value;
 
@@ -29,22 +30,139 @@ pub fn helm_release(object: &Object) -> Option<&str> {
     helm.then_some(name.as_str())
 }
 
+/// One entry of `managedFields` that is not about the status.
+pub(crate) struct Entry<'a> {
+    manager: &'a str,
+    /// When this manager last wrote.
+    pub(crate) at: Option<Timestamp>,
+    fields: &'a Value,
+    live: &'a Value,
+}
+
+/// The entries of an object's `managedFields`, those about its status left out.
+pub(crate) fn entries(live: &Value) -> impl Iterator<Item = Entry<'_>> {
+    live.pointer("/metadata/managedFields")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter(|entry| entry.get("subresource").and_then(Value::as_str) != Some("status"))
+        .filter_map(move |entry| {
+            Some(Entry {
+                manager: entry.get("manager").and_then(Value::as_str).unwrap_or(""),
+                at: entry.get("time").and_then(Value::as_str).and_then(|at| at.parse::<Timestamp>().ok()),
+                fields: entry.get("fieldsV1")?,
+                live,
+            })
+        })
+}
+
+impl Entry<'_> {
+    /// Who it is.
+    pub(crate) fn actor(&self) -> Actor {
+        Actor { manager: self.manager.to_owned(), user: None, source: "managedFields" }
+    }
+
+    /// How many fields it owns.
+    pub(crate) fn size(&self) -> usize {
+        fn leaves(fields: &Value) -> usize {
+            let below = fields.as_object().into_iter().flatten().filter(|(key, _)| *key != ".");
+            below.map(|(_, below)| leaves(below).max(1)).sum()
+        }
+        leaves(self.fields)
+    }
+
+    /// The fields below a part of the object (`spec`, `metadata/labels`) that it owns, for people and as pointers. A list
+    /// item that was added as a whole is one field.
+    pub(crate) fn owned(&self, part: &str) -> Vec<(String, String)> {
+        let mut owned = Vec::new();
+        let mut fields = self.fields;
+        let mut place = Place { field: String::new(), pointer: String::new() };
+        for key in part.split('/') {
+            let Some(below) = fields.get(format!("f:{key}")) else { return owned };
+            (fields, place) = (below, place.key(key));
+        }
+        let live = self.live.pointer(&place.pointer).unwrap_or(&Value::Null);
+        descend(fields, live, &place, &mut owned);
+        owned
+    }
+}
+
+/// Where a walk over owned fields is.
+struct Place {
+    field: String,
+    pointer: String,
+}
+
+impl Place {
+    fn key(&self, key: &str) -> Place {
+        let plain = !key.contains(['.', '[', ']', '/']);
+        let field = match (self.field.is_empty(), plain) {
+            (true, true) => key.to_owned(),
+            (false, true) => format!("{}.{key}", self.field),
+            (_, false) => format!("{}[{key}]", self.field),
+        };
+        Place { field, pointer: format!("{}/{}", self.pointer, escape(key)) }
+    }
+}
+
+/// How deep a walk goes; the API server's own limit on nesting is far below what a stack can take.
+const DEPTH: usize = 64;
+
+fn descend(fields: &Value, live: &Value, place: &Place, owned: &mut Vec<(String, String)>) {
+    let children: Vec<(&String, &Value)> =
+        fields.as_object().into_iter().flatten().filter(|(key, _)| *key != ".").collect();
+    if children.is_empty() || place.pointer.matches('/').count() > DEPTH {
+        owned.push((place.field.clone(), place.pointer.clone()));
+        return;
+    }
+    for (key, below) in children {
+        match (key.strip_prefix("f:"), live) {
+            (Some(name), _) => {
+                let next = live.get(name).unwrap_or(&Value::Null);
+                descend(below, next, &place.key(name), owned);
+            }
+            (None, Value::Array(items)) => {
+                let Some((index, item)) = items.iter().enumerate().find(|(_, item)| selects(key, item)) else {
+                    continue;
+                };
+                let place = Place {
+                    field: format!("{}[{}]", place.field, item_name(item, index)),
+                    pointer: format!("{}/{index}", place.pointer),
+                };
+                // `.` says that the item itself is this manager's.
+                if below.get(".").is_some() {
+                    owned.push((place.field, place.pointer));
+                } else {
+                    descend(below, item, &place, owned);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// What people call an item of a list.
+fn item_name(item: &Value, index: usize) -> String {
+    let text = |key: &str| item.get(key).and_then(Value::as_str).map(str::to_owned);
+    let number = |key: &str| item.get(key).filter(|value| value.is_number()).map(Value::to_string);
+    text("name")
+        .or_else(|| text("mountPath"))
+        .or_else(|| number("containerPort"))
+        .or_else(|| number("port"))
+        .or_else(|| text("key"))
+        .or_else(|| text("type"))
+        .unwrap_or_else(|| index.to_string())
+}
+
 /// Who last wrote the field at this RFC 6901 pointer into the live object, and when, from `managedFields`. Of several
 /// owners (a field may be shared) the newest. Writes to `status` are not looked at.
 pub fn field_owner(object: &Object, pointer: &str) -> Option<(Actor, Option<Timestamp>)> {
     let whole = object.whole.as_deref()?;
     let tokens: Vec<String> =
         pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect();
-    let entries = whole.pointer("/metadata/managedFields")?.as_array()?;
-    entries
-        .iter()
-        .filter(|entry| entry.get("subresource").and_then(Value::as_str) != Some("status"))
-        .filter(|entry| entry.get("fieldsV1").is_some_and(|fields| owns(fields, whole, &tokens)))
-        .map(|entry| {
-            let manager = entry.get("manager").and_then(Value::as_str).unwrap_or("").to_owned();
-            let at = entry.get("time").and_then(Value::as_str).and_then(|at| at.parse::<Timestamp>().ok());
-            (Actor { manager, user: None, source: "managedFields" }, at)
-        })
+    entries(whole)
+        .filter(|entry| owns(entry.fields, whole, &tokens))
+        .map(|entry| (entry.actor(), entry.at))
         .max_by_key(|(_, at)| *at)
 }
 
@@ -69,10 +187,14 @@ fn owns(fields: &Value, live: &Value, tokens: &[String]) -> bool {
     }
 }
 
-/// Whether `k:{"name":"app"}` or `v:"x"` names this item of a list.
+/// Whether `k:{"name":"app"}` or `v:"x"` names this item of a list. A key that is absent has its default.
 fn selects(key: &str, item: &Value) -> bool {
     if let Some(keys) = key.strip_prefix("k:").and_then(|keys| serde_json::from_str::<Value>(keys).ok()) {
-        return keys.as_object().is_some_and(|keys| keys.iter().all(|(key, value)| item.get(key) == Some(value)));
+        let is = |key: &str, value: &Value| match item.get(key) {
+            Some(live) => live == value,
+            None => key == "protocol" && value == "TCP",
+        };
+        return keys.as_object().is_some_and(|keys| keys.iter().all(|(key, value)| is(key, value)));
     }
     key.strip_prefix("v:")
         .and_then(|value| serde_json::from_str::<Value>(value).ok())
