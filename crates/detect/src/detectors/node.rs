@@ -11,18 +11,29 @@ use serde_json::json;
 pub(crate) static DETECTOR: Detector = Detector {
     name: "node",
     failures: &[
-        failure("node-unreachable", "A node's kubelet stopped reporting", Verified::Live),
-        failure("node-runtime-down", "A node's kubelet or container runtime does not work", Verified::Constructed),
-        failure("cni-not-ready", "A node's pod network is not ready", Verified::Constructed),
-        failure("node-pressure", "A node runs out of disk, process ids or memory", Verified::Constructed),
+        failure("node-unreachable", "node", "A node's kubelet stopped reporting", Verified::Live),
+        failure(
+            "node-runtime-down",
+            "node",
+            "A node's kubelet or container runtime does not work",
+            Verified::Constructed,
+        ),
+        failure("cni-not-ready", "node", "A node's pod network is not ready", Verified::Constructed),
+        failure(
+            "node-pressure",
+            "node-pressure",
+            "A node runs out of disk, process ids or memory",
+            Verified::Constructed,
+        ),
     ],
     subjects: &[Kind::Node],
     page: include_str!("node.md"),
     detect,
 };
 
-const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Node, family: slug, echo: false, verified }
+/// One family for all ways of not being ready: a node that comes and goes is one problem.
+const fn failure(slug: &'static str, family: &'static str, title: &'static str, verified: Verified) -> Failure {
+    Failure { slug, title, stage: Stage::Node, family, echo: false, verified }
 }
 
 /// A node that joins is not ready until its network is; this is normal for a few minutes.
@@ -214,7 +225,7 @@ fn pressures<'a>(view: &View<'a>, subject: &'a Object, node: &'a Node) -> Vec<Fi
     let name = &subject.meta.name;
     [
         ("DiskPressure", "disk", "disk space or inodes", "ephemeral-storage"),
-        ("PIDPressure", "pid", "process ids", "pids"),
+        ("PIDPressure", "pids", "process ids", "pids"),
         ("MemoryPressure", "memory", "memory", "memory"),
     ]
     .into_iter()
@@ -243,7 +254,7 @@ fn pressures<'a>(view: &View<'a>, subject: &'a Object, node: &'a Node) -> Vec<Fi
             "disk" => format!(
                 "On machine {name}: `df -h` and `df -i` of the kubelet's and the runtime's directories; unused images (`crictl rmi --prune`), logs and emptyDir volumes fill them."
             ),
-            "pid" => format!(
+            "pids" => format!(
                 "On machine {name}: `ps -eLf | wc -l`, and which pod has most; set podPidsLimit in the kubelet's configuration to contain it."
             ),
             _ => "Find the pods that use far more memory than they request (`kubectl top pods -A --sort-by=memory`) and raise their requests.".to_owned(),
