@@ -53,6 +53,8 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
         return Vec::new();
     }
     let finding = match scheduled {
+        // A status of a container is the kubelet's: then somebody has placed the pod, whatever the conditions say.
+        None if !pod.status.container_statuses.is_empty() => return Vec::new(),
         None => not_taken(view, subject, pod),
         Some(condition) if condition.is_true() => return Vec::new(),
         Some(condition) if condition.reason == "SchedulingGated" => gated(view, subject, pod),
