@@ -87,6 +87,11 @@ pub struct Page {
     pub body: String,
 }
 
+/// Every detector, in the order of the registry.
+pub fn detectors() -> impl Iterator<Item = &'static Detector> {
+    DETECTORS.iter().copied()
+}
+
 /// The failure of this slug and its detector.
 pub(crate) fn failure(slug: &str) -> Option<(&'static Detector, &'static Failure)> {
     DETECTORS

@@ -1,11 +1,25 @@
 //! Scenarios: objects, answers and steps in YAML, and the problems they give.
+//!
+//! ```yaml
+//! now: 2026-01-01T12:00:00Z       # the default
+//! objects: [...]                  # see `complete` for what may be left out
+//! logs: {pod/app: "-5m a line\nanother", pod/app/previous: "..."}      # a first word that is a time is the line's
+//! metrics: {pod/app: {memory: 60Mi, cpu: 20m, at: "-10s"}}              # or a list of samples
+//! helm: {sh.helm.release.v1.shop.v2: [...]}                             # the manifest of that revision
+//! refused: [{kind: Secret, why: "forbidden: list secrets"}]             # also kind: logs, metrics
+//! scope: Pod/checkout-abc                                               # or Namespace/shop; else the whole cluster
+//! then: [{at: "+5m", apply: [...], delete: [Pod/checkout-abc], logs: {...}, metrics: {...}}]
+//! ```
+//!
+//! Times are relative to the step they stand in, and everything that is not given does not exist.
 
 mod render;
 
 use jiff::{SignedDuration, Timestamp};
-use reckon_detect::{Engine, Scope, State};
-use reckon_model::{Answer, ClusterId, Gap, Kind, LogLine, Need, Object, ResourceRef};
+use reckon_detect::{Diagnosis, Engine, Scope, State};
+use reckon_model::{Answer, ClusterId, Gap, Kind, LogLine, Need, Object, Quantity, ResourceRef, Sample};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -49,6 +63,23 @@ impl Page {
         Page { name, text, scenarios, path: path.to_owned() }
     }
 
+    /// The rows of the table under a heading, without its head; cells without code marks.
+    pub(crate) fn table(&self, heading: &str) -> Vec<Vec<String>> {
+        let (_, rest) = self.text.split_once(&format!("\n## {heading}\n")).unwrap_or(("", ""));
+        let section = rest.split("\n## ").next().unwrap_or("");
+        let rows =
+            section.lines().filter(|line| line.starts_with('|') && !line.starts_with("|-") && !line.starts_with("| -"));
+        let cells = |row: &str| row.trim_matches('|').split('|').map(|cell| cell.trim().replace('`', "")).collect();
+        let mut table: Vec<Vec<String>> = rows.skip(1).map(cells).collect();
+        // An empty first cell stands for the one above.
+        for at in 1..table.len() {
+            if table[at][0].is_empty() {
+                table[at][0] = table[at - 1][0].clone();
+            }
+        }
+        table
+    }
+
     /// Writes the page with what its scenarios give.
     pub(crate) fn write(&self) {
         let mut parts = self.text.split("\n## Scenario: ");
@@ -71,83 +102,168 @@ fn block(text: &str, language: &str) -> Option<String> {
 }
 
 impl Scenario {
-    /// Runs it as an administrator would see it.
-    pub(crate) fn run(&self) -> String {
-        self.run_turned(0)
-    }
-
-    /// The same with the objects in another order.
+    /// Runs it as an administrator would see it, with the objects in the order of this turn (0: as written).
     pub(crate) fn run_turned(&self, turn: usize) -> String {
-        let input: Value = serde_saphyr::from_str(&self.input).unwrap_or_else(|error| panic!("{}: {error}", self.name));
+        let input: Value = serde_saphyr::from_str(&self.input).unwrap_or_else(|error| panic!("{error}"));
+        let parts = ["now", "objects", "logs", "metrics", "absent-metrics", "helm", "refused", "scope", "then"];
+        known(&input, &parts);
         let start: Timestamp = input["now"].as_str().unwrap_or(NOW).parse().unwrap();
         let mut state = State::new(ClusterId("scenario".into()));
         for kind in Kind::named() {
             state.cover(kind, None);
         }
+        let mut answers = Answers::default();
         for refusal in list(&input, "refused") {
-            let kind = Kind::parse(refusal["kind"].as_str().unwrap()).unwrap();
             let why = refusal["why"].as_str().unwrap_or("forbidden").to_owned();
-            state.refuse(&kind, None, Gap { what: kind.resource(), why });
+            let what = refusal["kind"].as_str().unwrap();
+            match Kind::parse(what) {
+                Some(kind) => {
+                    state.refuse(&kind, None, Gap { what: kind.resource(), why: why.clone() });
+                    answers.refused.insert(kind.name().to_owned(), why);
+                }
+                None => {
+                    assert!(
+                        matches!(what, "logs" | "metrics"),
+                        "refused: {what} is neither a kind nor logs or metrics"
+                    );
+                    answers.refused.insert(what.to_owned(), why);
+                }
+            }
         }
+        let scope = input["scope"].as_str().map_or(Scope::Cluster, |name| match name.strip_prefix("Namespace/") {
+            Some(namespace) => Scope::Namespace(namespace.to_owned()),
+            None => Scope::Object(reference(name)),
+        });
         let mut engine = Engine::new(state);
         apply(&mut engine, list(&input, "objects"), start, turn);
-        let mut now = start;
-        let mut diagnosis = settle(&mut engine, &input, now);
+        answers.learn(&mut engine, &input, start);
+        let mut diagnosis = settle(&mut engine, &scope, &answers, start);
         for step in list(&input, "then") {
-            now = start + relative(step["at"].as_str().unwrap()).unwrap();
+            known(step, &["at", "apply", "delete", "logs", "metrics", "helm"]);
+            let now = start + relative(step["at"].as_str().unwrap()).unwrap();
             for name in list(step, "delete") {
-                let (kind, name) = name.as_str().unwrap().split_once('/').unwrap();
-                let reference = ResourceRef::new(Kind::parse(kind).unwrap(), Some("shop"), name);
+                let reference = reference(name.as_str().unwrap());
+                assert!(engine.state().holds(&reference), "{name} is not there to be deleted");
                 engine.state_mut().delete(&reference, now);
             }
             apply(&mut engine, list(step, "apply"), now, turn);
-            diagnosis = settle(&mut engine, &input, now);
+            answers.learn(&mut engine, step, now);
+            diagnosis = settle(&mut engine, &scope, &answers, now);
         }
         render::diagnosis(&diagnosis, start)
     }
 }
 
+/// How often a driver goes out for answers.
+const ROUNDS: usize = 8;
+
 /// Diagnoses until everything that is asked has been answered.
-fn settle(engine: &mut Engine, input: &Value, now: Timestamp) -> reckon_detect::Diagnosis {
-    let mut diagnosis = engine.diagnose(&Scope::Cluster, now);
-    for _ in 0..8 {
+fn settle(engine: &mut Engine, scope: &Scope, answers: &Answers, now: Timestamp) -> Diagnosis {
+    let mut diagnosis = engine.diagnose(scope, now);
+    for _ in 0..ROUNDS {
         if diagnosis.needs.is_empty() {
-            break;
+            return diagnosis;
         }
         for need in std::mem::take(&mut diagnosis.needs) {
-            let answer = answer(input, &need);
+            let answer = answers.to(&need);
             engine.state_mut().answer(need, answer);
         }
-        diagnosis = engine.diagnose(&Scope::Cluster, now);
+        diagnosis = engine.diagnose(scope, now);
     }
+    assert!(diagnosis.needs.is_empty(), "still asks after {ROUNDS} rounds: {:?}", diagnosis.needs);
     diagnosis
 }
 
-fn answer(input: &Value, need: &Need) -> Answer {
-    let about = match need {
-        Need::Object { kind, .. } | Need::List { kind, .. } => Some(kind),
-        Need::Events { .. } => Some(&Kind::Event),
-        _ => None,
-    };
-    // Who may not list a kind may not get one of it either, and is not told whether it is there.
-    let refusal = list(input, "refused")
-        .iter()
-        .find(|refusal| about.is_some() && about == refusal["kind"].as_str().and_then(Kind::parse).as_ref());
-    if let Some(refusal) = refusal {
-        let why = refusal["why"].as_str().unwrap_or("forbidden").to_owned();
-        return Answer::Refused(Gap { what: need.what(), why });
-    }
-    match need {
-        Need::Log { pod, container, previous, .. } => {
-            let key = if *previous { format!("{pod}/{container}/previous") } else { format!("{pod}/{container}") };
-            match input["logs"][&key].as_str() {
-                Some(text) => {
-                    Answer::Log(text.lines().map(|line| LogLine { at: None, text: line.to_owned() }).collect())
-                }
-                None => Answer::NotFound,
+/// What a driver would find out.
+#[derive(Default)]
+struct Answers {
+    given: BTreeMap<Need, Answer>,
+    refused: BTreeMap<String, String>,
+}
+
+impl Answers {
+    /// Takes what a scenario or a step of it says. It stands at once in the place of what was answered before.
+    fn learn(&mut self, engine: &mut Engine, input: &Value, now: Timestamp) {
+        let mut learned = Vec::new();
+        for (name, log) in entries(input, "logs") {
+            let (name, previous) = match name.strip_suffix("/previous") {
+                Some(name) => (name, true),
+                None => (name.as_str(), false),
+            };
+            let (pod, container) = name.split_once('/').unwrap_or_else(|| panic!("logs: {name} is not pod/container"));
+            let (pod, container) = (pod.to_owned(), container.to_owned());
+            let lines = log.as_str().unwrap().lines().map(|text| line(text, now)).collect();
+            learned.push((Need::Log { namespace: "shop".into(), pod, container, previous }, Answer::Log(lines)));
+        }
+        let mut samples: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
+        for (name, measured) in entries(input, "metrics") {
+            let (pod, container) =
+                name.split_once('/').unwrap_or_else(|| panic!("metrics: {name} is not pod/container"));
+            let one = std::slice::from_ref(measured);
+            for measured in measured.as_array().map_or(one, Vec::as_slice) {
+                samples.entry(pod).or_default().push(sample(measured, pod, container, now));
             }
         }
-        _ => Answer::NotFound,
+        for (pod, samples) in samples {
+            learned.push((Need::PodMetrics { namespace: "shop".into(), pod: pod.into() }, Answer::Samples(samples)));
+        }
+        for (secret, manifest) in entries(input, "helm") {
+            let manifest = manifest.as_array().unwrap().clone();
+            let need = Need::HelmRevision { namespace: "shop".into(), secret: secret.clone() };
+            learned.push((need, Answer::Manifest(manifest)));
+        }
+        for (need, answer) in learned {
+            // In a step: what was asked before is told anew.
+            if input.get("at").is_some() {
+                engine.state_mut().answer(need.clone(), answer.clone());
+            }
+            self.given.insert(need, answer);
+        }
+    }
+
+    fn to(&self, need: &Need) -> Answer {
+        if let Some(answer) = self.given.get(need) {
+            return answer.clone();
+        }
+        // Who may not list a kind may not get one of it either, and is not told whether it is there.
+        let about = match need {
+            Need::Object { kind, .. } | Need::List { kind, .. } => kind.name(),
+            Need::Events { .. } => Kind::Event.name(),
+            Need::Log { .. } => "logs",
+            Need::PodMetrics { .. } | Need::NodeStats { .. } => "metrics",
+            Need::HelmRevision { .. } => Kind::Secret.name(),
+        };
+        match self.refused.get(about) {
+            Some(why) => Answer::Refused(Gap { what: need.what(), why: why.clone() }),
+            None => Answer::NotFound,
+        }
+    }
+}
+
+/// A line of a log, with its time if it begins with one: `-5m text`, `2026-01-01T11:55:00Z text`.
+fn line(text: &str, now: Timestamp) -> LogLine {
+    let timed = text.split_once(' ').and_then(|(first, rest)| {
+        let span = relative(first).filter(|_| first.ends_with(['s', 'm', 'h', 'd']));
+        let at = span.map(|span| now + span).or_else(|| first.parse().ok())?;
+        Some(LogLine { at: Some(at), text: rest.to_owned() })
+    });
+    timed.unwrap_or_else(|| LogLine { at: None, text: text.to_owned() })
+}
+
+fn sample(measured: &Value, pod: &str, container: &str, now: Timestamp) -> Sample {
+    let amount = |key: &str, unit: i128| {
+        let nanos = Quantity::new(measured[key].as_str()?).nanos()?;
+        u64::try_from(nanos / unit).ok()
+    };
+    let span = measured["at"].as_str().map_or(SignedDuration::ZERO, |at| relative(at).unwrap());
+    Sample {
+        at: now + span,
+        namespace: "shop".into(),
+        pod: pod.into(),
+        container: container.into(),
+        memory_bytes: amount("memory", 1_000_000_000),
+        cpu_millicores: amount("cpu", 1_000_000),
+        source: "metrics.k8s.io",
     }
 }
 
@@ -179,6 +295,7 @@ fn complete(object: &Value, now: Timestamp) -> Value {
         .unwrap_or_else(|| Kind::parse(&kind).unwrap_or_else(|| panic!("apiVersion of {kind}")).api_version());
     let known = Kind::of(&version, &kind);
     object["apiVersion"] = version.into();
+    involved(&mut object);
     let meta = object.as_object_mut().unwrap().entry("metadata").or_insert_with(|| Value::Object(Map::new()));
     let meta = meta.as_object_mut().unwrap();
     if known.namespaced() {
@@ -196,6 +313,26 @@ fn complete(object: &Value, now: Timestamp) -> Value {
         );
     }
     object
+}
+
+/// What an Event is about may be written `Kind/name`, and is in the scenario's namespace.
+fn involved(event: &mut Value) {
+    let Some(about) = event.get_mut("involvedObject") else { return };
+    if let Some((kind, name)) = about.as_str().and_then(|name| name.split_once('/')) {
+        *about = json!({"kind": kind, "name": name});
+    }
+    let namespaced = about["kind"].as_str().and_then(Kind::parse).is_none_or(|kind| kind.namespaced());
+    if let (true, Some(about)) = (namespaced, about.as_object_mut()) {
+        about.entry("namespace").or_insert_with(|| "shop".into());
+    }
+}
+
+/// `Kind/name`, or `Kind/namespace/name`.
+fn reference(text: &str) -> ResourceRef {
+    let (kind, name) = text.split_once('/').unwrap_or_else(|| panic!("{text} is not Kind/name"));
+    let kind = Kind::parse(kind).unwrap_or_else(|| panic!("{kind} is no kind"));
+    let (namespace, name) = name.split_once('/').unwrap_or(("shop", name));
+    ResourceRef::new(kind, Some(namespace), name)
 }
 
 fn uid(kind: &str, name: &str) -> String {
@@ -228,4 +365,14 @@ fn relative(text: &str) -> Option<SignedDuration> {
 
 fn list<'a>(value: &'a Value, key: &str) -> &'a [Value] {
     value.get(key).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+fn entries<'a>(value: &'a Value, key: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
+    value.get(key).and_then(Value::as_object).into_iter().flatten()
+}
+
+/// A misspelt part would be a scenario that tests nothing.
+fn known(value: &Value, parts: &[&str]) {
+    let unknown = value.as_object().unwrap().keys().find(|key| !parts.contains(&key.as_str()));
+    assert!(unknown.is_none(), "{unknown:?} is no part of a scenario");
 }
