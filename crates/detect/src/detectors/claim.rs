@@ -1,240 +1,299 @@
-//! Claims that are not bound.
+//! Claims that get no volume, or lost theirs.
+
+mod lost;
+mod provisioning;
+mod unmatched;
 
 use crate::catalogue::{Failure, Stage, Verified};
-use crate::{Detector, Fact, Finding, Lookup, Place, View, blame, describe};
+use crate::finding::{Fact, Finding, Place};
+use crate::spot;
+use crate::{Detector, Lookup, View, blame, describe, ownership};
 use jiff::SignedDuration;
-use reckon_model::document::{Cause, CauseKind, Role, Source, Verdict};
-use reckon_model::k8s::{Claim, PersistentVolume};
-use reckon_model::{Body, Kind, Object, Quantity, ResourceRef, text};
+use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind, Role, Severity, Source, Verdict};
+use reckon_model::k8s::{Claim, ClaimSpec, Event, Pod, StorageClass};
+use reckon_model::{Body, Kind, Object, ResourceRef, text};
 use serde_json::json;
-
-const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Storage, family: "storage", echo: false, verified }
-}
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "claim",
     failures: &[
-        failure("pvc-class", "A claim's class does not exist", Verified::Live),
+        failure("pvc-class", "A claim's StorageClass does not exist", Verified::Live),
         failure("pvc-provisioning", "No volume is made for a claim", Verified::Constructed),
-        failure("pvc-unmatched", "No volume fits a claim", Verified::Constructed),
-        failure("pvc-lost", "A claim has lost its volume", Verified::Constructed),
+        failure("pvc-unmatched", "No volume there is fits a claim", Verified::Constructed),
+        failure("pvc-lost", "A claim's volume is gone", Verified::Constructed),
     ],
     subjects: &[Kind::PersistentVolumeClaim],
     page: include_str!("claim.md"),
     detect,
 };
 
-/// How long a provisioner may take.
+const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
+    Failure { slug, title, stage: Stage::Storage, family: "storage", echo: false, verified }
+}
+
+/// How long a claim may wait for its volume before somebody is asked why.
 const GRACE: SignedDuration = SignedDuration::from_mins(2);
+
+/// The annotations that make a StorageClass the default; the second is from before 1.6 and still read.
+const DEFAULT: [&str; 2] =
+    ["storageclass.kubernetes.io/is-default-class", "storageclass.beta.kubernetes.io/is-default-class"];
+
+/// The provisioner of classes whose volumes people make by hand.
+const BY_HAND: &str = "kubernetes.io/no-provisioner";
+
+/// A claim without a volume.
+struct Case<'a, 'v> {
+    view: &'v View<'a>,
+    claim: &'a Object,
+    spec: &'a ClaimSpec,
+}
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Body::Claim(claim) = &subject.body else { return Vec::new() };
     if subject.meta.deleted.is_some() {
         return Vec::new();
     }
-    let finding = match claim.status.phase.as_str() {
-        "Lost" => Some(lost(subject, claim)),
-        "Pending" => pending(view, subject, claim),
+    let case = Case { view, claim: subject, spec: &claim.spec };
+    match claim.status.phase.as_str() {
+        "Lost" => Some(lost::found(&case)),
+        "Pending" | "" => case.pending(claim),
         _ => None,
-    };
-    finding
-        .map(|mut finding| {
-            finding.opened = finding.opened.or(subject.meta.created);
-            finding.shows_on.extend(users(view, subject));
-            vec![finding]
-        })
-        .unwrap_or_default()
+    }
+    .into_iter()
+    .collect()
 }
 
-/// The pods that wait for the claim.
-fn users<'a>(view: &View<'a>, claim: &'a Object) -> Vec<ResourceRef> {
-    let namespace = claim.meta.namespace.as_deref();
-    view.known(&Kind::Pod, namespace)
-        .filter(|pod| {
-            pod.pod().is_some_and(|pod| {
-                pod.spec.volumes.iter().any(|volume| {
-                    volume.persistent_volume_claim.as_ref().is_some_and(|source| source.claim_name == claim.meta.name)
-                })
+impl<'a> Case<'a, '_> {
+    fn pending(&self, claim: &'a Claim) -> Option<Finding> {
+        if !claim.spec.volume_name.is_empty() {
+            return if self.is_fresh() { None } else { unmatched::asked_for_one(self, &claim.spec.volume_name) };
+        }
+        match self.class_name() {
+            Some("") => self.by_hand(None),
+            Some(name) => match self.view.object(&Kind::StorageClass, None, name) {
+                Lookup::Found(class) => self.of_class(class),
+                Lookup::Absent { .. } => self.class_absent(name),
+                Lookup::Unread if self.is_fresh() => None,
+                Lookup::Unread => provisioning::found(self, None),
+            },
+            None => self.without_class(),
+        }
+    }
+
+    /// Whether it has not waited long enough for anybody to ask.
+    fn is_fresh(&self) -> bool {
+        let Some(due) = self.claim.meta.created.and_then(|at| at.checked_add(GRACE).ok()) else { return false };
+        self.view.recheck_at(due);
+        due > self.view.now()
+    }
+
+    /// The class it asks for: `Some("")` for none at all, `None` for the default one.
+    fn class_name(&self) -> Option<&'a str> {
+        self.claim
+            .meta
+            .annotations
+            .get("volume.beta.kubernetes.io/storage-class")
+            .map(String::as_str)
+            .or(self.spec.storage_class_name.as_deref())
+    }
+
+    fn of_class(&self, class: &'a Object) -> Option<Finding> {
+        let Body::StorageClass(body) = &class.body else { return None };
+        if self.is_fresh() {
+            return None;
+        }
+        let by_hand = body.provisioner == BY_HAND;
+        if waits_for_pods(body) && !self.is_being_placed() {
+            // The scheduler chooses the node first. If it finds that no volume fits on any, that is the claim's fault.
+            return if by_hand && self.blocks_a_pod() { self.by_hand(Some(class)) } else { None };
+        }
+        if by_hand { self.by_hand(Some(class)) } else { provisioning::found(self, Some(class)) }
+    }
+
+    /// Whether the scheduler has chosen a node and wants a volume there.
+    fn is_being_placed(&self) -> bool {
+        self.claim.meta.annotations.contains_key("volume.kubernetes.io/selected-node")
+    }
+
+    /// Whether the scheduler says of a pod that no volume is there to bind.
+    fn blocks_a_pod(&self) -> bool {
+        self.pods().into_iter().filter_map(Object::pod).any(|pod| {
+            pod.condition("PodScheduled").is_some_and(|scheduled| {
+                !scheduled.is_true() && scheduled.message.contains("didn't find available persistent volumes to bind")
             })
         })
-        .map(Object::reference)
-        .collect()
-}
+    }
 
-fn lost(subject: &Object, claim: &Claim) -> Finding {
-    let name = describe::object(subject);
-    let volume = ResourceRef::new(Kind::PersistentVolume, None, &claim.spec.volume_name);
-    let sentence = format!("The volume {} that {name} was bound to does not exist any more.", volume.name);
-    let cause = Cause::plain(CauseKind::Resource, Some(&volume), sentence);
-    let mut finding = Finding::new(
-        "pvc-lost",
-        Place::of(subject),
-        format!("claim {name} has lost its volume {}", volume.name),
-        cause,
-    );
-    finding.verdict = Verdict::Confirmed;
-    finding.evidence.push(Fact::new(Role::Symptom, Source::Status, None, subject, "phase Lost"));
-    finding
-}
+    fn by_hand(&self, class: Option<&'a Object>) -> Option<Finding> {
+        if self.is_fresh() { None } else { unmatched::found(self, class) }
+    }
 
-fn pending<'a>(view: &View<'a>, subject: &'a Object, claim: &'a Claim) -> Option<Finding> {
-    let name = describe::object(subject);
-    let class = claim.spec.storage_class_name.as_deref();
-    let wait = |view: &View<'_>| {
-        let due = subject.meta.created.and_then(|created| created.checked_add(GRACE).ok());
-        match due {
-            Some(due) if due > view.now() => {
-                view.recheck_at(due);
-                true
-            }
+    fn class_absent(&self, name: &str) -> Option<Finding> {
+        // A class need not exist for volumes made by hand: its name is then a word that both sides agree on.
+        let volumes = self.view.all(&Kind::PersistentVolume, None);
+        let agreed = volumes.items.iter().any(|volume| match &volume.body {
+            Body::Volume(body) => body.spec.storage_class_name == name,
             _ => false,
+        });
+        if agreed {
+            return self.by_hand(None);
         }
-    };
-    let events = view.events(subject);
-    let said = events
-        .iter()
-        .rev()
-        .find(|event| matches!(event.reason.as_str(), "ProvisioningFailed" | "FailedBinding" | "VolumeMismatch"));
-    let mut evidence: Vec<Fact> = said
-        .map(|event| {
-            Fact::new(
-                Role::Symptom,
-                Source::Event,
-                event.last_seen(),
-                subject,
-                format!("{}: {}", event.reason, text::shorten(event.message.trim(), 300)),
-            )
-            .raw(json!(event.message))
-        })
-        .into_iter()
-        .collect();
-    evidence.push(Fact::new(Role::Symptom, Source::Status, subject.meta.created, subject, "phase Pending"));
-    let finish = |slug: &'static str, title: String, cause: Cause, verdict: Verdict| {
-        let mut finding = Finding::new(slug, Place::of(subject), title, cause);
-        finding.verdict = verdict;
-        finding.evidence = evidence.clone();
+        let target = ResourceRef::new(Kind::StorageClass, None, name);
+        let cause =
+            blame::missing_reference(self.view, self.claim, &target, "spec.storageClassName", "/spec/storageClassName");
+        let make = format!(
+            "Make StorageClass {name}, or make the claim again with a class that exists: a claim's class cannot be changed."
+        );
+        let mut finding = self.finding(
+            "pvc-class",
+            Some("absent"),
+            format!("cannot be bound: its StorageClass {name} does not exist"),
+            cause,
+        );
+        finding.verdict = if volumes.complete { Verdict::Confirmed } else { Verdict::Likely };
+        finding.remedies.push(self.supply(&finding.cause, &target, make));
+        finding.evidence.push(Fact {
+            role: Role::Cause,
+            source: Source::Absence,
+            at: finding.cause.at,
+            about: target,
+            text: format!("StorageClass {name} does not exist"),
+            raw: None,
+        });
+        finding.evidence.push(self.asks());
+        Some(finding)
+    }
+
+    /// No class is named, and no default one was filled in at creation (or, from 1.26 on, later).
+    fn without_class(&self) -> Option<Finding> {
+        if self.is_fresh() {
+            return None;
+        }
+        let classes = self.view.all(&Kind::StorageClass, None);
+        let default = classes.items.iter().copied().find(|class| is_default(class));
+        let free = self.view.known(&Kind::PersistentVolume, None).any(|volume| match &volume.body {
+            Body::Volume(body) => body.spec.storage_class_name.is_empty() && body.spec.claim_ref.is_none(),
+            _ => false,
+        });
+        if free {
+            return self.by_hand(None);
+        }
+        let (class, what, sentence) = match default {
+            Some(default) => (
+                "default-late",
+                format!("cannot be bound: it names no StorageClass and was made before {} became the default", default.meta.name),
+                format!("The claim was made without a StorageClass, before {} was the default.", default.meta.name),
+            ),
+            None if classes.complete => (
+                "no-default",
+                "cannot be bound: it names no StorageClass, and none is the default".to_owned(),
+                "The claim names no StorageClass, no StorageClass is the default, and no free volume without a class exists."
+                    .to_owned(),
+            ),
+            None => return None,
+        };
+        let mut cause = Cause::plain(CauseKind::Resource, Some(&self.claim.reference()), sentence).at_field(
+            "spec.storageClassName",
+            "/spec/storageClassName",
+            None,
+        );
+        cause.managed_by = ownership::managed_by(self.claim).map(str::to_owned);
+        let mut finding = self.finding("pvc-class", Some(class), what, cause);
+        finding.verdict = if default.is_some() { Verdict::Likely } else { Verdict::Confirmed };
+        let names: Vec<&str> = classes.items.iter().map(|class| class.meta.name.as_str()).collect();
+        let there = match names.as_slice() {
+            [] => "there is no StorageClass at all".to_owned(),
+            names => format!("the StorageClasses are {}", text::enumerate(names)),
+        };
+        finding.evidence.push(Fact::new(Role::Cause, Source::Absence, None, self.claim, there));
+        finding.evidence.push(self.asks());
+        if default.is_none()
+            && let [only] = classes.items.as_slice()
+        {
+            let mut remedy = spot::remedy(
+                RemedyKind::Patch,
+                &only.reference(),
+                format!("Make {} the default class; from 1.26 on, claims that wait get it.", only.meta.name),
+            );
+            remedy.patch_type = Some("merge".to_owned());
+            remedy.patch = Some(json!({"metadata": {"annotations": {DEFAULT[0]: "true"}}}));
+            finding.remedies.push(remedy);
+        }
+        let again = "Make the claim again with a class in spec.storageClassName.".to_owned();
+        finding.remedies.push(spot::remedy(RemedyKind::Create, &self.claim.reference(), again));
+        Some(finding)
+    }
+
+    /// A finding about this claim, shown on it and on the pods that wait for it.
+    fn finding(&self, slug: &'static str, class: Option<&'static str>, what: String, cause: Cause) -> Finding {
+        let title = format!("claim {} {what}", describe::object(self.claim));
+        let mut finding = Finding::new(slug, Place::of(self.claim), title, cause);
+        finding.class = class;
+        let pods = self.pods();
+        finding.severity = if pods.is_empty() { Severity::Warning } else { Severity::Critical };
+        finding.shows_on.extend(pods.into_iter().map(Object::reference));
         finding
-    };
-    let volumes = view.all(&Kind::PersistentVolume, None);
-    let fits = volumes.items.iter().any(|volume| misfit(subject, claim, volume).is_none());
-    match class {
-        Some(class) if !class.is_empty() => {
-            let target = ResourceRef::new(Kind::StorageClass, None, class);
-            match view.look_up(&target) {
-                // A class that nobody made may still name volumes that somebody did.
-                Lookup::Absent { .. } if !fits => {
-                    let cause = blame::missing_reference(
-                        view,
-                        subject,
-                        &target,
-                        "spec.storageClassName",
-                        "/spec/storageClassName",
-                    );
-                    let title = format!("claim {name} is not bound: the storage class {class} does not exist");
-                    Some(finish("pvc-class", title, cause, Verdict::Confirmed))
-                }
-                Lookup::Found(found) => {
-                    let Body::StorageClass(body) = &found.body else { return None };
-                    let waits = body.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer");
-                    let used = !users(view, subject).is_empty();
-                    if (waits && !used) || wait(view) {
-                        return None;
-                    }
-                    if body.provisioner == "kubernetes.io/no-provisioner" {
-                        return (!fits).then(|| unmatched(subject, claim, &volumes.items, &name, &finish));
-                    }
-                    let failed = said.filter(|event| event.reason == "ProvisioningFailed");
-                    let why = match failed {
-                        Some(event) => text::shorten(event.message.trim(), 200).into_owned(),
-                        None => format!("its provisioner {} makes no volume and says nothing", body.provisioner),
-                    };
-                    let cause = Cause::plain(
-                        CauseKind::Resource,
-                        Some(&target),
-                        format!("No volume is made for {name}: {why}."),
-                    )
-                    .at_field("provisioner", "/provisioner", Some(json!(body.provisioner)));
-                    let verdict = if failed.is_some() { Verdict::Confirmed } else { Verdict::Likely };
-                    Some(finish("pvc-provisioning", format!("claim {name} is not bound: {why}"), cause, verdict))
-                }
-                _ => None,
-            }
+    }
+
+    /// What ends a missing reference. What a claim names cannot be changed: it is made again.
+    fn supply(&self, cause: &Cause, missing: &ResourceRef, make: String) -> Remedy {
+        match cause.reference.as_ref().map(ResourceRef::from) {
+            Some(own) if own == self.claim.reference() => spot::remedy(RemedyKind::Create, &own, make),
+            _ => spot::supply(cause, missing, make),
         }
-        _ => {
-            if wait(view) || fits {
-                return None;
-            }
-            Some(unmatched(subject, claim, &volumes.items, &name, &finish))
+    }
+
+    /// The pods that mount this claim.
+    fn pods(&self) -> Vec<&'a Object> {
+        let name = self.claim.meta.name.as_str();
+        let pods = self.view.all(&Kind::Pod, self.claim.meta.namespace.as_deref()).items;
+        pods.into_iter()
+            .filter(|object| object.meta.deleted.is_none())
+            .filter(|object| object.pod().is_some_and(|pod| !pod.is_finished() && mounts(object, pod, name)))
+            .collect()
+    }
+
+    /// What the claim asks for, as a fact.
+    fn asks(&self) -> Fact {
+        let ClaimSpec { storage_class_name, volume_name, access_modes, volume_mode, selector, .. } = self.spec;
+        let mut parts = Vec::new();
+        parts.extend(self.spec.size().map(ToString::to_string));
+        parts.extend(access_modes.iter().cloned());
+        parts.extend(volume_mode.clone());
+        parts.push(match storage_class_name.as_deref() {
+            None => "no class named".to_owned(),
+            Some("") => "without a class".to_owned(),
+            Some(class) => format!("class {class}"),
+        });
+        if !volume_name.is_empty() {
+            parts.push(format!("volume {volume_name}"));
         }
+        parts.extend(selector.as_ref().map(|selector| format!("labels {}", selector.query())));
+        let text = format!("the claim asks for {}", parts.join(", "));
+        Fact::new(Role::Symptom, Source::Spec, self.claim.meta.created, self.claim, text)
+    }
+
+    /// An Event as a fact.
+    fn told(&self, role: Role, event: &Event) -> Fact {
+        let words = text::shorten(&event.message, 300);
+        let text = format!("{} says {}: {words}", event.component(), event.reason);
+        Fact::new(role, Source::Event, event.last_seen(), self.claim, text.trim_start())
+            .raw(json!({"reason": event.reason, "message": event.message, "count": event.count()}))
     }
 }
 
-fn unmatched(
-    subject: &Object,
-    claim: &Claim,
-    volumes: &[&Object],
-    name: &str,
-    finish: &dyn Fn(&'static str, String, Cause, Verdict) -> Finding,
-) -> Finding {
-    let near: Vec<String> = volumes
-        .iter()
-        .filter_map(|volume| Some(format!("{} {}", volume.meta.name, misfit(subject, claim, volume)?)))
-        .take(5)
-        .collect();
-    let class = claim.spec.storage_class_name.as_deref().unwrap_or("");
-    let lead = if class.is_empty() {
-        "it names no storage class and there is no default"
-    } else {
-        "its class makes no volumes"
-    };
-    let why = match near.as_slice() {
-        [] => format!("{lead}, and there is no volume at all"),
-        near => format!("{lead}, and no volume fits: {}", text::enumerate(near)),
-    };
-    let slug = if near.is_empty() && class.is_empty() { "pvc-class" } else { "pvc-unmatched" };
-    let (field, pointer) = match slug {
-        "pvc-class" => ("spec.storageClassName", "/spec/storageClassName"),
-        _ => ("spec", "/spec"),
-    };
-    let cause = Cause::plain(CauseKind::Resource, Some(&subject.reference()), format!("{name} is not bound: {why}."))
-        .at_field(field, pointer, None);
-    finish(slug, format!("claim {name} is not bound: {why}"), cause, Verdict::Confirmed)
+fn waits_for_pods(class: &StorageClass) -> bool {
+    class.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer")
 }
 
-/// Why a volume does not fit a claim, the first reason in words; `None` if it does.
-fn misfit(subject: &Object, claim: &Claim, volume: &Object) -> Option<String> {
-    let Body::Volume(body) = &volume.body else { return Some("could not be read".to_owned()) };
-    let PersistentVolume { spec, status } = &**body;
-    if let Some(owner) = &spec.claim_ref {
-        let mine = owner.name == subject.meta.name && owner.namespace == subject.namespace();
-        if !mine {
-            return Some(format!("belongs to claim {}/{}", owner.namespace, owner.name));
-        }
-        if !owner.uid.is_empty() && owner.uid != subject.meta.uid {
-            return Some("belongs to an earlier claim of the same name".to_owned());
-        }
-    } else if status.phase == "Released" || status.phase == "Failed" {
-        return Some(format!("is {}", status.phase.to_lowercase()));
-    }
-    let class = claim.spec.storage_class_name.as_deref().unwrap_or("");
-    if spec.storage_class_name != class {
-        return Some(format!("has the class {:?}, not {class:?}", spec.storage_class_name));
-    }
-    let (size, wanted) = (spec.capacity.get("storage"), claim.spec.size());
-    if size.and_then(Quantity::nanos) < wanted.and_then(Quantity::nanos) {
-        let shown = |quantity: Option<&Quantity>| quantity.map_or("none".to_owned(), ToString::to_string);
-        return Some(format!("has {}, and {} is wanted", shown(size), shown(wanted)));
-    }
-    if let Some(mode) = claim.spec.access_modes.iter().find(|mode| !spec.access_modes.contains(mode)) {
-        return Some(format!("does not offer {mode}"));
-    }
-    let mode = |mode: &Option<String>| mode.clone().unwrap_or_else(|| "Filesystem".to_owned());
-    if mode(&spec.volume_mode) != mode(&claim.spec.volume_mode) {
-        return Some(format!("is of mode {}", mode(&spec.volume_mode)));
-    }
-    if claim.spec.selector.as_ref().is_some_and(|selector| !selector.matches(&volume.meta.labels)) {
-        return Some("does not have the labels".to_owned());
-    }
-    None
+fn is_default(class: &Object) -> bool {
+    DEFAULT.iter().any(|key| class.meta.annotations.get(*key).is_some_and(|value| value == "true"))
+}
+
+/// Whether a pod mounts the claim of this name; the claims of ephemeral volumes are named after pod and volume.
+fn mounts(object: &Object, pod: &Pod, name: &str) -> bool {
+    pod.spec.volumes.iter().any(|volume| {
+        volume.persistent_volume_claim.as_ref().is_some_and(|claim| claim.claim_name == name)
+            || (volume.ephemeral.is_some() && name == format!("{}-{}", object.meta.name, volume.name))
+    })
 }
