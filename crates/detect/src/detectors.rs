@@ -11,6 +11,8 @@ pub(crate) mod logs;
 pub(crate) mod node;
 pub(crate) mod oom_killed;
 pub(crate) mod probe;
+pub(crate) mod revision;
 pub(crate) mod rollout;
+pub(crate) mod template;
 pub(crate) mod unschedulable;
 pub(crate) mod volume;

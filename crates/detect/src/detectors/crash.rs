@@ -1,35 +1,41 @@
-//! Programs that end when they should not.
+//! Programs that end when they should run.
+
+mod config;
+mod sort;
 
 use super::killed_by::{self, Killer};
 use super::logs;
+use super::revision::{self, Suspect};
+use super::template::Site;
 use crate::catalogue::{Failure, Stage, Verified};
-use crate::{Detector, Fact, Finding, Place, View, blame, describe, exit, ownership};
-use reckon_model::document::{
-    Cause, CauseKind, Ref, Remedy, RemedyKind, Requires, Risk, Role, Severity, Source, Verdict,
-};
+use crate::{Detector, Fact, Finding, Place, View, describe, exit};
+use jiff::SignedDuration;
+use reckon_model::document::{Cause, CauseKind, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Pod, Terminated};
-use reckon_model::{FieldChange, Kind, Object, text};
+use reckon_model::{FieldChange, Kind, LogLine, Object, ResourceRef, duration, text};
 use serde_json::json;
+use sort::Sort;
 
-const fn failure(slug: &'static str, title: &'static str, echo: bool, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Start, family: "crash", echo, verified }
+/// One family with the failures of probes: whether a program ended by itself or was killed is known only when the Events
+/// are, and the problem stays the same one.
+const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
+    Failure { slug, title, stage: Stage::Start, family: "crash", echo: false, verified }
 }
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "crash",
     failures: &[
-        failure("crash-after-change", "A container crashes since a change", false, Verified::Live),
-        failure("crash-loop", "A container crashes again and again", true, Verified::Live),
-        failure("exits-zero-loop", "A container ends with 0 and is started again", false, Verified::Live),
-        failure("native-crash", "A program crashes in native code", false, Verified::Constructed),
-        failure("command-not-found", "The command of a container does not exist", false, Verified::Live),
-        failure(
-            "command-not-executable",
-            "The command of a container cannot be executed",
-            false,
-            Verified::Constructed,
-        ),
-        failure("init-failing", "An init container fails", false, Verified::Constructed),
+        failure("crash-after-change", "A container ends since its template was changed", Verified::Live),
+        failure("crash-config-content", "A container ends since its configuration was changed", Verified::Constructed),
+        failure("exits-zero-loop", "A program that finishes is started again and again", Verified::Live),
+        failure("init-failing", "An init container fails", Verified::Constructed),
+        failure("command-not-found", "The command of a container is not in its image", Verified::Live),
+        failure("command-not-executable", "The command of a container may not be executed", Verified::Constructed),
+        failure("exec-format-error", "The command of a container is not made for its node", Verified::Constructed),
+        failure("library-missing", "A program lacks a shared library", Verified::Constructed),
+        failure("native-crash", "A program is ended by a fault of its own", Verified::Constructed),
+        failure("heap-exhausted", "A program's own heap is full", Verified::Constructed),
+        Failure { echo: true, ..failure("crash-loop", "A container ends again and again", Verified::Live) },
     ],
     subjects: &[Kind::Pod],
     page: include_str!("crash.md"),
@@ -38,267 +44,309 @@ pub(crate) static DETECTOR: Detector = Detector {
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Some(pod) = subject.pod() else { return Vec::new() };
+    if subject.meta.deleted.is_some() || pod.status.phase == "Succeeded" {
+        return Vec::new();
+    }
     pod.containers()
-        .filter_map(|(kind, container, status)| look(view, subject, pod, kind, container, status?))
+        .filter(|(kind, ..)| *kind != ContainerType::Ephemeral)
+        .filter_map(|(kind, container, status)| Crash::of(view, subject, pod, kind, container, status?)?.finding())
         .collect()
 }
 
-fn look<'a>(
-    view: &View<'a>,
+/// A container that ends.
+struct Crash<'v, 'a> {
+    view: &'v View<'a>,
     subject: &'a Object,
     pod: &'a Pod,
+    workload: &'a Object,
     kind: ContainerType,
     container: &'a Container,
     status: &'a ContainerStatus,
-) -> Option<Finding> {
-    let never_started = status.state.waiting.as_ref().filter(|waiting| {
-        matches!(waiting.reason.as_str(), "RunContainerError" | "CreateContainerError" | "StartError")
-    });
-    let end = status.last_end();
-    let message = never_started
-        .map(|waiting| waiting.message.as_str())
-        .or(end.filter(|end| end.reason == "StartError").map(|end| end.message.as_str()));
-    if let Some(message) = message
-        && let Some((slug, what)) = start_error(message)
-    {
-        return Some(not_started(view, subject, (kind, container), end, slug, what, message));
-    }
-    let end = end?;
-    let again = status.restart_count >= 1;
-    let ended = status.state.running.is_none();
-    if killed_by::recovered(view, status) || (!again && !ended) || subject.meta.deleted.is_some() {
-        return None;
-    }
-    // A container that ended for good on purpose, and one that may still come up at the first retry.
-    if end.exit_code == 0
-        && !(pod.spec.restarts_always()
-            && matches!(kind, ContainerType::App | ContainerType::Sidecar)
-            && status.restart_count >= 2)
-    {
-        return None;
-    }
-    if status.restart_count < 2 && !pod.is_finished() && status.state.running.is_some() {
-        return None;
-    }
-    // A Job retries by itself; whether it gave up is the Job's own story.
-    if subject.meta.controller().is_some_and(|owner| owner.kind == "Job") && !matches!(end.exit_code, 126 | 127) {
-        return None;
-    }
-    match killed_by::killer(view, subject, container, end) {
-        Killer::OutOfMemory | Killer::Probe(_) | Killer::Removal => return None,
-        Killer::Lost | Killer::Unknown => {}
-    }
-    Some(crashed(view, subject, pod, (kind, container), status, end))
-}
-
-/// What a runtime's message about a start says.
-fn start_error(message: &str) -> Option<(&'static str, &'static str)> {
-    let lower = message.to_lowercase();
-    if lower.contains("permission denied") {
-        return Some(("command-not-executable", "may not be executed"));
-    }
-    (lower.contains("executable file not found") || lower.contains("no such file or directory"))
-        .then_some(("command-not-found", "does not exist in the image"))
-}
-
-/// Where the command stands: in the workload if it names one, else in the image.
-fn command_field(workload: &Object, container: &Container) -> (String, String) {
-    let prefix = if workload.kind == Kind::Pod { "spec" } else { "spec.template.spec" };
-    let part = if container.command.is_empty() { "image" } else { "command" };
-    (format!("{prefix}.containers[{}].{part}", container.name), part.to_owned())
-}
-
-/// Fields of a template that can break a program, the likeliest first.
-fn plausible(container: &str) -> impl Fn(&FieldChange) -> Option<u8> + '_ {
-    move |change| {
-        let inside = change.field.contains(&format!("[{container}]"));
-        match () {
-            () if inside && (change.field.ends_with(".command") || change.field.ends_with(".args")) => Some(0),
-            () if inside && change.field.ends_with(".image") => Some(1),
-            () if inside && change.field.contains(".env") => Some(2),
-            () if inside && (change.field.contains(".volumeMounts") || change.field.contains(".securityContext")) => {
-                Some(3)
-            }
-            () if inside && change.field.contains(".resources") => Some(4),
-            () if change.field.contains(".volumes") || change.field.contains(".securityContext") => Some(5),
-            () => None,
-        }
-    }
-}
-
-fn not_started<'a>(
-    view: &View<'a>,
-    subject: &'a Object,
-    (kind, container): (ContainerType, &'a Container),
+    /// How it ended last; `None` where it was not even created.
     end: Option<&'a Terminated>,
-    slug: &'static str,
-    what: &str,
-    message: &str,
-) -> Finding {
-    let workload = view.workload_of(subject);
-    let at = end.and_then(|end| end.finished_at);
-    let command =
-        container.command.first().map_or("the image's own command".to_owned(), |first| format!("the command {first}"));
-    let blamed = blame::template_change(view, workload, Some(subject), at, |change| {
-        plausible(&container.name)(change).filter(|rank| *rank <= 1)
-    });
-    let sentence = format!("{} does not start: {command} {what}.", container.name);
-    let cause = match blamed {
-        Some(blame) => {
-            let sentence = format!("{sentence} {} was {}.", blame.field().field, blame.words());
-            blame.cause(view, sentence)
-        }
-        None => {
-            let (field, part) = command_field(workload, container);
-            let value = if part == "command" { json!(container.command) } else { json!(container.image) };
-            let mut cause = Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence);
-            cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
-            cause.at_field(field, pointer(workload, &container.name, &part), Some(value))
-        }
-    };
-    let title = format!("{}: {} does not start, {command} {what}", describe::object(workload), container.name);
-    let mut finding = Finding::new(slug, Place::container(workload, &container.name, kind), title, cause);
-    finding.shows_on = [subject.reference()].into();
-    finding.verdict = Verdict::Confirmed;
-    finding.opened = at.or(subject.meta.created);
-    finding.evidence.push(
-        Fact::new(
-            Role::Symptom,
-            Source::Status,
-            at,
-            subject,
-            format!("the runtime says: {}", text::shorten(message.trim(), 300)),
-        )
-        .raw(json!(message)),
-    );
-    finding
+    /// What the runtime said instead of starting it.
+    not_started: Option<&'a str>,
+    /// Whether nothing will start it again.
+    for_good: bool,
+    killer: Killer,
 }
 
-/// The pointer to a part of a container in the object that people edit, empty where it cannot be told.
-pub(crate) fn pointer(workload: &Object, container: &str, part: &str) -> String {
-    let base = if workload.kind == Kind::Pod { "/spec" } else { "/spec/template/spec" };
-    let whole = workload.whole.as_deref();
-    ["containers", "initContainers"]
-        .iter()
-        .find_map(|list| {
-            let items = whole?.pointer(&format!("{base}/{list}"))?.as_array()?;
-            let at = items
-                .iter()
-                .position(|item| item.get("name").and_then(serde_json::Value::as_str) == Some(container))?;
-            Some(format!("{base}/{list}/{at}/{part}"))
-        })
-        .unwrap_or_default()
-}
-
-fn crashed<'a>(
-    view: &View<'a>,
-    subject: &'a Object,
-    pod: &'a Pod,
-    (kind, container): (ContainerType, &'a Container),
-    status: &'a ContainerStatus,
-    end: &'a Terminated,
-) -> Finding {
-    let workload = view.workload_of(subject);
-    let name = describe::object(workload);
-    let line = logs::decisive(view, subject, &container.name, status.restart_count > 0);
-    let meaning = exit::meaning(end.exit_code).map(|meaning| format!(" ({meaning})")).unwrap_or_default();
-    let says = line.map(|line| format!(": {}", text::shorten(line.text.trim(), 160))).unwrap_or_default();
-    let blamed = blame::template_change(view, workload, Some(subject), end.finished_at, plausible(&container.name))
-        .filter(|_| end.reason != "ContainerStatusUnknown");
-    let (slug, class) = match (end.exit_code, kind) {
-        (0, _) => ("exits-zero-loop", None),
-        (127, _) => ("command-not-found", None),
-        (126, _) => ("command-not-executable", None),
-        _ if blamed.is_some() => ("crash-after-change", None),
-        (_, ContainerType::Init) => ("init-failing", None),
-        (134 | 136 | 139, _) => ("native-crash", None),
-        _ if end.reason == "ContainerStatusUnknown" => ("crash-loop", Some("synthetic")),
-        _ if status.restart_count == 0 => ("crash-loop", Some("failed-once")),
-        _ => ("crash-loop", None),
-    };
-    let ends = match end.exit_code {
-        _ if end.reason == "ContainerStatusUnknown" => {
-            format!("{} was lost by the kubelet, which wrote exit code {} itself", container.name, end.exit_code)
+impl<'v, 'a> Crash<'v, 'a> {
+    /// The container's trouble, if it is one that is not over and that nobody else caused.
+    fn of(
+        view: &'v View<'a>,
+        subject: &'a Object,
+        pod: &'a Pod,
+        kind: ContainerType,
+        container: &'a Container,
+        status: &'a ContainerStatus,
+    ) -> Option<Self> {
+        let waiting = status.state.waiting.as_ref();
+        let end = status.last_end();
+        let not_started = match (waiting, end) {
+            (Some(waiting), _) if matches!(waiting.reason.as_str(), "RunContainerError" | "CreateContainerError") => {
+                Some(waiting.message.as_str())
+            }
+            (_, Some(end)) if matches!(end.reason.as_str(), "StartError" | "ContainerCannotRun") => {
+                Some(end.message.as_str())
+            }
+            _ => None,
+        };
+        // One that could not be started runs now: it was a moment of the runtime's.
+        if not_started.is_none() && end.is_none() || not_started.is_some() && status.state.running.is_some() {
+            return None;
         }
-        0 => format!("{} ends with exit code 0 and is started again, over and over", container.name),
-        code => format!("{} ends with exit code {code}{meaning}", container.name),
-    };
-    let cause = match (&blamed, slug) {
-        (Some(blame), _) => {
-            let more = text::count(blame.change.fields.len() - 1, "more field");
-            let more = if blame.change.fields.len() > 1 { format!(" ({more} changed with it)") } else { String::new() };
-            blame.cause(view, format!("{} was {}{more}; since then {ends}{says}.", blame.field().field, blame.words()))
+        let ended_well = end.is_some_and(|end| end.exit_code == 0) && not_started.is_none();
+        let restarts = match kind {
+            ContainerType::Sidecar => true,
+            ContainerType::Init => pod.spec.restart_policy != "Never",
+            _ => pod.spec.restarts_always() || (pod.spec.restart_policy == "OnFailure" && !ended_well),
+        };
+        if ended_well && (kind == ContainerType::Init || !restarts) {
+            return None;
         }
-        (None, "exits-zero-loop") => {
-            let (field, part) = command_field(workload, container);
-            let value = if part == "command" { json!(container.command) } else { json!(container.image) };
-            let sentence =
-                format!("{ends}: its program is done, but the restart policy Always expects one that keeps running.");
-            Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence).at_field(
-                field,
-                pointer(workload, &container.name, &part),
-                Some(value),
-            )
+        let for_good = !restarts || pod.status.phase == "Failed";
+        if not_started.is_none() && !for_good && !keeps_ending(view, status, end?) {
+            return None;
         }
-        (None, "command-not-found" | "command-not-executable") => {
-            let (field, part) = command_field(workload, container);
-            let value = if part == "command" { json!(container.command) } else { json!(container.image) };
-            Cause::plain(CauseKind::Resource, Some(&workload.reference()), format!("{ends}{says}.")).at_field(
-                field,
-                pointer(workload, &container.name, &part),
-                Some(value),
-            )
+        let workload = view.workload_of(subject);
+        if killed_by::superseded(view, workload, subject) {
+            return None;
         }
-        _ if class == Some("synthetic") => {
-            let node = reckon_model::ResourceRef::new(Kind::Node, None, &pod.spec.node_name);
-            let sentence =
-                format!("The kubelet lost {} and wrote exit code 137 itself; nothing was killed.", container.name);
-            Cause::plain(CauseKind::Node, Some(&node), sentence)
+        let killer = end.map_or(Killer::Unknown, |end| killed_by::killer(view, subject, container, end));
+        match killer {
+            Killer::OutOfMemory | Killer::Probe(_) | Killer::Removal => return None,
+            // After a restart of the node containers that were lost run again.
+            Killer::Lost if status.state.running.is_some() || end?.reason == "RestartingAllContainers" => return None,
+            Killer::Lost | Killer::Unknown => {}
         }
-        _ => Cause::plain(
-            CauseKind::Application,
-            Some(&workload.reference()),
-            format!("The program fails by itself: {ends}{says}."),
-        ),
-    };
-    let title = format!("{name}: {ends}{says}");
-    let mut finding = Finding::new(slug, Place::container(workload, &container.name, kind), title, cause);
-    finding.class = class;
-    finding.shows_on = [subject.reference()].into();
-    finding.verdict = match (&blamed, line) {
-        _ if end.exit_code == 0 || class == Some("synthetic") => Verdict::Confirmed,
-        // The revision before ran; this one does not: an observation and a mechanism. Which of several fields, is not proved.
-        (Some(blame), _) if blame.change.fields.len() == 1 => Verdict::Confirmed,
-        (Some(_), _) | (None, Some(_)) => Verdict::Likely,
-        (None, None) => Verdict::Possible,
-    };
-    finding.severity = if status.ready { Severity::Warning } else { Severity::Critical };
-    let restarts =
-        if status.restart_count > 0 { format!(", restarts {}", status.restart_count) } else { String::new() };
-    finding.evidence.push(
-        Fact::new(Role::Symptom, Source::Status, end.finished_at, subject, format!("terminated {}, exit {}{restarts}", end.reason, end.exit_code))
-            .raw(json!({"reason": end.reason, "exitCode": end.exit_code, "startedAt": end.started_at, "finishedAt": end.finished_at})),
-    );
-    if let Some(line) = line {
-        let role = if blamed.is_some() { Role::Symptom } else { Role::Cause };
-        finding.evidence.push(Fact::new(role, Source::Log, line.at, subject, text::shorten(line.text.trim(), 400)));
+        Some(Crash { view, subject, pod, workload, kind, container, status, end, not_started, for_good, killer })
     }
-    finding.remedies.extend(blamed.filter(|_| workload.kind == Kind::Deployment).map(|blame| Remedy {
-        option: 0,
-        kind: RemedyKind::RollBack,
-        reference: Some(Ref::from(&workload.reference())),
-        managed_by: ownership::managed_by(workload).map(str::to_owned),
-        patch_type: None,
-        patch: None,
-        risk: Risk::Medium,
-        reversible: true,
-        requires: Some(Requires { verb: "patch".to_owned(), resource: workload.kind.resource() }),
-        allowed: None,
-        sentence: format!(
-            "Roll {} back to the revision before {}.",
-            workload.meta.name,
-            describe::time(blame.change.at)
-        ),
-    }));
-    finding
+
+    fn finding(&self) -> Option<Finding> {
+        let line = self.line();
+        let lines = line.map(|line| line.text.as_str());
+        let sort = Sort::of(self, lines)?;
+        // What ends a Job is told with the Job, unless it is known by a name of its own.
+        if sort.is_plain() && matches!(self.workload.kind, Kind::Job | Kind::CronJob) {
+            return None;
+        }
+        let suspect = self.suspect(&sort, lines);
+        let config = config::changed(self, suspect.as_ref(), line);
+        Some(self.told(sort, line, suspect, config))
+    }
+
+    /// The line that says why, of the instance that ended.
+    fn line(&self) -> Option<&'a LogLine> {
+        if self.not_started.is_some() || self.killer == Killer::Lost {
+            return None;
+        }
+        let previous = self.status.state.terminated.is_none();
+        logs::decisive(self.view, self.subject, &self.container.name, previous)
+    }
+
+    fn suspect(&self, sort: &Sort, line: Option<&str>) -> Option<Suspect> {
+        if self.killer == Killer::Lost {
+            return None;
+        }
+        let onset = match self.end {
+            Some(end) => revision::onset(self.subject, self.status, end),
+            None => self.subject.meta.created,
+        };
+        revision::suspect(self.view, self.workload, self.subject, &self.container.name, onset, |below, change| {
+            plausible(sort, below, change, line)
+        })
+    }
+
+    fn told(
+        &self,
+        sort: Sort,
+        line: Option<&'a LogLine>,
+        suspect: Option<Suspect>,
+        config: config::Changed<'a>,
+    ) -> Finding {
+        let Crash { subject, workload, container, status, .. } = self;
+        let (workload, name) = (*workload, container.name.as_str());
+        let site = Site::new(workload, name);
+        let said = line.map(|line| text::shorten(line.text.trim(), 200).into_owned());
+        let place = Place::container(workload, name, self.kind);
+        let short = sort.short(self);
+        let colon = said.as_deref().filter(|_| sort.quotes()).map(|said| format!(": {}", text::shorten(said, 80)));
+        let colon = colon.unwrap_or_default();
+        let whose = describe::object(workload);
+        let mut finding = match (suspect, config) {
+            (_, config::Changed { culprit: Some(culprit), .. }) => {
+                let title = format!("{whose}: {short} since {} changed{colon}", culprit.name());
+                let slug = if sort.is_plain() { "crash-config-content" } else { sort.slug };
+                let mut finding = Finding::new(slug, place, title, culprit.cause(name, said.as_deref()));
+                finding.verdict = Verdict::Confirmed;
+                finding.evidence.extend(culprit.fact());
+                finding.remedies.push(culprit.remedy());
+                finding
+            }
+            (Some(Suspect { blame, contrast }), config) => {
+                let field = blame.field().field.as_str();
+                let what = field.rsplit_once(&format!("[{name}].")).map_or(field, |(_, below)| below);
+                let title = format!("{whose}: {short} since {what} changed{colon}");
+                let slug = if sort.is_plain() { "crash-after-change" } else { sort.slug };
+                let also = match blame.change.fields.len() {
+                    1 => String::new(),
+                    n => format!(" {} more of its fields changed with it.", n - 1),
+                };
+                let sentence = format!("{field} was {}. Since then {}.{also}", blame.words(), sort.ends(self));
+                let mut finding = Finding::new(slug, place, title, blame.cause(self.view, sentence));
+                let named = line.is_some_and(|line| sort::concerns(&line.text, blame.field()));
+                let direct = contrast.is_some() || named || sort.from_runtime;
+                finding.verdict = if direct { Verdict::Confirmed } else { Verdict::Likely };
+                finding.evidence.extend(contrast);
+                finding.alternatives = config.alternatives;
+                finding.remedies.extend(site.revert(&blame));
+                finding
+            }
+            (None, config) => {
+                let title = format!("{whose}: {short}{colon}");
+                let mut finding =
+                    Finding::new(sort.slug, place, title, self.as_it_stands(&sort, &site, said.as_deref()));
+                finding.verdict = sort.verdict(line.is_some());
+                finding.remedies.extend(sort.advice(self).map(|(kind, sentence)| site.advice(kind, sentence)));
+                finding.alternatives = config.alternatives;
+                finding
+            }
+        };
+        // How it ended is told by the evidence where the change is the story.
+        finding.class = sort.class.filter(|_| finding.failure == sort.slug);
+        finding.shows_on = [subject.reference()].into();
+        let serves = status.ready && status.state.running.is_some();
+        finding.severity = if serves { Severity::Warning } else { crate::spot::severity(workload) };
+        finding.evidence.extend(self.facts(line));
+        finding.alternatives.extend(self.maybe_memory(&sort));
+        finding
+    }
+
+    /// The cause where no change is known.
+    fn as_it_stands(&self, sort: &Sort, site: &Site<'_>, said: Option<&str>) -> Cause {
+        let reference: ResourceRef = self.workload.reference();
+        let says = said.map(|said| format!(" Its log says: {said}")).unwrap_or_default();
+        let ends = sort.ends(self);
+        let mut sentence = format!("{ends}.{says}");
+        if !sentence.ends_with(['.', '!', '?']) {
+            sentence.push('.');
+        }
+        match sort.field(self) {
+            Some((below, value)) => {
+                site.blame(Cause::plain(CauseKind::Resource, Some(&reference), sentence), below, value)
+            }
+            None if sort.class == Some("synthetic") => {
+                let node = ResourceRef::new(Kind::Node, None, &self.pod.spec.node_name);
+                Cause::plain(CauseKind::Node, Some(&node), sentence)
+            }
+            None if sort.class == Some("never-started") => Cause::plain(CauseKind::Unknown, Some(&reference), sentence),
+            None => Cause::plain(CauseKind::Application, Some(&reference), sentence),
+        }
+    }
+
+    fn facts(&self, line: Option<&LogLine>) -> Vec<Fact> {
+        let mut facts = Vec::new();
+        let restarts = match self.status.restart_count {
+            0 => String::new(),
+            n => format!(", {}", text::count(n as usize, "restart")),
+        };
+        match self.end {
+            Some(end) => {
+                let life = match (end.started_at, end.finished_at) {
+                    (Some(from), Some(to)) if self.not_started.is_none() => {
+                        format!(" after {}", duration::short(duration::between(from, to)))
+                    }
+                    _ => String::new(),
+                };
+                let reason = if end.reason.is_empty() { "no reason" } else { end.reason.as_str() };
+                let message = match sort::tail(&end.message) {
+                    "" => String::new(),
+                    message => format!(": {}", text::shorten(message, 200)),
+                };
+                let at = end.finished_at.or_else(|| self.pod.condition("Ready")?.since);
+                let what = format!(
+                    "{} ended with exit code {} ({reason}){life}{restarts}{message}",
+                    self.container.name, end.exit_code
+                );
+                facts.push(Fact::new(Role::Symptom, Source::Status, at, self.subject, what).raw(json!({
+                    "reason": end.reason, "exitCode": end.exit_code,
+                    "startedAt": end.started_at, "finishedAt": end.finished_at,
+                })));
+            }
+            None => {
+                let message = text::shorten(sort::tail(self.not_started.unwrap_or_default()), 200);
+                let what = format!("{} could not be started{restarts}: {message}", self.container.name);
+                facts.push(Fact::new(Role::Symptom, Source::Status, self.subject.meta.created, self.subject, what));
+            }
+        }
+        if let Some(line) = line {
+            let said = text::shorten(line.text.trim(), 300).into_owned();
+            facts.push(Fact::new(Role::Cause, Source::Log, line.at, self.subject, said));
+        }
+        facts
+    }
+
+    /// A SIGKILL without a sender may be the kernel's: the runtime loses the label in a race.
+    fn maybe_memory(&self, sort: &Sort) -> Option<reckon_model::document::Alternative> {
+        let limit = self.container.resources.limits.get("memory")?;
+        (sort.class == Some("killed")).then(|| reckon_model::document::Alternative {
+            reference: Some((&self.workload.reference()).into()),
+            verdict: Verdict::Possible,
+            sentence: format!(
+                "The kernel may have killed it at its memory limit of {limit}: runtimes sometimes lose the label OOMKilled. The node's kernel log would tell."
+            ),
+        })
+    }
+}
+
+/// Which changes can make a program end, and how well they fit what it says: lower first.
+fn plausible(sort: &Sort, below: &str, change: &FieldChange, line: Option<&str>) -> Option<u8> {
+    let part = below.split(['.', '[']).next().unwrap_or(below);
+    let rank = match part {
+        // A whole container that came is as good as a new image.
+        "" | "image" => 2,
+        "command" | "args" => 3,
+        "env" | "envFrom" => 4,
+        "workingDir" | "volumeMounts" | "securityContext" => 5,
+        "resources" if sort.slug == "heap-exhausted" => 0,
+        "resources" | "lifecycle" => 6,
+        _ => return None,
+    };
+    let fits = match sort.slug {
+        "command-not-found" | "command-not-executable" | "exits-zero-loop" => matches!(part, "command" | "args"),
+        "library-missing" | "exec-format-error" => part == "image",
+        _ => line.is_some_and(|line| sort::concerns(line, change)),
+    };
+    match sort.slug {
+        // What cannot matter for these, cannot be blamed.
+        "command-not-found" | "command-not-executable" | "exec-format-error" | "library-missing" if rank > 5 => None,
+        _ => Some(if fits { 0 } else { rank }),
+    }
+}
+
+/// A container that runs this long and longer than the instance before has got over it.
+const OUTLIVED: SignedDuration = SignedDuration::from_secs(60);
+
+/// Whether a container ends again and again: at least twice, and it is down, or was down moments ago.
+fn keeps_ending(view: &View<'_>, status: &ContainerStatus, end: &Terminated) -> bool {
+    let Some(running) = &status.state.running else { return status.restart_count >= 1 };
+    if status.restart_count < 2 || killed_by::recovered(view, status) {
+        return false;
+    }
+    let (Some(started), Some(from), Some(to)) = (running.started_at, end.started_at, end.finished_at) else {
+        return !status.ready;
+    };
+    let enough = duration::between(from, to).saturating_mul(2).max(OUTLIVED);
+    let due = started.checked_add(enough).unwrap_or(started);
+    if due > view.now() {
+        view.recheck_at(due);
+        return true;
+    }
+    false
+}
+
+/// The meaning of an exit code as part of a sentence: ` (SIGSEGV: …)`.
+fn meaning(code: i64) -> String {
+    exit::meaning(code).map(|meaning| format!(" ({meaning})")).unwrap_or_default()
 }

@@ -2,8 +2,8 @@
 
 use crate::View;
 use jiff::SignedDuration;
-use reckon_model::k8s::{Container, ContainerStatus, Event, Terminated};
-use reckon_model::{Object, Timestamp};
+use reckon_model::k8s::{Condition, Container, ContainerStatus, Event, Pod, Terminated};
+use reckon_model::{Body, Kind, Object, Quantity, Timestamp};
 
 /// Who ended an instance of a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,29 +12,35 @@ pub(crate) enum Killer {
     OutOfMemory,
     /// The kubelet, because this probe failed (`liveness`, `startup`).
     Probe(&'static str),
-    /// The kubelet, because the pod is being deleted, or was preempted or evicted.
+    /// The kubelet, because the pod is being deleted, was preempted or evicted, or the container was changed in place.
     Removal,
-    /// Nobody: the kubelet lost the container and wrote 137 itself.
+    /// Nobody: the kubelet or the runtime lost the container, and the code was made up.
     Lost,
     /// Nobody that is known: the program ended, or was signalled from within.
     Unknown,
 }
 
 /// The kubelet says why it kills just before; the runtime reports the end after the grace period at the latest.
-const BEFORE: SignedDuration = SignedDuration::from_secs(60);
+const SLACK: SignedDuration = SignedDuration::from_secs(60);
+
+/// What the kubelet writes as a pod's reason when it ends it.
+const ENDED_BY_KUBELET: [&str; 6] =
+    ["Evicted", "Preempting", "Terminated", "NodeShutdown", "NodeLost", "DeadlineExceeded"];
 
 /// Who ended this instance.
 pub(crate) fn killer(view: &View<'_>, pod: &Object, container: &Container, end: &Terminated) -> Killer {
     match end.reason.as_str() {
         "OOMKilled" => return Killer::OutOfMemory,
-        "ContainerStatusUnknown" | "RestartingAllContainers" => return Killer::Lost,
+        // `Unknown` is written for containers that the runtime no longer knew after a restart of itself or of the node.
+        "ContainerStatusUnknown" | "RestartingAllContainers" | "Unknown" => return Killer::Lost,
         _ => {}
     }
-    // Only a signal needs a sender.
-    if !(129..=192).contains(&end.exit_code) && end.exit_code != 0 {
-        return Killer::Unknown;
+    let Some(body) = pod.pod() else { return Killer::Unknown };
+    let disrupted = body.condition("DisruptionTarget").is_some_and(Condition::is_true);
+    if disrupted || ENDED_BY_KUBELET.contains(&body.status.reason.as_str()) {
+        return Killer::Removal;
     }
-    let grace = pod.pod().and_then(|pod| pod.spec.termination_grace_period_seconds).unwrap_or(30);
+    let grace = body.spec.termination_grace_period_seconds.unwrap_or(30);
     if let Some(due) = pod.meta.deleted {
         let asked = due.checked_sub(SignedDuration::from_secs(pod.meta.deletion_grace.unwrap_or(grace))).unwrap_or(due);
         if end.finished_at.is_none_or(|at| at >= asked) {
@@ -44,30 +50,41 @@ pub(crate) fn killer(view: &View<'_>, pod: &Object, container: &Container, end: 
     if container.liveness_probe.is_none() && container.startup_probe.is_none() {
         return Killer::Unknown;
     }
+    // A kill is repeated as one Event with a count, of which only the first and the last time are known. A code that no
+    // signal gives needs to be close to one of them; 0, 137, 143 and the like may be any of those between.
+    let signalled = (129..=192).contains(&end.exit_code) || end.exit_code == 0;
     let near = |event: &Event| match (end.finished_at, event.last_seen(), event.first_seen()) {
         (Some(end), Some(last), Some(first)) => {
-            let from = first.checked_sub(BEFORE).unwrap_or(first);
-            let to = last
-                .checked_add(SignedDuration::from_secs(grace))
-                .and_then(|at| at.checked_add(BEFORE))
-                .unwrap_or(last);
-            (from..=to).contains(&end)
+            let after = SignedDuration::from_secs(grace).saturating_add(SLACK);
+            let close = |at: Timestamp| end.duration_since(at) >= -SLACK && end.duration_since(at) <= after;
+            close(first) || close(last) || (signalled && first <= end && end <= last)
         }
         _ => true,
     };
     let killing = view
         .events(pod)
         .into_iter()
-        .filter(|event| event.reason == "Killing" && event.container() == Some(container.name.as_str()) && near(event))
+        .filter(|event| event.reason == "Killing" && names(event, &container.name) && near(event))
         .find_map(|event| match () {
             () if event.message.contains("failed liveness probe") => Some(Killer::Probe("liveness")),
             () if event.message.contains("failed startup probe") => Some(Killer::Probe("startup")),
-            () if event.message.contains("Stopping container") || event.message.contains("Preempt") => {
+            () if ["Stopping container", "Preempt", "definition changed", "requires restart"]
+                .iter()
+                .any(|words| event.message.contains(words)) =>
+            {
                 Some(Killer::Removal)
             }
             () => None,
         });
     killing.unwrap_or(Killer::Unknown)
+}
+
+/// Whether an Event is about this container: by its path, or in its words where it carries none.
+pub(crate) fn names(event: &Event, container: &str) -> bool {
+    match event.container() {
+        Some(name) => name == container,
+        None => event.message.split(|c: char| !(c.is_alphanumeric() || c == '-')).any(|word| word == container),
+    }
 }
 
 /// When a container that died is to be taken as recovered: ready for ten minutes since its last start.
@@ -81,4 +98,31 @@ pub(crate) fn recovered(view: &View<'_>, status: &ContainerStatus) -> bool {
         view.recheck_at(due);
     }
     status.ready && due <= view.now()
+}
+
+/// Whether a pod that has ended is only what is left: its Job completed in spite of it, a later run of its CronJob
+/// succeeded, or another pod took its place.
+pub(crate) fn superseded<'a>(view: &View<'a>, workload: &'a Object, pod: &'a Object) -> bool {
+    let Some(body) = pod.pod().filter(|body| body.is_finished()) else { return false };
+    let ended = body.containers().filter_map(|(_, _, status)| status?.last_end()?.finished_at).max();
+    match &workload.body {
+        Body::CronJob(cron) => match (cron.status.last_successful_time, ended) {
+            (Some(succeeded), Some(ended)) => succeeded > ended,
+            _ => false,
+        },
+        Body::Workload(job) if workload.kind == Kind::Job => {
+            job.status.completion_time.is_some()
+                || Condition::find(&job.status.conditions, "Complete").is_some_and(Condition::is_true)
+        }
+        Body::Workload(_) => view.pods_of(workload).items.iter().any(|other| other.pod().is_some_and(Pod::is_ready)),
+        _ => false,
+    }
+}
+
+/// Below this no runtime can set up a container: runc itself needs a few MiB, CRI-O and Docker refuse less than 12 and 6.
+const ROOM_TO_START: i64 = 16 << 20;
+
+/// The memory limit that leaves no room even for the runtime that sets the container up.
+pub(crate) fn no_room(container: &Container) -> Option<&Quantity> {
+    container.resources.limits.get("memory").filter(|limit| limit.value().is_some_and(|value| value < ROOM_TO_START))
 }

@@ -5,29 +5,119 @@ use reckon_model::{LogLine, Object};
 
 /// What programs write before they end, most telling first. Matched in lower case anywhere in the line.
 const TELLING: [&[&str]; 3] = [
-    &["panic:", "fatal", "traceback", "outofmemoryerror", "segmentation fault", "unhandled exception", "uncaught"],
-    &["exception", "error:", "error ", "err=", "[error]", "level=error", "\"error\"", "critical"],
-    &["failed", "cannot", "could not", "unable to", "denied", "refused", "not found", "no such", "missing", "invalid"],
+    &["panic:", "panicked at", "fatal", "traceback", "outofmemoryerror", "segmentation fault", "unhandled exception"],
+    &[
+        "exception",
+        "caused by:",
+        "uncaught",
+        "error:",
+        "error ",
+        "err=",
+        "[error]",
+        "level=error",
+        "\"error\"",
+        "critical",
+    ],
+    &[
+        "failed",
+        "cannot",
+        "could not",
+        "unable to",
+        "denied",
+        "refused",
+        "not found",
+        "no such",
+        "missing",
+        "invalid",
+        "unknown flag",
+        "unknown option",
+        "unknown command",
+        "unrecognized",
+        "required",
+        "not set",
+        "not defined",
+    ],
 ];
 
-/// The line that says best why the program ended, with the instance it is from. The end of a log that failed is near the
-/// reason: of equally telling lines the last is taken, and of none the last line.
-pub(crate) fn decisive<'a>(view: &View<'a>, pod: &Object, container: &str, restarted: bool) -> Option<&'a LogLine> {
-    // After a restart the dead instance is the previous one; during the back-off the kubelet may answer with the plain log.
-    let previous = if restarted { view.log(pod, container, true) } else { None };
-    let lines = match previous {
-        Some(lines) if !lines.is_empty() => lines,
+/// Lines that hold such words and tell nothing: other levels, frames of a stack, and what the kubelet says in place of a
+/// log that is gone.
+const NOISE: [&str; 9] = [
+    "level=info",
+    "level=debug",
+    "\"level\":\"info\"",
+    "\"level\":\"debug\"",
+    " info ",
+    " debug ",
+    "no error",
+    "0 errors",
+    "unable to retrieve container logs for",
+];
+
+/// The line that says best why the program ended. `previous` asks for the instance before the one that runs; while a
+/// container is shown as terminated, the plain log is that of the one that ended. The end of a log that failed is near
+/// the reason: of equally telling lines the last is taken, and of none the last line.
+pub(crate) fn decisive<'a>(view: &View<'a>, pod: &Object, container: &str, previous: bool) -> Option<&'a LogLine> {
+    let before = if previous { view.log(pod, container, true) } else { None };
+    let lines = match before {
+        Some(lines) if lines.iter().any(|line| !noise(&line.text)) => lines,
         _ => view.log(pod, container, false)?,
     };
-    let telling = |line: &&LogLine| {
-        let text = line.text.to_lowercase();
-        TELLING.iter().position(|words| words.iter().any(|word| text.contains(word)))
+    most_telling(lines)
+}
+
+fn noise(line: &str) -> bool {
+    let text = line.to_lowercase();
+    let frame = text.trim_start().starts_with("at ") || text.trim_start().starts_with("file \"");
+    text.trim().is_empty() || frame || NOISE.iter().any(|words| text.contains(words))
+}
+
+fn most_telling(lines: &[LogLine]) -> Option<&LogLine> {
+    let telling = |line: &str| {
+        let text = line.to_lowercase();
+        TELLING.iter().position(|words| words.iter().any(|word| text.contains(word))).filter(|_| !noise(line))
     };
-    let best = lines.iter().filter_map(|line| Some((telling(&line)?, line))).rev().min_by_key(|(rank, _)| *rank);
-    let line = best.map(|(_, line)| line).or_else(|| lines.iter().rev().find(|line| !line.text.trim().is_empty()))?;
-    // A Python traceback names the exception in its last line.
-    if line.text.starts_with("Traceback") {
-        return lines.iter().rev().find(|line| !line.text.trim().is_empty() && !line.text.starts_with(' '));
+    let best = lines
+        .iter()
+        .enumerate()
+        .filter_map(|(at, line)| Some((telling(&line.text)?, at)))
+        .rev()
+        .min_by_key(|(rank, _)| *rank);
+    let Some((_, at)) = best else { return lines.iter().rev().find(|line| !noise(&line.text)) };
+    let text = lines[at].text.trim_end();
+    // Rust says where in one line and why in the next.
+    if text.contains("panicked at") && text.ends_with(':') {
+        return lines.get(at + 1).filter(|line| !noise(&line.text)).or(lines.get(at));
     }
-    Some(line)
+    // A Python traceback names the exception in the first line after it that is not indented.
+    if text.contains("Traceback") {
+        let raised = lines.iter().skip(at + 1).find(|line| !line.text.starts_with(' ') && !noise(&line.text));
+        return raised.or(lines.get(at));
+    }
+    lines.get(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn decided(text: &str) -> Option<String> {
+        let lines: Vec<LogLine> = text.lines().map(|text| LogLine { at: None, text: text.to_owned() }).collect();
+        most_telling(&lines).map(|line| line.text.clone())
+    }
+
+    #[test]
+    fn the_line_that_says_why_is_found_among_the_others() {
+        assert_eq!(decided("starting\nunknown flag: --prot\nUsage: api").as_deref(), Some("unknown flag: --prot"));
+        assert_eq!(
+            decided("a\nTraceback (most recent call last):\n  File \"x\"\nKeyError: 'A'\nbye").as_deref(),
+            Some("KeyError: 'A'")
+        );
+        assert_eq!(
+            decided("thread 'main' panicked at src/main.rs:3:5:\nno database\nnote: run with").as_deref(),
+            Some("no database")
+        );
+        assert_eq!(decided("level=info msg=\"no error\"\nbye").as_deref(), Some("bye"));
+        assert_eq!(decided("unable to retrieve container logs for containerd://x"), None);
+        assert_eq!(decided(""), None);
+    }
 }

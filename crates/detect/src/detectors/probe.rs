@@ -1,6 +1,5 @@
 //! Failing probes, and whether the probe or the program is wrong.
 
-use super::crash::pointer;
 use super::killed_by::{self, Killer};
 use crate::catalogue::{Failure, Stage, Verified};
 use crate::{Detector, Fact, Finding, Place, View, blame, describe, ownership};
@@ -415,4 +414,20 @@ fn unready<'a>(
         format!("{} runs and is not ready", container.name),
     ));
     finding
+}
+
+/// The pointer to a part of a container in the object that people edit, empty where it cannot be told.
+fn pointer(workload: &Object, container: &str, part: &str) -> String {
+    let base = if workload.kind == Kind::Pod { "/spec" } else { "/spec/template/spec" };
+    let whole = workload.whole.as_deref();
+    ["containers", "initContainers"]
+        .iter()
+        .find_map(|list| {
+            let items = whole?.pointer(&format!("{base}/{list}"))?.as_array()?;
+            let at = items
+                .iter()
+                .position(|item| item.get("name").and_then(serde_json::Value::as_str) == Some(container))?;
+            Some(format!("{base}/{list}/{at}/{part}"))
+        })
+        .unwrap_or_default()
 }

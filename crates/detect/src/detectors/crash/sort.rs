@@ -1,0 +1,316 @@
+//! What sort of crash it is.
+
+use super::{Crash, meaning};
+use crate::detectors::killed_by::{self, Killer};
+use reckon_model::document::{RemedyKind, Verdict};
+use reckon_model::k8s::ContainerType;
+use reckon_model::{FieldChange, text};
+use serde_json::{Value, json};
+
+/// A slug, its class, and who says so.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Sort {
+    pub(super) slug: &'static str,
+    pub(super) class: Option<&'static str>,
+    /// Whether the runtime itself says so, which leaves nothing to guess.
+    pub(super) from_runtime: bool,
+}
+
+impl Sort {
+    /// `None` where it is another detector's to tell.
+    pub(super) fn of(crash: &Crash<'_, '_>, line: Option<&str>) -> Option<Sort> {
+        if let Some(message) = crash.not_started {
+            return not_started(crash, message);
+        }
+        let code = crash.end?.exit_code;
+        let line = line.unwrap_or_default().to_lowercase();
+        if crash.killer == Killer::Lost {
+            return Some(Sort::new("crash-loop", Some("synthetic")));
+        }
+        let library =
+            ["error while loading shared libraries", "cannot open shared object file", "error loading shared library"]
+                .iter()
+                .any(|words| line.contains(words))
+                || (line.contains("version `") && line.contains("not found"));
+        if library {
+            return Some(Sort::new(
+                "library-missing",
+                Some(if line.contains("version `") { "version" } else { "absent" }),
+            ));
+        }
+        if let Some(class) = heap(&line) {
+            return Some(Sort::new("heap-exhausted", Some(class)));
+        }
+        if line.contains("exec format error") {
+            return Some(Sort::new("exec-format-error", None));
+        }
+        Some(match code {
+            127 => Sort::new("command-not-found", Some("in-shell")),
+            126 => Sort::new("command-not-executable", Some("in-shell")),
+            132 => Sort::new("native-crash", Some("illegal-instruction")),
+            134 => Sort::new("native-crash", Some("abort")),
+            135 => Sort::new("native-crash", Some("bus-error")),
+            136 => Sort::new("native-crash", Some("arithmetic")),
+            139 => Sort::new("native-crash", Some("memory-access")),
+            _ if crash.kind == ContainerType::Init => Sort::new("init-failing", None),
+            0 => Sort::new("exits-zero-loop", None),
+            _ if crash.for_good => Sort::new("crash-loop", Some("failed-once")),
+            137 => Sort::new("crash-loop", Some("killed")),
+            143 | 130 => Sort::new("crash-loop", Some("signalled")),
+            _ => Sort::new("crash-loop", Some("error")),
+        })
+    }
+
+    fn new(slug: &'static str, class: Option<&'static str>) -> Sort {
+        Sort { slug, class, from_runtime: false }
+    }
+
+    /// Whether nothing but the end itself is known.
+    pub(super) fn is_plain(&self) -> bool {
+        matches!(self.slug, "crash-loop")
+    }
+
+    /// How sure, where no change is known.
+    pub(super) fn verdict(&self, says_why: bool) -> Verdict {
+        match (self.slug, self.class) {
+            _ if self.from_runtime => Verdict::Confirmed,
+            (_, Some("never-started")) => Verdict::Unknown,
+            // That nothing was signalled is sure; why the node lost it is not.
+            (_, Some("synthetic")) => Verdict::Likely,
+            ("exits-zero-loop", _) => Verdict::Confirmed,
+            ("library-missing" | "exec-format-error", _) => Verdict::Confirmed,
+            (_, Some("killed")) if !says_why => Verdict::Possible,
+            _ if says_why => Verdict::Likely,
+            _ => Verdict::Possible,
+        }
+    }
+
+    /// Whether the title says what the log says.
+    pub(super) fn quotes(&self) -> bool {
+        !matches!(self.slug, "exits-zero-loop" | "exec-format-error") && !self.from_runtime
+    }
+
+    /// What happens, as the middle of a title: `app keeps ending with exit code 1`.
+    pub(super) fn short(&self, crash: &Crash<'_, '_>) -> String {
+        let name = &crash.container.name;
+        let code = crash.end.map_or(0, |end| end.exit_code);
+        match (self.slug, self.class) {
+            ("command-not-found", Some("at-start")) => {
+                format!("{name} cannot start, its command {}is not in the image", program(crash))
+            }
+            ("command-not-executable", Some("at-start")) => {
+                format!("{name} cannot start, its command {}may not be executed", program(crash))
+            }
+            ("exec-format-error", _) => {
+                format!("{name} cannot start, its command is not made for the node's processor")
+            }
+            ("exits-zero-loop", _) => format!("{name} finishes with exit code 0 and is started again and again"),
+            ("init-failing", _) => format!("init container {name} fails with exit code {code}"),
+            ("library-missing", _) => format!("{name} cannot start for want of a library"),
+            ("heap-exhausted", _) => format!("{name} ends because its own heap is full"),
+            (_, Some("synthetic")) => format!("{name} was lost by its node and is not back"),
+            (_, Some("never-started")) => format!("{name} cannot be started"),
+            _ if crash.for_good => format!("{name} ended with exit code {code}"),
+            _ => format!("{name} keeps ending with exit code {code}"),
+        }
+    }
+
+    /// The same as a sentence without its end, and without what the log says.
+    pub(super) fn ends(&self, crash: &Crash<'_, '_>) -> String {
+        let name = &crash.container.name;
+        let code = crash.end.map_or(0, |end| end.exit_code);
+        match (self.slug, self.class) {
+            (_, Some("synthetic")) => {
+                format!(
+                    "{name} was not to be found any more, and the kubelet wrote exit code {code} itself: nothing was signalled"
+                )
+            }
+            ("exits-zero-loop", _) => {
+                format!("{name} does its work and ends with exit code 0, and the restart policy starts it again")
+            }
+            _ if crash.not_started.is_some() => {
+                format!("{name} cannot be started: {}", text::shorten(tail(crash.not_started.unwrap_or_default()), 200))
+            }
+            (_, Some("killed")) => format!(
+                "{name} ended with exit code 137, which is SIGKILL: no probe and no deletion sent it, and nothing says it was memory"
+            ),
+            ("heap-exhausted", _) => format!(
+                "{name} ended with exit code {code} because its runtime's own heap was full; the kernel killed nothing"
+            ),
+            _ => format!("{name} ended with exit code {code}{}", meaning(code)),
+        }
+    }
+
+    /// What to do where no change can be taken back.
+    pub(super) fn advice(&self, crash: &Crash<'_, '_>) -> Option<(RemedyKind, String)> {
+        let name = &crash.container.name;
+        Some(match (self.slug, self.class) {
+            ("exits-zero-loop", _) => (
+                RemedyKind::Create,
+                format!("Run {name} as a Job or CronJob, or give it a command that stays in the foreground."),
+            ),
+            ("command-not-found", _) => (
+                RemedyKind::Patch,
+                format!("Give {name} a command that its image has, or an image that has the command."),
+            ),
+            ("command-not-executable", _) => (
+                RemedyKind::Patch,
+                "Make the file executable in the image (chmod +x), set defaultMode 0755 where a ConfigMap holds it, or run it with an interpreter: command: [sh, FILE].".to_owned(),
+            ),
+            ("exec-format-error", _) => (
+                RemedyKind::Patch,
+                format!(
+                    "Use an image that is built for the node's architecture, or place {name} on nodes of its architecture by nodeSelector kubernetes.io/arch."
+                ),
+            ),
+            ("library-missing", _) => (
+                RemedyKind::Patch,
+                format!("Use an image of {name} that has the library in the version it was built with."),
+            ),
+            ("heap-exhausted", Some("jvm" | "v8")) => (
+                RemedyKind::SetResources,
+                format!(
+                    "Raise the heap of {name} (JVM: -XX:MaxRAMPercentage, Node.js: --max-old-space-size) together with its memory limit, and watch whether it only grows."
+                ),
+            ),
+            _ => return None,
+        })
+    }
+
+    /// The field that is wrong as it stands, below the container, with its value.
+    pub(super) fn field(&self, crash: &Crash<'_, '_>) -> Option<(&'static str, Option<Value>)> {
+        let container = crash.container;
+        let image = || Some(("image", Some(json!(container.image))));
+        match self.slug {
+            "library-missing" | "exec-format-error" => image(),
+            "command-not-found" | "command-not-executable" if self.from_runtime => {
+                let wanted = crash.not_started.and_then(quoted);
+                let first =
+                    |list: &[String]| list.first().is_some_and(|first| wanted.is_none_or(|wanted| wanted == first));
+                if first(&container.command) {
+                    Some(("command", Some(json!(container.command))))
+                } else if first(&container.args) && container.command.is_empty() {
+                    Some(("args", Some(json!(container.args))))
+                } else {
+                    image()
+                }
+            }
+            "exits-zero-loop" | "command-not-found" | "command-not-executable" => {
+                if !container.command.is_empty() {
+                    Some(("command", Some(json!(container.command))))
+                } else if !container.args.is_empty() {
+                    Some(("args", Some(json!(container.args))))
+                } else {
+                    image()
+                }
+            }
+            _ => None,
+        }
+    }
+}
+
+/// What a runtime says when its heap is full, most of it while the container's limit is far.
+fn heap(line: &str) -> Option<&'static str> {
+    let any = |words: &[&str]| words.iter().any(|word| line.contains(word));
+    match () {
+        () if any(&["heap out of memory", "allocation failed - javascript heap"]) => Some("v8"),
+        // Threads are not memory, whatever the class is called.
+        () if line.contains("outofmemoryerror") => (!line.contains("thread")).then_some("jvm"),
+        () if line.trim_start().starts_with("memoryerror") => Some("python"),
+        () if any(&["std::bad_alloc"]) || (line.contains("memory allocation of ") && line.contains("bytes failed")) => {
+            Some("native")
+        }
+        () => None,
+    }
+}
+
+/// The part of a runtime's chain of messages that says what failed.
+pub(super) fn tail(message: &str) -> &str {
+    let message = message.trim().trim_end_matches(": unknown");
+    [
+        "error during container init: ",
+        "unable to start container process: ",
+        "runc create failed: ",
+        "OCI runtime create failed: ",
+    ]
+    .iter()
+    .find_map(|before| Some(message.rsplit_once(before)?.1))
+    .unwrap_or(message)
+}
+
+/// The program that the runtime could not run, with a space after it.
+fn program(crash: &Crash<'_, '_>) -> String {
+    crash.not_started.and_then(quoted).map(|name| format!("{} ", text::shorten(name, 60))).unwrap_or_default()
+}
+
+/// From `… exec: "serverd": executable file not found in $PATH: unknown` the name.
+fn quoted(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("exec: \"")?;
+    Some(rest.split_once('"')?.0)
+}
+
+/// What a runtime says when it cannot run the command. Mounts that fail are told in the same place.
+fn not_started(crash: &Crash<'_, '_>, message: &str) -> Option<Sort> {
+    let text = message.to_lowercase();
+    let found = |slug| Some(Sort { slug, class: Some("at-start"), from_runtime: true });
+    let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    let exec = !text.contains("mount") && !text.contains("openat2");
+    match () {
+        () if any(&["exec format error"]) => Some(Sort { slug: "exec-format-error", class: None, from_runtime: true }),
+        () if any(&["executable file not found"]) => found("command-not-found"),
+        () if exec && text.contains("exec") && any(&["no such file or directory", "not a directory"]) => {
+            found("command-not-found")
+        }
+        () if exec && any(&["permission denied", "is a directory"]) => found("command-not-executable"),
+        // Names that are in use, mounts that fail and the like stand in the same place, and have detectors of their own.
+        () if crash.status.state.waiting.as_ref().is_some_and(|w| w.reason == "CreateContainerError") => None,
+        () if killed_by::no_room(crash.container).is_some() || text.contains("mount") => None,
+        () if crash.status.restart_count == 0 && !crash.for_good => None,
+        () => Some(Sort::new("crash-loop", Some("never-started"))),
+    }
+}
+
+/// Words with which programs complain of their arguments.
+const OF_ARGUMENTS: [&str; 9] = [
+    "flag",
+    "usage",
+    "unknown option",
+    "unrecognized",
+    "invalid option",
+    "unknown command",
+    "argument",
+    "unexpected option",
+    "unknown shorthand",
+];
+
+/// Whether what a program says is about what was changed: a variable by its name, the arguments by their words.
+pub(super) fn concerns(line: &str, change: &FieldChange) -> bool {
+    let named = |start: &str| {
+        let (_, rest) = change.field.split_once(start)?;
+        let (name, _) = rest.split_once(']')?;
+        Some(name.len() > 2 && line.contains(name))
+    };
+    if let Some(named) = named(".env[") {
+        return named;
+    }
+    let lower = line.to_lowercase();
+    let arguments = change.field.ends_with(".args") || change.field.ends_with(".command");
+    let said = |value: &Option<Value>| {
+        value.as_ref().and_then(Value::as_array).is_some_and(|words| {
+            words.iter().filter_map(Value::as_str).any(|word| word.chars().count() > 3 && line.contains(word))
+        })
+    };
+    arguments && (OF_ARGUMENTS.iter().any(|word| lower.contains(word)) || said(&change.to))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_program_is_read_out_of_the_runtimes_words() {
+        let message = r#"failed to create containerd task: OCI runtime create failed: exec: "serverd": executable file not found in $PATH: unknown"#;
+        assert_eq!(quoted(message), Some("serverd"));
+        assert_eq!(quoted("exec: \"broken"), None);
+    }
+}
