@@ -210,7 +210,9 @@ fn kills<'a>(
     let budget = probe.initial_delay_seconds + probe.period() * probe.threshold();
     let age = end.and_then(|end| Some(end.finished_at?.duration_since(end.started_at?).as_secs()));
     let grace = subject.pod().and_then(|pod| pod.spec.termination_grace_period_seconds).unwrap_or(30);
-    let young = age.is_some_and(|age| age <= budget + grace + probe.period());
+    let unanswered = wrong_target(met) == Some("nothing listens on the port it asks") || which == "startup";
+    // A program that answers, if only with an error, has started.
+    let young = unanswered && age.is_some_and(|age| age <= budget + grace + probe.period());
     let elsewhere = declared_elsewhere(container, probe);
     let wrong = wrong_target(met).filter(|why| elsewhere.is_some() || why.contains("path") || why.contains("HTTP"));
     let field_name = if which == "startup" { "startupProbe" } else { "livenessProbe" };
