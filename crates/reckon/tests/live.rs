@@ -1,7 +1,5 @@
 //! Against a cluster: the answer, what is refused, and how it ends.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 mod api;
 
 use api::{Api, Say, command, document, one_sentence, shop, stderr};

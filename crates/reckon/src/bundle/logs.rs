@@ -55,12 +55,7 @@ pub(crate) fn read(place: &Place, now: Timestamp) -> Result<Vec<LogLine>, String
 pub(crate) fn sections(path: &Path) -> Result<Vec<String>, String> {
     let bytes = files::bytes(path)?;
     let text = String::from_utf8_lossy(&bytes);
-    Ok(text
-        .lines()
-        .filter_map(header)
-        .filter(|&(word, name)| (word == "START"))
-        .map(|(word, name)| name.to_owned())
-        .collect())
+    Ok(text.lines().filter_map(header).filter(|&(word, _)| word == "START").map(|(_, name)| name.to_owned()).collect())
 }
 
 /// `==== START logs for container NAME of pod NAMESPACE/POD ====`
