@@ -7,6 +7,7 @@ pub(crate) mod endpoints;
 pub(crate) mod image;
 pub(crate) mod job_failed;
 pub(crate) mod killed_by;
+pub(crate) mod last_write;
 pub(crate) mod logs;
 pub(crate) mod node;
 pub(crate) mod oom_killed;

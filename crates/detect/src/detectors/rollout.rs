@@ -1,113 +1,308 @@
 //! Controllers that do not get ahead.
 
+mod not_created;
+mod refusal;
+
+use super::last_write::LastWrite;
 use crate::catalogue::{Failure, Stage, Verified};
-use crate::{Detector, Fact, Finding, Place, View, describe};
-use reckon_model::document::{Cause, CauseKind, Role, Severity, Source, Verdict};
-use reckon_model::k8s::Condition;
-use reckon_model::{Kind, Object, text};
-use serde_json::json;
+use crate::spot;
+use crate::{Detector, Fact, Finding, Place, View, describe, ownership};
+use jiff::SignedDuration;
+use reckon_model::diff::diff;
+use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
+use reckon_model::k8s::{Condition, Pod, Workload};
+use reckon_model::object::at;
+use reckon_model::{Kind, Object, Timestamp, text};
+use serde_json::{Value, json};
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "rollout",
     failures: &[
         Failure {
-            slug: "rollout-stalled",
-            title: "A roll-out does not get ahead",
-            stage: Stage::Rollout,
-            family: "rollout",
-            echo: true,
-            verified: Verified::Constructed,
-        },
-        Failure {
             slug: "pods-not-created",
-            title: "A controller cannot create pods",
+            title: "The API server refuses a workload's pods",
             stage: Stage::Admission,
             family: "admission",
             echo: false,
             verified: Verified::Constructed,
         },
+        echo("rollout-stalled", "A rollout has not finished in time"),
+        echo("replicas-missing", "Fewer pods serve than are wanted"),
+        Failure {
+            slug: "rollout-paused",
+            title: "A rollout is paused",
+            stage: Stage::Rollout,
+            family: "rollout-paused",
+            echo: false,
+            verified: Verified::Constructed,
+        },
     ],
-    subjects: &[Kind::Deployment, Kind::ReplicaSet],
+    subjects: &[Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet, Kind::Job],
     page: include_str!("rollout.md"),
     detect,
 };
 
+/// What merely follows from the state of pods, whichever name the controller gives it.
+const fn echo(slug: &'static str, title: &'static str) -> Failure {
+    Failure { slug, title, stage: Stage::Rollout, family: "rollout", echo: true, verified: Verified::Constructed }
+}
+
+/// A refusal at first may be one that heals: a ServiceAccount, or a webhook's pod, that is made in the same moment.
+const REFUSED: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long pods may take to be ready where no deadline is set: the default `progressDeadlineSeconds`.
+const DEADLINE: SignedDuration = SignedDuration::from_secs(600);
+
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Some(workload) = subject.workload() else { return Vec::new() };
-    let conditions = &workload.status.conditions;
-    if subject.meta.deleted.is_some() || workload.spec.replicas == Some(0) {
+    let status = &workload.status;
+    // A status that speaks of an earlier spec says nothing of this one.
+    if subject.meta.deleted.is_some() || status.observed_generation < subject.meta.generation {
         return Vec::new();
     }
-    let current =
-        |condition: &&Condition| condition.observed_generation.is_none_or(|seen| Some(seen) >= subject.meta.generation);
-    if subject.kind == Kind::ReplicaSet {
-        // The Deployment repeats its ReplicaSet's condition; the ReplicaSet has it first and has the words.
-        let failing = Condition::find(conditions, "ReplicaFailure")
-            .filter(|condition| condition.is_true() && workload.status.replicas < workload.spec.replicas.unwrap_or(1));
-        return failing.map(|condition| not_created(view, subject, condition)).into_iter().collect();
+    if subject.kind == Kind::Job {
+        return job(view, subject, workload).into_iter().collect();
     }
-    let stalled = Condition::find(conditions, "Progressing")
-        .filter(current)
-        .filter(|condition| condition.status == "False" && condition.reason == "ProgressDeadlineExceeded");
-    let Some(condition) = stalled else { return Vec::new() };
+    let wanted = match subject.kind {
+        Kind::DaemonSet => status.desired_number_scheduled,
+        _ => workload.spec.replicas.unwrap_or(1),
+    };
+    if wanted == 0 {
+        return Vec::new();
+    }
+    if let Some(finding) = paused(view, subject, workload) {
+        return vec![finding];
+    }
+    let behind = status.ready_replicas < wanted || status.updated_replicas < wanted;
+    if !behind {
+        return Vec::new();
+    }
+    if let Some(finding) = refused(view, subject, workload, wanted) {
+        return vec![finding];
+    }
+    stalled(view, subject, workload).or_else(|| missing(view, subject, workload, wanted)).into_iter().collect()
+}
+
+/// Pods that the API server refuses. A Deployment has the words in a condition, the other controllers only in Events.
+fn refused<'a>(view: &View<'a>, subject: &'a Object, workload: &Workload, wanted: i64) -> Option<Finding> {
+    if subject.kind == Kind::Deployment {
+        let failure = Condition::find(&workload.status.conditions, "ReplicaFailure")
+            .filter(|failure| failure.is_true() && failure.reason == "FailedCreate")?;
+        let due = failure.since.and_then(|since| since.checked_add(REFUSED).ok());
+        if let Some(due) = due.filter(|due| *due > view.now()) {
+            view.recheck_at(due);
+            return None;
+        }
+        return Some(not_created::finding(view, subject, &failure.message, failure.since, Source::Condition));
+    }
+    if workload.status.replicas >= wanted {
+        return None;
+    }
+    by_event(view, subject)
+}
+
+/// A Job that never got a pod.
+fn job<'a>(view: &View<'a>, subject: &'a Object, workload: &Workload) -> Option<Finding> {
+    let status = &workload.status;
+    let idle = status.active == 0 && status.succeeded == 0 && status.failed == 0;
+    let over = ["Complete", "Failed", "FailureTarget"]
+        .iter()
+        .any(|kind| Condition::find(&status.conditions, kind).is_some_and(Condition::is_true));
+    let due = subject.meta.created?.checked_add(REFUSED).ok()?;
+    if !idle || over || workload.spec.suspend || status.completion_time.is_some() {
+        return None;
+    }
+    if due > view.now() {
+        view.recheck_at(due);
+        return None;
+    }
+    by_event(view, subject)
+}
+
+fn by_event<'a>(view: &View<'a>, subject: &'a Object) -> Option<Finding> {
+    let events = view.events(subject);
+    let refused = events.iter().rev().find(|event| event.reason == "FailedCreate")?;
+    // A success after it: the refusal is over.
+    let over = events.iter().any(|event| event.reason == "SuccessfulCreate" && event.last_seen() > refused.last_seen());
+    let due = refused.first_seen().and_then(|since| since.checked_add(REFUSED).ok());
+    if let Some(due) = due.filter(|due| *due > view.now()) {
+        view.recheck_at(due);
+        return None;
+    }
+    (!over).then(|| not_created::finding(view, subject, &refused.message, refused.first_seen(), Source::Event))
+}
+
+/// A new template waits for a person.
+fn paused<'a>(view: &View<'a>, subject: &'a Object, workload: &Workload) -> Option<Finding> {
+    if subject.kind != Kind::Deployment || !workload.spec.paused {
+        return None;
+    }
+    let newest = view
+        .matching(&Kind::ReplicaSet, subject.meta.namespace.as_deref(), &workload.spec.selector)
+        .items
+        .into_iter()
+        .filter(|set| set.meta.controller().is_some_and(|owner| owner.uid == subject.meta.uid))
+        .max_by_key(|set| revision(set))?;
+    let waiting = diff(&template(newest)?, &template(subject)?, "spec.template", "/spec/template");
+    let first = waiting.first()?;
     let name = describe::object(subject);
-    let deadline = workload.spec.progress_deadline_seconds.unwrap_or(600);
-    let sentence = format!("The newest pods of {name} did not become ready within {deadline} s.");
-    let cause = Cause::plain(CauseKind::Unknown, Some(&subject.reference()), sentence);
-    let mut finding =
-        Finding::new("rollout-stalled", Place::of(subject), format!("{name}: the roll-out does not get ahead"), cause);
-    finding.verdict = Verdict::Unknown;
-    finding.severity = if workload.status.available_replicas > 0 { Severity::Warning } else { Severity::Critical };
-    finding.opened = condition.since;
-    finding.evidence.push(Fact::new(
-        Role::Symptom,
-        Source::Condition,
-        condition.since,
-        subject,
-        format!("Progressing=False {}: {}", condition.reason, condition.message),
-    ));
-    vec![finding]
+    let title = format!("{name}: a new template waits because the rollout is paused");
+    let write = LastWrite::of(subject, "spec.paused", "/spec/paused", Some(json!(true)));
+    let cause = match &write {
+        Some(write) => write.cause(format!(
+            "The rollout was paused {}; changes of the template wait until it is resumed.",
+            write.words()
+        )),
+        None => {
+            let sentence = "The rollout is paused; changes of the template wait until it is resumed.";
+            let mut cause = Cause::plain(CauseKind::Resource, Some(&subject.reference()), sentence);
+            cause.managed_by = ownership::managed_by(subject).map(str::to_owned);
+            cause.at_field("spec.paused", "/spec/paused", Some(json!(true)))
+        }
+    };
+    let mut finding = Finding::new("rollout-paused", Place::of(subject), title, cause);
+    finding.severity = Severity::Info;
+    finding.verdict = Verdict::Confirmed;
+    let since = Condition::find(&workload.status.conditions, "Progressing")
+        .filter(|condition| condition.reason == "DeploymentPaused")
+        .and_then(|condition| condition.since);
+    finding.opened = since.or(write.as_ref().map(LastWrite::at));
+    let more = match waiting.len() {
+        1 => String::new(),
+        n => format!(" and {} more", text::count(n - 1, "field")),
+    };
+    let text = format!("the template differs from the newest ReplicaSet's in {}{more}", first.field);
+    finding.evidence.push(Fact::new(Role::Symptom, Source::Spec, None, newest, text));
+    let mut remedy = spot::remedy(RemedyKind::Patch, &subject.reference(), "Resume it: kubectl rollout resume.");
+    remedy.patch_type = Some("merge".to_owned());
+    remedy.patch = Some(json!({"spec": {"paused": false}}));
+    remedy.managed_by = ownership::managed_by(subject).map(str::to_owned);
+    finding.remedies.push(remedy);
+    Some(finding)
 }
 
-/// What refuses the pods, by the API server's words.
-fn class(message: &str) -> &'static str {
-    match () {
-        () if message.contains("exceeded quota") || message.contains("failed quota") => "quota",
-        () if message.contains("violates PodSecurity") => "pod-security",
-        () if message.contains("service account") || message.contains("serviceaccount") => "service-account",
-        () if message.contains("failed calling webhook") => "webhook-unavailable",
-        () if message.contains("admission webhook") || message.contains("ValidatingAdmissionPolicy") => "policy",
-        () if message.contains("per Container") || message.contains("per Pod") => "limit-range",
-        () => "other",
+fn revision(set: &Object) -> Option<i64> {
+    set.meta.annotations.get("deployment.kubernetes.io/revision")?.parse().ok()
+}
+
+/// The pod template without the label that the Deployment's controller adds.
+fn template(object: &Object) -> Option<Value> {
+    let mut template = at(object.whole.as_deref()?, &["spec", "template"])?.clone();
+    if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
+        labels.remove("pod-template-hash");
     }
+    Some(template)
 }
 
-fn not_created<'a>(view: &View<'a>, subject: &'a Object, condition: &Condition) -> Finding {
-    let workload = view.workload_of(subject);
-    let name = describe::object(workload);
-    let message = condition.message.trim();
-    let class = class(message);
-    let why = text::shorten(message, 240);
-    let cause = Cause::plain(
-        CauseKind::Resource,
-        Some(&workload.reference()),
-        format!("The API server refuses the pods of {name}: {why}."),
+/// A rollout that its controller calls failed, or that has not moved for as long as a Deployment's may.
+fn stalled<'a>(view: &View<'a>, subject: &'a Object, workload: &Workload) -> Option<Finding> {
+    let status = &workload.status;
+    let name = describe::object(subject);
+    let (since, said, unready) = match subject.kind {
+        Kind::Deployment => {
+            let progressing = Condition::find(&status.conditions, "Progressing")
+                .filter(|condition| condition.status == "False" && condition.reason == "ProgressDeadlineExceeded")?;
+            (
+                progressing.since,
+                format!("ProgressDeadlineExceeded: {}", progressing.message.trim()),
+                unready(view, subject),
+            )
+        }
+        Kind::StatefulSet
+            if !status.update_revision.is_empty() && status.update_revision != status.current_revision =>
+        {
+            let unready = unready(view, subject);
+            let since = waited(view, &unready)?;
+            (Some(since), format!("revision {} is not reached", status.update_revision), unready)
+        }
+        _ => return None,
+    };
+    let title = format!(
+        "{name}: the rollout has not finished in time, {} of {} updated and {} ready",
+        status.updated_replicas,
+        text::count(usize::try_from(workload.spec.replicas.unwrap_or(1)).unwrap_or(0), "pod"),
+        status.ready_replicas
     );
-    let mut finding =
-        Finding::new("pods-not-created", Place::of(workload), format!("{name}: its pods are refused: {why}"), cause);
-    finding.class = Some(class);
-    finding.shows_on.insert(subject.reference());
-    finding.verdict = if class == "other" { Verdict::Likely } else { Verdict::Confirmed };
-    finding.opened = condition.since;
-    finding.evidence.push(
-        Fact::new(
-            Role::Cause,
-            Source::Condition,
-            condition.since,
-            subject,
-            format!("ReplicaFailure {}: {message}", condition.reason),
-        )
-        .raw(json!(message)),
+    let mut finding = follows(subject, "rollout-stalled", title, since, &unready);
+    finding.evidence.push(Fact::new(Role::Symptom, Source::Condition, since, subject, said));
+    Some(finding)
+}
+
+/// Pods that are wanted and do not serve, although no rollout is under way.
+fn missing<'a>(view: &View<'a>, subject: &'a Object, workload: &Workload, wanted: i64) -> Option<Finding> {
+    let status = &workload.status;
+    if status.ready_replicas >= wanted {
+        return None;
+    }
+    if subject.kind == Kind::Deployment {
+        let progressing = Condition::find(&status.conditions, "Progressing");
+        // Until its deadline a rollout may take its time; the controller tells when it passed.
+        if progressing.is_some_and(|condition| condition.is_true() && condition.reason != "NewReplicaSetAvailable") {
+            return None;
+        }
+    }
+    let unready = unready(view, subject);
+    let since = match unready.is_empty() {
+        false => waited(view, &unready)?,
+        true => {
+            let since = Condition::find(&status.conditions, "Available").filter(|c| c.status == "False")?.since?;
+            let due = since.checked_add(DEADLINE).ok()?;
+            view.recheck_at(due);
+            (due <= view.now()).then_some(since)?
+        }
+    };
+    // One serves and the others stand by, up and unready: that is how a leader is elected.
+    let standing_by = |pod: &&Object| {
+        pod.pod().is_some_and(|pod| {
+            pod.status.phase == "Running"
+                && pod.containers().all(|(_, _, status)| {
+                    status.is_none_or(|status| status.restart_count == 0 && status.state.waiting.is_none())
+                })
+        })
+    };
+    if status.ready_replicas > 0 && !unready.is_empty() && unready.iter().all(standing_by) {
+        return None;
+    }
+    let name = describe::object(subject);
+    let title = format!(
+        "{name}: {} of {} ready",
+        status.ready_replicas,
+        text::count(usize::try_from(wanted).unwrap_or(0), "pod")
     );
+    let mut finding = follows(subject, "replicas-missing", title, Some(since), &unready);
+    if status.ready_replicas > 0 {
+        finding.severity = Severity::Warning;
+    }
+    let text = format!("{} wanted, {} ready", wanted, status.ready_replicas);
+    finding.evidence.push(Fact::new(Role::Symptom, Source::Status, Some(since), subject, text));
+    Some(finding)
+}
+
+/// The pods of a workload that are not ready.
+fn unready<'a>(view: &View<'a>, subject: &'a Object) -> Vec<&'a Object> {
+    let alive = |pod: &&Object| {
+        pod.meta.deleted.is_none() && pod.pod().is_some_and(|pod| !pod.is_ready() && !Pod::is_finished(pod))
+    };
+    view.pods_of(subject).items.into_iter().filter(alive).collect()
+}
+
+/// Since when the pod that waits longest waits, once that is longer than it may take.
+fn waited(view: &View<'_>, pods: &[&Object]) -> Option<Timestamp> {
+    let since = |pod: &&Object| pod.pod()?.condition("Ready").and_then(|ready| ready.since).or(pod.meta.created);
+    let since = pods.iter().filter_map(since).min()?;
+    let due = since.checked_add(DEADLINE).ok()?;
+    view.recheck_at(due);
+    (due <= view.now()).then_some(since)
+}
+
+/// A finding that says what follows from the state of pods, and nothing of why.
+fn follows(subject: &Object, slug: &'static str, title: String, since: Option<Timestamp>, pods: &[&Object]) -> Finding {
+    let sentence = "Why its pods are not ready was not found.";
+    let cause = Cause::plain(CauseKind::Unknown, Some(&subject.reference()), sentence);
+    let mut finding = Finding::new(slug, Place::of(subject), title, cause);
+    finding.verdict = Verdict::Unknown;
+    finding.severity = spot::severity(subject);
+    finding.opened = since;
+    finding.shows_on.extend(pods.iter().map(|pod| pod.reference()));
     finding
 }
