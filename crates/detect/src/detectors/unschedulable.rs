@@ -44,6 +44,10 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     if pod.status.phase != "Pending" || !pod.spec.node_name.is_empty() || subject.meta.deleted.is_some() {
         return Vec::new();
     }
+    // What the kubelet writes about its containers, it writes of a pod that has a node.
+    if !pod.status.container_statuses.is_empty() || pod.status.start_time.is_some() {
+        return Vec::new();
+    }
     let scheduled = pod.condition("PodScheduled");
     let since = scheduled.and_then(|condition| condition.since).or(subject.meta.created);
     let grace = if scheduled.is_some_and(|condition| condition.reason == "SchedulingGated") { GATED } else { PENDING };

@@ -82,7 +82,7 @@ impl<'m> Refusal<'m> {
             Refusal::LimitRange(_) => "limit-range",
             Refusal::PodSecurity { .. } => "pod-security",
             Refusal::ServiceAccount(_) => "service-account",
-            Refusal::Webhook { .. } => "webhook",
+            Refusal::Webhook { .. } => "webhook-unavailable",
             Refusal::Denied { .. } => "policy",
             Refusal::PriorityClass(_) => "priority-class",
             Refusal::RuntimeClass(_) => "runtime-class",
@@ -200,7 +200,7 @@ mod tests {
             ),
             (
                 r#"Internal error occurred: failed calling webhook "w.example.org": failed to call webhook: Post "https://hook.policy.svc:443/mutate?timeout=10s": no endpoints available for service "hook""#,
-                "webhook",
+                "webhook-unavailable",
             ),
             (r#"admission webhook "w.example.org" denied the request: image is not signed"#, "policy"),
             (
