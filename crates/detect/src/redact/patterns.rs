@@ -50,20 +50,24 @@ const SEEDS: [&str; 31] = [
 /// Shorter ones of their own, told by what follows.
 const SHORT: [&str; 4] = ["sig=", "signature", "sk-", "sk_live_"];
 
-/// For each first byte of a seed, the second bytes there are, as bits (see [`bit`]): what tells most text apart from
-/// all seeds in one look.
-const SECOND: [u32; 256] = {
-    let mut table = [0_u32; 256];
+/// For each byte the letters that follow it in a seed, and those that follow two further: what tells most text apart from
+/// all seeds in one look. Letters of either case are one, and all other bytes are one (see [`bit`]).
+const FOLLOW: [(u32, u32); 256] = {
+    let mut table = [(0_u32, 0_u32); 256];
     let mut at = 0;
     while at < SEEDS.len() + SHORT.len() {
         let seed = if at < SEEDS.len() { SEEDS[at] } else { SHORT[at - SEEDS.len()] };
-        table[seed.as_bytes()[0] as usize] |= bit(seed.as_bytes()[1]);
+        let first = seed.as_bytes()[0];
+        let (second, third) = (bit(seed.as_bytes()[1]), bit(seed.as_bytes()[2]));
+        table[first as usize].0 |= second;
+        table[first as usize].1 |= third;
+        table[first.to_ascii_uppercase() as usize].0 |= second;
+        table[first.to_ascii_uppercase() as usize].1 |= third;
         at += 1;
     }
     table
 };
 
-/// Letters of either case have a bit each, all other bytes share one.
 const fn bit(byte: u8) -> u32 {
     match byte {
         b'a'..=b'z' => 1 << (byte - b'a'),
@@ -72,24 +76,37 @@ const fn bit(byte: u8) -> u32 {
     }
 }
 
+/// [`bit`] and [`is_base64`] of every byte.
+const CLASS: [(u32, bool); 256] = {
+    let mut table = [(0, false); 256];
+    let mut byte = 0_u8;
+    loop {
+        table[byte as usize] = (bit(byte), is_base64(byte));
+        if byte == u8::MAX {
+            break table;
+        }
+        byte += 1;
+    }
+};
+
 /// Whether a text is worth a closer look. One pass without allocation: most text ends here.
 pub(super) fn suspicious(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let mut run = 0_usize;
-    for (at, byte) in bytes.iter().enumerate() {
-        let second = SECOND[usize::from(byte.to_ascii_lowercase())];
-        if second != 0
-            && bytes.get(at + 1).is_some_and(|next| second & bit(*next) != 0)
+    let seed = bytes.windows(3).enumerate().any(|(at, window)| {
+        let &[first, second, third] = window else { return false };
+        let (seconds, thirds) = FOLLOW[usize::from(first)];
+        seconds & CLASS[usize::from(second)].0 != 0
+            && thirds & CLASS[usize::from(third)].0 != 0
             && SEEDS.iter().chain(&SHORT).any(|seed| starts_with(bytes, at, seed))
-        {
-            return true;
-        }
-        run = if is_base64(*byte) { run + 1 } else { 0 };
-        if run >= MATERIAL {
-            return true;
-        }
-    }
-    false
+    });
+    let long = || {
+        let mut run = 0_usize;
+        bytes.iter().any(|byte| {
+            run = if CLASS[usize::from(*byte)].1 { run + 1 } else { 0 };
+            run >= MATERIAL
+        })
+    };
+    seed || (bytes.len() >= MATERIAL && long())
 }
 
 /// The credentials in a text, in order, without overlaps.
