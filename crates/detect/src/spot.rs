@@ -89,7 +89,6 @@ impl<'a> Spot<'a> {
     }
 
     /// What stands at a path, as written. Pods are not kept whole: nothing is known of them here.
-    #[expect(dead_code, reason = "for the detectors to come")]
     pub(crate) fn written(&self, path: &Path) -> Option<&'a Value> {
         self.workload.whole.as_deref()?.pointer(&path.pointer)
     }

@@ -1,36 +1,54 @@
-//! Volumes that are not mounted.
+//! Volumes that do not come to a pod.
+
+mod attach;
+mod claims;
+mod mount;
+mod topology;
 
 use crate::catalogue::{Failure, Stage, Verified};
-use crate::{Detector, Fact, Finding, Lookup, Place, View, blame, describe};
+use crate::finding::{Fact, Finding, Place};
+use crate::spot::{self, Spot};
+use crate::{Detector, View, describe};
 use jiff::SignedDuration;
-use reckon_model::document::{Cause, CauseKind, Role, Source, Verdict};
-use reckon_model::k8s::{Event, Pod};
-use reckon_model::{Kind, Object, ResourceRef, text};
+use reckon_model::document::{Cause, Role, Source};
+use reckon_model::k8s::{Claim, Condition, Event, Pod, Volume};
+use reckon_model::{Body, Kind, Object, Timestamp, text};
 use serde_json::json;
-
-const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Volume, family: "volume", echo: false, verified }
-}
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "volume",
     failures: &[
-        failure("pvc-missing", "A claim does not exist", Verified::Live),
-        failure("multi-attach", "A volume is still attached to another node", Verified::Constructed),
-        failure("attach-failed", "A volume cannot be attached", Verified::Constructed),
-        failure("mount-failed", "A volume cannot be mounted", Verified::Live),
+        // Without claim or place the scheduler finds no node: these come before scheduling.
+        failure("pvc-missing", "A claim does not exist", Stage::Storage, Verified::Live),
+        failure("volume-topology", "A volume is out of reach of every node", Stage::Storage, Verified::Constructed),
+        failure("multi-attach", "A volume is still attached to another node", Stage::Volume, Verified::Constructed),
+        failure("attach-failed", "A volume cannot be attached", Stage::Volume, Verified::Constructed),
+        failure("mount-failed", "A volume cannot be mounted", Stage::Volume, Verified::Live),
     ],
     subjects: &[Kind::Pod],
     page: include_str!("volume.md"),
     detect,
 };
 
-/// Attaching and mounting take a while, and are tried again.
-const GRACE: SignedDuration = SignedDuration::from_mins(1);
+const fn failure(slug: &'static str, title: &'static str, stage: Stage, verified: Verified) -> Failure {
+    Failure { slug, title, stage, family: "volume", echo: false, verified }
+}
+
+/// A pod's start is given this long: claims come moments after pods, attaching and mounting take a while.
+const GRACE: SignedDuration = SignedDuration::from_secs(60);
+
+/// A pod whose volumes are not there.
+struct Case<'a, 'v> {
+    view: &'v View<'a>,
+    pod: &'a Object,
+    body: &'a Pod,
+    workload: &'a Object,
+    spot: Option<Spot<'a>>,
+}
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Some(pod) = subject.pod() else { return Vec::new() };
-    if pod.status.phase != "Pending" || subject.meta.deleted.is_some() || pod.spec.volumes.is_empty() {
+    if subject.meta.deleted.is_some() || pod.is_finished() || pod.spec.volumes.is_empty() || !waits(pod) {
         return Vec::new();
     }
     let due = subject.meta.created.and_then(|created| created.checked_add(GRACE).ok());
@@ -38,153 +56,132 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
         view.recheck_at(due);
         return Vec::new();
     }
-    missing_claim(view, subject, pod).or_else(|| not_mounted(view, subject, pod)).into_iter().collect()
-}
-
-/// A claim that the pod mounts and that does not exist. A StatefulSet makes its pods' claims itself.
-fn missing_claim<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) -> Option<Finding> {
-    let namespace = subject.meta.namespace.as_deref();
     let workload = view.workload_of(subject);
-    let (prefix, base) = match workload.kind {
-        Kind::Pod => ("spec", "/spec"),
-        _ => ("spec.template.spec", "/spec/template/spec"),
-    };
-    let (at, volume, target) = pod.spec.volumes.iter().enumerate().find_map(|(at, volume)| {
-        let claim = &volume.persistent_volume_claim.as_ref()?.claim_name;
-        let target = ResourceRef::new(Kind::PersistentVolumeClaim, namespace, claim);
-        matches!(view.look_up(&target), Lookup::Absent { .. }).then_some((at, volume, target))
-    })?;
-    let field = format!("{prefix}.volumes[{}].persistentVolumeClaim.claimName", volume.name);
-    let pointer = format!("{base}/volumes/{at}/persistentVolumeClaim/claimName");
-    let cause = blame::missing_reference(view, workload, &target, &field, &pointer);
-    let title = format!("{} cannot start: the claim {} does not exist", describe::object(workload), target.name);
-    let mut finding = Finding::new("pvc-missing", Place::of(workload), title, cause);
-    finding.shows_on = [subject.reference()].into();
-    finding.verdict = Verdict::Confirmed;
-    finding.opened = subject.meta.created;
-    if let Some(condition) = pod.condition("PodScheduled").filter(|condition| !condition.is_true()) {
-        let said = text::shorten(condition.message.trim(), 300).into_owned();
-        finding.evidence.push(Fact::new(Role::Symptom, Source::Condition, condition.since, subject, said));
+    let case = Case { view, pod: subject, body: pod, workload, spot: Spot::of(workload) };
+    let unplaced = pod.condition("PodScheduled").filter(|scheduled| !scheduled.is_true());
+    match unplaced {
+        Some(condition) if pod.spec.node_name.is_empty() => {
+            claims::of_unplaced(&case, condition).or_else(|| topology::found(&case, condition))
+        }
+        _ if pod.spec.node_name.is_empty() => None,
+        _ => case.placed(),
     }
-    finding.evidence.push(Fact::new(
-        Role::Cause,
-        Source::Absence,
-        None,
-        subject,
-        format!("there is no claim {} in the namespace", target.name),
-    ));
-    Some(finding)
+    .into_iter()
+    .collect()
 }
 
-/// What the kubelet and the attach controller say, the texts about ConfigMaps and Secrets left to their own detector.
-fn told<'a>(view: &View<'a>, subject: &'a Object) -> Option<&'a Event> {
-    let events = view.events(subject);
-    let started = events
-        .iter()
-        .filter(|event| matches!(event.reason.as_str(), "Started" | "Created"))
-        .filter_map(|event| event.last_seen())
-        .max();
-    events.into_iter().rev().find(|event| {
-        let lower = event.message.to_lowercase();
-        matches!(event.reason.as_str(), "FailedMount" | "FailedAttachVolume" | "FailedMapVolume")
-            && event.last_seen() > started
-            && !lower.contains("not registered")
-            && !lower.contains("configmap")
-            && !lower.contains("secret")
-            // Says that something was waited for, and not what failed.
-            && !lower.starts_with("unable to attach or mount volumes")
+/// Whether no container has got as far as to be created: volumes come before all of them.
+fn waits(pod: &Pod) -> bool {
+    pod.containers().all(|(_, _, status)| {
+        status.is_none_or(|status| {
+            status.state.running.is_none()
+                && status.state.terminated.is_none()
+                && status.state.waiting.as_ref().is_none_or(|waiting| {
+                    matches!(waiting.reason.as_str(), "" | "ContainerCreating" | "PodInitializing")
+                })
+        })
     })
 }
 
-fn not_mounted<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) -> Option<Finding> {
-    if pod.spec.node_name.is_empty() {
-        return None;
+impl<'a> Case<'a, '_> {
+    /// What the attach controller and the kubelet say of a pod that has its node.
+    fn placed(&self) -> Option<Finding> {
+        let events = self.view.events(self.pod);
+        let progress =
+            newest(&events, |event| matches!(event.reason.as_str(), "Pulling" | "Pulled" | "Created" | "Started"));
+        let attached = newest(&events, |event| event.reason == "SuccessfulAttachVolume");
+        let stands = |event: &Event, after: Option<Timestamp>| after.is_none() || event.last_seen() > after;
+        let failed = |reasons: &[&str], after: Option<Timestamp>| -> Vec<&'a Event> {
+            let mut told: Vec<&Event> = events
+                .iter()
+                .copied()
+                .filter(|event| reasons.contains(&event.reason.as_str()) && stands(event, after))
+                .collect();
+            told.reverse();
+            told
+        };
+        let attaching = failed(&["FailedAttachVolume"], attached.max(progress));
+        let mounting = failed(&["FailedMount", "FailedMapVolume"], progress);
+        claims::of_placed(self, &mounting)
+            .or_else(|| attaching.first().and_then(|event| attach::found(self, event)))
+            .or_else(|| {
+                mounting.iter().find(|event| mount::says_what(event)).and_then(|event| mount::found(self, event))
+            })
     }
-    let event = told(view, subject)?;
-    let workload = view.workload_of(subject);
-    let (prefix, base) = match workload.kind {
-        Kind::Pod => ("spec", "/spec"),
-        _ => ("spec.template.spec", "/spec/template/spec"),
-    };
-    let message = event.message.trim();
-    let named =
-        pod.spec.volumes.iter().enumerate().find(|(_, volume)| message.contains(&format!("\"{}\"", volume.name)));
-    let slug = match event.reason.as_str() {
-        "FailedAttachVolume" if message.contains("Multi-Attach") => "multi-attach",
-        "FailedAttachVolume" => "attach-failed",
-        _ => "mount-failed",
-    };
-    let name = describe::object(workload);
-    let why = text::shorten(message, 200);
-    let cause = match (slug, named) {
-        ("multi-attach", _) => Cause::plain(
-            CauseKind::Resource,
-            Some(&workload.reference()),
-            format!("A volume of {name} is still attached to another node, and can be on one only: {why}."),
-        ),
-        ("mount-failed", Some((at, volume))) => {
-            let changed = blame::template_change(view, workload, Some(subject), None, |change| {
-                change.field.contains(&format!("volumes[{}]", volume.name)).then_some(0)
-            });
-            match (changed, &volume.host_path) {
-                (Some(blame), _) => {
-                    let sentence = format!(
-                        "{} was {}; since then the volume {} cannot be mounted: {why}.",
-                        blame.field().field,
-                        blame.words(),
-                        volume.name
-                    );
-                    blame.cause(view, sentence)
+
+    fn finding(&self, slug: &'static str, class: Option<&'static str>, what: &str, cause: Cause) -> Finding {
+        let title = format!("{}: pods cannot start, {what}", describe::object(self.workload));
+        let mut finding = Finding::new(slug, Place::of(self.workload), title, cause);
+        finding.class = class;
+        finding.severity = spot::severity(self.workload);
+        finding.shows_on = [self.pod.reference()].into();
+        finding
+    }
+
+    /// An Event as a fact.
+    fn told(&self, event: &Event) -> Fact {
+        let words = text::clean_line(event.message.trim());
+        let text = format!("{}: {}", event.reason, text::shorten(&words, 300));
+        // When it began: the last time says only how lately the kubelet tried.
+        Fact::new(Role::Symptom, Source::Event, event.first_seen(), self.pod, text)
+            .raw(json!({"reason": event.reason, "message": event.message, "count": event.count()}))
+    }
+
+    /// A condition as a fact.
+    fn condition(&self, condition: &Condition) -> Fact {
+        let text = format!("the scheduler says: {}", text::shorten(condition.message.trim(), 300));
+        Fact::new(Role::Symptom, Source::Condition, condition.since, self.pod, text)
+            .raw(json!({"reason": condition.reason, "message": condition.message}))
+    }
+
+    /// The claims that the pod mounts, with the volume that names each; those of ephemeral volumes are named after the pod.
+    fn claim_names(&self) -> Vec<(&'a Volume, String)> {
+        let name = |volume: &'a Volume| match (&volume.persistent_volume_claim, &volume.ephemeral) {
+            (Some(claim), _) => Some((volume, claim.claim_name.clone())),
+            (None, Some(_)) => Some((volume, format!("{}-{}", self.pod.meta.name, volume.name))),
+            (None, None) => None,
+        };
+        self.body.spec.volumes.iter().filter_map(name).collect()
+    }
+
+    /// The claims that exist, with the volume that names each.
+    fn claims(&self) -> Vec<(&'a Volume, &'a Object, &'a Claim)> {
+        let namespace = self.pod.meta.namespace.as_deref();
+        self.claim_names()
+            .into_iter()
+            .filter_map(|(volume, name)| {
+                let object = self.view.object(&Kind::PersistentVolumeClaim, namespace, &name).found()?;
+                match &object.body {
+                    Body::Claim(claim) => Some((volume, object, &**claim)),
+                    _ => None,
                 }
-                (None, Some(path)) => Cause::plain(
-                    CauseKind::Resource,
-                    Some(&workload.reference()),
-                    format!(
-                        "The path {} on node {} is not what the volume {} asks for: {why}.",
-                        path.path, pod.spec.node_name, volume.name
-                    ),
-                )
-                .at_field(
-                    format!("{prefix}.volumes[{}].hostPath.path", volume.name),
-                    format!("{base}/volumes/{at}/hostPath/path"),
-                    Some(json!(path.path)),
-                ),
-                (None, None) => Cause::plain(
-                    CauseKind::Resource,
-                    Some(&workload.reference()),
-                    format!("The volume {} cannot be mounted: {why}.", volume.name),
-                )
-                .at_field(
-                    format!("{prefix}.volumes[{}]", volume.name),
-                    format!("{base}/volumes/{at}"),
-                    None,
-                ),
-            }
+            })
+            .collect()
+    }
+
+    /// The volume of the pod that an Event's `for volume "x"` means: by its own name, or by that of its claim's
+    /// PersistentVolume. With the claim, where it has one.
+    fn meant(&self, message: &str) -> Option<(&'a Volume, Option<&'a Object>)> {
+        let name = quoted(message)?;
+        let own = self.body.spec.volumes.iter().find(|volume| volume.name == name);
+        if let Some(own) = own.filter(|own| own.persistent_volume_claim.is_none() && own.ephemeral.is_none()) {
+            return Some((own, None));
         }
-        _ => Cause::plain(
-            CauseKind::External,
-            Some(&workload.reference()),
-            format!("A volume of {name} cannot be attached or mounted: {why}."),
-        ),
-    };
-    let what = match slug {
-        "multi-attach" => "a volume is still attached to another node",
-        "attach-failed" => "a volume cannot be attached",
-        _ => "a volume cannot be mounted",
-    };
-    let mut finding = Finding::new(slug, Place::of(workload), format!("{name} cannot start, {what}: {why}"), cause);
-    finding.shows_on = [subject.reference()].into();
-    finding.verdict = if named.is_some() || slug == "multi-attach" { Verdict::Confirmed } else { Verdict::Likely };
-    finding.opened = event.first_seen();
-    finding.evidence.push(
-        Fact::new(
-            Role::Symptom,
-            Source::Event,
-            event.last_seen(),
-            subject,
-            format!("{}: {} (×{})", event.reason, text::shorten(message, 300), event.count()),
-        )
-        .raw(json!(message)),
-    );
-    Some(finding)
+        let claims = self.claims();
+        claims
+            .iter()
+            .find(|(_, _, claim)| claim.spec.volume_name == name)
+            .or_else(|| claims.iter().find(|(volume, ..)| volume.name == name))
+            .map(|(volume, object, _)| (*volume, Some(*object)))
+    }
+}
+
+/// What stands after `for volume` in quotes.
+fn quoted(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("for volume \"")?;
+    rest.split_once('"').map(|(name, _)| name)
+}
+
+fn newest(events: &[&Event], which: impl Fn(&Event) -> bool) -> Option<Timestamp> {
+    events.iter().filter(|event| which(event)).filter_map(|event| event.last_seen()).max()
 }
