@@ -5,7 +5,7 @@ mod healthy;
 mod node;
 mod requests;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use reckon_testbed::{Cluster, wait};
 use serde_json::Value;
 use std::time::Duration;
@@ -22,14 +22,21 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_node_that_went_silent_is_the_cause_of_all_that_follows", node::test),
 ];
 
-/// Waits until the namespaces of earlier tests are gone.
+/// Waits until the namespaces of earlier tests are gone. One that somebody else made is not waited for: it is not ours to
+/// delete, and what is wrong in it would be found.
 pub(crate) fn quiet(cluster: &Cluster) -> Result<()> {
+    let mut foreign = None;
     wait(Duration::from_secs(180), "the end of earlier tests' namespaces", || {
         let namespaces = cluster.get(&["namespaces"])?;
-        Ok(items(&namespaces).iter().all(|namespace| {
-            namespace["metadata"]["name"].as_str().is_some_and(|name| name == "default" || name.starts_with("kube-"))
-        }))
-    })
+        let names = |ending: bool| {
+            let all = items(&namespaces).iter().map(|namespace| &namespace["metadata"]);
+            let of = all.filter(move |meta| meta["deletionTimestamp"].is_string() == ending);
+            of.filter_map(|meta| meta["name"].as_str()).filter(|name| *name != "default" && !name.starts_with("kube-"))
+        };
+        foreign = names(false).next().map(str::to_owned);
+        Ok(foreign.is_some() || names(true).next().is_none())
+    })?;
+    foreign.map_or(Ok(()), |name| bail!("this test needs a cluster of its own, and there is a namespace {name}"))
 }
 
 /// The items of a list.
