@@ -59,8 +59,7 @@ fn binary() -> Result<PathBuf> {
     }
 }
 
-/// A document without what rightly differs between two users at two moments: the clock, who may do what, what could not be
-/// read, and the cluster's identity, which is the UID of a namespace that not everybody may read.
+/// A document without these keys, wherever they stand.
 pub fn answer_without(mut document: Value, keys: &[&str]) -> Value {
     fn strip(value: &mut Value, keys: &[&str]) {
         match value {

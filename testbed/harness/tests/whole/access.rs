@@ -77,8 +77,9 @@ spec:
           env: [{name: DB_PASSWORD, valueFrom: {secretKeyRef: {name: db, key: pasword}}}]
 "#;
 
-/// What rightly differs between two users at two moments.
-const OWN: &[&str] = &["asOf", "cluster", "notChecked", "allowed"];
+/// What rightly differs between two users at two moments: the clock, the cluster's identity (the UID of a namespace that not
+/// everybody may read), what could be read, and who may apply a remedy.
+const OWN: &[&str] = &["asOf", "cluster", "looked", "notChecked", "allowed"];
 
 pub(crate) fn one_namespace(cluster: &Cluster) -> Result<()> {
     let shop = cluster.namespace("shop")?;
