@@ -7,6 +7,7 @@ mod whole;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 use reckon_testbed::{Case, Cluster, Group, all, run};
+use std::fs;
 use std::process::ExitCode;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -19,10 +20,16 @@ fn main() -> ExitCode {
         Err(error) => (Vec::new(), Err(Failed::from(format!("{error:#}")))),
     };
     let cluster = Arc::new(RwLock::new(()));
-    let mut trials = vec![Trial::test("cases_are_enough", {
-        let cases = cases.clone();
-        move || read.and_then(|()| enough(&cases))
-    })];
+    let mut trials = vec![
+        Trial::test("cases_are_enough", {
+            let cases = cases.clone();
+            move || read.and_then(|()| enough(&cases))
+        }),
+        Trial::test("what_a_page_calls_live_has_a_case", {
+            let cases = cases.clone();
+            move || verified(&cases)
+        }),
+    ];
     for case in cases {
         let tier = if case.smoke { "smoke" } else { "full" };
         let group = if case.group == Group::Failure { "failure" } else { "look-alike" };
@@ -47,6 +54,32 @@ fn main() -> ExitCode {
 /// Ignored unless asked for: it needs root and a cluster.
 fn live(name: String, test: impl FnOnce() -> anyhow::Result<()> + Send + 'static) -> Trial {
     Trial::test(name, move || test().map_err(|error| Failed::from(format!("{error:#}")))).with_ignored_flag(true)
+}
+
+/// Every failure whose page says `live` is expected by a case.
+fn verified(cases: &[Case]) -> Result<(), Failed> {
+    let mut known: Vec<&str> = whole::FAILURES.to_vec();
+    for case in cases {
+        known.extend(case.failure());
+        let symptoms = case.expect.problem.as_ref().and_then(|problem| problem["symptoms"].as_array());
+        known.extend(symptoms.into_iter().flatten().filter_map(|symptom| symptom["failure"].as_str()));
+    }
+    let mut missing = Vec::new();
+    for entry in fs::read_dir(reckon_testbed::root().join("crates/detect/src/detectors"))? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|end| end != "md") {
+            continue;
+        }
+        let page = fs::read_to_string(&path)?;
+        let rows = page.lines().filter(|line| line.starts_with("| `") && line.ends_with("| live |"));
+        let slugs = rows.filter_map(|row| row.split('`').nth(1));
+        missing.extend(slugs.filter(|slug| !known.contains(slug)).map(str::to_owned));
+    }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("no case in testbed/harness/cases: {}", missing.join(", ")).into())
+    }
 }
 
 /// What the tiers promise to hold.
