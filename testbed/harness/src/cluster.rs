@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -13,6 +14,8 @@ use std::time::{Duration, Instant};
 #[derive(Debug)]
 pub struct Cluster {
     testbed: PathBuf,
+    /// Held as long as this runs: two runs on one cluster would find each other's faults.
+    _alone: File,
 }
 
 /// A namespace of one test. It is deleted when this is dropped, without waiting for the end of its pods.
@@ -24,6 +27,9 @@ pub struct Namespace<'a> {
 
 static SHARED: OnceLock<std::result::Result<Cluster, String>> = OnceLock::new();
 static NAMESPACES: AtomicU32 = AtomicU32::new(0);
+
+/// Not where the cluster's state is: that goes with it.
+const LOCK: &str = "/run/lock/reckon-live";
 
 /// How often a condition is looked at.
 const LOOK: Duration = Duration::from_millis(500);
@@ -37,7 +43,9 @@ impl Cluster {
     }
 
     fn running_or_started() -> Result<Cluster> {
-        let cluster = Cluster { testbed: crate::root().join("testbed") };
+        let alone = File::create(LOCK).context(LOCK)?;
+        alone.lock().context(LOCK)?;
+        let cluster = Cluster { testbed: crate::root().join("testbed"), _alone: alone };
         if !cluster.testbed("status", &[])?.status.success() {
             let up = cluster.testbed("up", &["2"])?;
             if !up.status.success() {
