@@ -1,49 +1,63 @@
 //! Failing probes, and whether the probe or the program is wrong.
 
+mod answer;
+mod remedy;
+mod target;
+
 use super::killed_by::{self, Killer};
+use super::logs;
+use super::revision::{self, Suspect};
+use super::template::Site;
 use crate::catalogue::{Failure, Stage, Verified};
-use crate::{Detector, Fact, Finding, Place, View, blame, describe, ownership};
+use crate::{Detector, Fact, Finding, Place, View, describe, spot};
+use answer::{Answer, Which};
 use jiff::SignedDuration;
-use reckon_model::document::{
-    Cause, CauseKind, Ref, Remedy, RemedyKind, Requires, Risk, Role, Severity, Source, Verdict,
-};
-use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Event, IntOrString, Pod, Probe};
+use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
+use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Event, Pod, Probe, Terminated};
 use reckon_model::{FieldChange, Kind, Object, Timestamp, text};
 use serde_json::json;
+use target::Wrong;
 
-const fn failure(slug: &'static str, title: &'static str, stage: Stage, echo: bool, verified: Verified) -> Failure {
-    Failure { slug, title, stage, family: "probe", echo, verified }
+/// One family with crashes: whether a program ended by itself or was killed is known only when the Events are, and the
+/// problem stays the same one.
+const fn failure(slug: &'static str, title: &'static str, stage: Stage, verified: Verified) -> Failure {
+    Failure { slug, title, stage, family: "crash", echo: false, verified }
 }
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "probe",
     failures: &[
-        failure("probe-wrong-target", "A probe asks where nothing answers", Stage::Probe, false, Verified::Live),
+        failure("probe-wrong-target", "A probe asks where nothing answers", Stage::Probe, Verified::Live),
         failure(
             "probe-kills-slow-start",
             "A probe kills a program that is still starting",
             Stage::Probe,
-            false,
             Verified::Live,
         ),
-        failure("liveness-kills-busy", "A liveness probe kills a running program", Stage::Probe, false, Verified::Live),
-        failure("readiness-failing", "A program says that it is not ready", Stage::Readiness, false, Verified::Live),
-        failure("not-ready", "A pod is not ready", Stage::Readiness, true, Verified::Constructed),
+        failure("liveness-kills-busy", "A liveness probe kills a running program", Stage::Probe, Verified::Live),
+        failure("readiness-failing", "A program is not ready by its own account", Stage::Readiness, Verified::Live),
+        Failure {
+            echo: true,
+            ..failure("not-ready", "A container is not ready", Stage::Readiness, Verified::Constructed)
+        },
     ],
     subjects: &[Kind::Pod],
     page: include_str!("probe.md"),
     detect,
 };
 
-/// What no probe explains may still be a start: a pod that is not ready for this long is worth a word.
+/// Even a probe that is due at once is given this long.
+const GRACE: SignedDuration = SignedDuration::from_secs(60);
+/// What no probe explains may still be a start.
 const NOT_READY: SignedDuration = SignedDuration::from_mins(10);
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Some(pod) = subject.pod() else { return Vec::new() };
-    if subject.meta.deleted.is_some() || pod.is_finished() || pod.spec.node_name.is_empty() {
+    if subject.meta.deleted.is_some() || pod.is_finished() {
         return Vec::new();
     }
     pod.containers()
+        .filter(|(kind, ..)| matches!(kind, ContainerType::App | ContainerType::Sidecar))
         .filter_map(|(kind, container, status)| look(view, subject, pod, kind, container, status?))
         .collect()
 }
@@ -56,380 +70,379 @@ fn look<'a>(
     container: &'a Container,
     status: &'a ContainerStatus,
 ) -> Option<Finding> {
-    if status.restart_count > 0
-        && !killed_by::recovered(view, status)
-        && let Some(end) = status.last_end()
-        && let Killer::Probe(which) = killed_by::killer(view, subject, container, end)
-    {
-        let probe = if which == "startup" { &container.startup_probe } else { &container.liveness_probe };
-        return Some(kills(view, subject, (kind, container, status), which, probe.as_ref()?));
+    let failing = |which: Which| {
+        let event = answer::event(view, subject, &container.name, which);
+        Some(Failing {
+            view,
+            subject,
+            pod,
+            workload: view.workload_of(subject),
+            kind,
+            container,
+            status,
+            which,
+            probe: which.of(container)?,
+            event,
+            answer: event.map_or(Answer::Unknown, |event| Answer::read(answer::said(event))),
+        })
+    };
+    if status.restart_count > 0 || status.state.terminated.is_some() {
+        let end = status.last_end()?;
+        if !killed_by::recovered(view, status)
+            && let Killer::Probe(which) = killed_by::killer(view, subject, container, end)
+        {
+            let which = if which == "startup" { Which::Startup } else { Which::Liveness };
+            return Some(failing(which)?.kills(end));
+        }
     }
-    let running = status.state.running.as_ref()?;
-    let probe = container.readiness_probe.as_ref();
+    // Nothing but a running container is asked; until the startup probe succeeded, it alone is.
+    let started = status.state.running.as_ref()?.started_at?;
     if status.ready || (status.started == Some(false) && container.startup_probe.is_some()) {
         return None;
     }
-    let since = running.started_at?;
-    match probe {
-        Some(probe) => {
-            let grace = probe.initial_delay_seconds + probe.period() * probe.threshold() + 30;
-            let due = since.checked_add(SignedDuration::from_secs(grace.clamp(0, 3600))).ok()?;
-            let newest = pod.condition("Ready").and_then(|ready| ready.since).max(Some(since))?;
-            if due > view.now() {
-                view.recheck_at(due);
-                return None;
-            }
-            Some(unready(view, subject, (kind, container), probe, newest))
-        }
-        None => {
-            let due = since.checked_add(NOT_READY).ok()?;
-            if due > view.now() {
-                view.recheck_at(due);
-                return None;
-            }
-            let workload = view.workload_of(subject);
-            let sentence =
-                format!("{} runs and is not ready, and has no readiness probe that would say why.", container.name);
-            let cause = Cause::plain(CauseKind::Unknown, Some(&workload.reference()), sentence);
-            let title = format!("{}: {} is not ready", describe::object(workload), container.name);
-            let mut finding =
-                Finding::new("not-ready", Place::container(workload, &container.name, kind), title, cause);
-            finding.shows_on = [subject.reference()].into();
-            finding.verdict = Verdict::Unknown;
-            finding.evidence.push(Fact::new(Role::Symptom, Source::Status, Some(since), subject, "running, not ready"));
-            Some(finding)
-        }
-    }
-}
-
-/// What the newest failures of a kind of probe say.
-fn said<'a>(view: &View<'a>, pod: &'a Object, container: &Container, which: &str) -> Option<&'a Event> {
-    let lead = format!("{which} probe");
-    view.events(pod).into_iter().rev().find(|event| {
-        event.reason == "Unhealthy"
-            && event.container().is_none_or(|name| name == container.name)
-            && event.message.to_lowercase().starts_with(&lead)
-    })
-}
-
-/// Whether what a probe met is a wrong target: nothing listens, or nothing is served at the path.
-fn wrong_target(message: &str) -> Option<&'static str> {
-    let lower = message.to_lowercase();
-    match () {
-        () if lower.contains("connection refused") => Some("nothing listens on the port it asks"),
-        () if lower.contains("statuscode: 404") => Some("nothing is served at the path it asks"),
-        () if lower.contains("server gave http response to https client") => {
-            Some("it asks over HTTPS where HTTP is spoken")
-        }
-        () if lower.contains("malformed http response") => Some("it asks over HTTP where something else is spoken"),
-        () => None,
-    }
-}
-
-/// What the program answered, without the lead.
-fn answer(message: &str) -> &str {
-    message.split_once(": ").map_or(message, |(_, answer)| answer).trim()
-}
-
-/// Where the container says it listens, other than where the probe asks.
-fn declared_elsewhere(container: &Container, probe: &Probe) -> Option<i64> {
-    let asked = match probe.port()? {
-        IntOrString::Int(number) => number,
-        IntOrString::String(name) => container.ports.iter().find(|port| port.name == name)?.container_port,
+    let unready = pod.condition("Ready").filter(|ready| !ready.is_true()).and_then(|ready| ready.since);
+    let patience = match &container.readiness_probe {
+        Some(probe) => budget(probe).max(GRACE),
+        None => NOT_READY,
     };
-    let declared: Vec<i64> = container.ports.iter().map(|port| port.container_port).collect();
-    (!declared.is_empty() && !declared.contains(&asked)).then(|| declared[0])
-}
-
-/// The probe's fields first, then what decides how the program answers.
-fn plausible<'c>(container: &'c str, probe: &'c str) -> impl Fn(&FieldChange) -> Option<u8> + 'c {
-    move |change| {
-        let inside = change.field.contains(&format!("[{container}]"));
-        match () {
-            () if inside && change.field.contains(probe) => Some(0),
-            () if inside && change.field.contains(".ports") => Some(1),
-            () if inside && (change.field.contains(".command") || change.field.contains(".args")) => Some(2),
-            () if inside && change.field.ends_with(".image") => Some(3),
-            () if inside && (change.field.contains(".env") || change.field.contains(".resources")) => Some(4),
-            () => None,
-        }
-    }
-}
-
-fn target(probe: &Probe) -> String {
-    let port = probe.port().map(|port| format!(" port {port}")).unwrap_or_default();
-    match (&probe.http_get, &probe.exec) {
-        (Some(http), _) => format!("{}{port}", if http.path.is_empty() { "/" } else { &http.path }),
-        (None, Some(exec)) => format!("command {}", text::shorten(&exec.command.join(" "), 60)),
-        (None, None) => port.trim().to_owned(),
-    }
-}
-
-/// The field of a probe that says where it asks.
-fn target_field(
-    workload: &Object,
-    container: &str,
-    name: &str,
-    probe: &Probe,
-    why: &str,
-) -> (String, String, serde_json::Value) {
-    let prefix = if workload.kind == Kind::Pod { "spec" } else { "spec.template.spec" };
-    let (part, value) = match (&probe.http_get, &probe.tcp_socket, &probe.grpc) {
-        (Some(http), _, _) if why.contains("path") => ("httpGet/path", json!(http.path)),
-        (Some(_), _, _) if why.contains("HTTPS") => ("httpGet/scheme", json!("HTTPS")),
-        (Some(_), _, _) => ("httpGet/port", port_value(probe)),
-        (None, Some(_), _) => ("tcpSocket/port", port_value(probe)),
-        (None, None, Some(_)) => ("grpc/port", port_value(probe)),
-        (None, None, None) => ("exec/command", json!(probe.exec.as_ref().map(|exec| &exec.command))),
-    };
-    let pointer = pointer(workload, container, &format!("{name}/{part}"));
-    (format!("{prefix}.containers[{container}].{name}.{}", part.replace('/', ".")), pointer, value)
-}
-
-fn port_value(probe: &Probe) -> serde_json::Value {
-    match probe.port() {
-        Some(IntOrString::Int(number)) => json!(number),
-        Some(IntOrString::String(name)) => json!(name),
-        None => serde_json::Value::Null,
-    }
-}
-
-/// The liveness or startup probe had the container killed.
-fn kills<'a>(
-    view: &View<'a>,
-    subject: &'a Object,
-    (kind, container, status): (ContainerType, &'a Container, &'a ContainerStatus),
-    which: &'static str,
-    probe: &'a Probe,
-) -> Finding {
-    let workload = view.workload_of(subject);
-    let event = said(view, subject, container, which);
-    let met = event.map_or("it fails", |event| answer(&event.message));
-    let end = status.last_end();
-    // A container that dies at about the same age each time, before it was ever ready, was not given time to start.
-    let budget = probe.initial_delay_seconds + probe.period() * probe.threshold();
-    let age = end.and_then(|end| Some(end.finished_at?.duration_since(end.started_at?).as_secs()));
-    let grace = subject.pod().and_then(|pod| pod.spec.termination_grace_period_seconds).unwrap_or(30);
-    let unanswered = wrong_target(met) == Some("nothing listens on the port it asks") || which == "startup";
-    // A program that answers, if only with an error, has started.
-    let young = unanswered && age.is_some_and(|age| age <= budget + grace + probe.period());
-    let elsewhere = declared_elsewhere(container, probe);
-    let wrong = wrong_target(met).filter(|why| elsewhere.is_some() || why.contains("path") || why.contains("HTTP"));
-    let field_name = if which == "startup" { "startupProbe" } else { "livenessProbe" };
-    let blamed = blame::template_change(view, workload, Some(subject), None, plausible(&container.name, field_name));
-    let slug = match (wrong, young) {
-        (Some(_), _) => "probe-wrong-target",
-        (None, true) => "probe-kills-slow-start",
-        (None, false) => "liveness-kills-busy",
-    };
-    let ask = target(probe);
-    let why = match (slug, wrong) {
-        ("probe-wrong-target", Some(why)) => format!("the {which} probe asks {ask}, and {why}"),
-        ("probe-kills-slow-start", _) => {
-            format!("the {which} probe gives up after {budget} s, before the program answers at {ask}")
-        }
-        _ => format!("the {which} probe at {ask} fails while the program runs"),
-    };
-    let restarts = text::count(status.restart_count as usize, "restart");
-    let cause = match blamed {
-        Some(blame) => {
-            let sentence = format!(
-                "{} was {}; since then {why}, and the kubelet kills {}.",
-                blame.field().field,
-                blame.words(),
-                container.name
-            );
-            blame.cause(view, sentence)
-        }
-        None => {
-            let (field, pointer, value) = match slug {
-                "probe-wrong-target" => target_field(workload, &container.name, field_name, probe, wrong.unwrap_or("")),
-                _ => timing_field(workload, &container.name, field_name, probe, slug),
-            };
-            let mut cause = Cause::plain(
-                CauseKind::Resource,
-                Some(&workload.reference()),
-                format!("{} is killed by the kubelet: {why}.", container.name),
-            );
-            cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
-            cause.at_field(field, pointer, Some(value))
-        }
-    };
-    let title = format!("{}: {} is killed over and over, {why}", describe::object(workload), container.name);
-    let mut finding = Finding::new(slug, Place::container(workload, &container.name, kind), title, cause);
-    finding.shows_on = [subject.reference()].into();
-    finding.verdict = if slug == "liveness-kills-busy" { Verdict::Likely } else { Verdict::Confirmed };
-    finding.severity = if status.ready && status.restart_count < 3 { Severity::Warning } else { Severity::Critical };
-    if let Some(event) = event {
-        finding.evidence.push(
-            Fact::new(
-                Role::Cause,
-                Source::Event,
-                event.last_seen(),
-                subject,
-                format!("{} (×{})", text::shorten(event.message.trim(), 300), event.count()),
-            )
-            .raw(json!(event.message)),
-        );
-    }
-    if let Some(end) = end {
-        let text = format!("terminated {}, exit {}, {restarts}", end.reason, end.exit_code);
-        finding.evidence.push(Fact::new(Role::Symptom, Source::Status, end.finished_at, subject, text.clone()));
-        let fact = Fact::new(
-            Role::RuledOut,
-            Source::Status,
-            end.finished_at,
-            subject,
-            format!("reason {}, and an event names the {which} probe", end.reason),
-        );
-        finding.ruled_out.push(("killed for memory".to_owned(), vec![fact]));
-    }
-    if slug == "probe-kills-slow-start" {
-        finding.remedies.extend(more_time(workload, container, probe));
-    }
-    finding
-}
-
-fn timing_field(
-    workload: &Object,
-    container: &str,
-    name: &str,
-    probe: &Probe,
-    slug: &str,
-) -> (String, String, serde_json::Value) {
-    let prefix = if workload.kind == Kind::Pod { "spec" } else { "spec.template.spec" };
-    let (part, value) = match slug {
-        "probe-kills-slow-start" => ("initialDelaySeconds", json!(probe.initial_delay_seconds)),
-        _ => ("timeoutSeconds", json!(probe.timeout())),
-    };
-    (
-        format!("{prefix}.containers[{container}].{name}.{part}"),
-        pointer(workload, container, &format!("{name}/{part}")),
-        value,
-    )
-}
-
-/// A startup probe of five minutes before the others begin.
-fn more_time(workload: &Object, container: &Container, probe: &Probe) -> Option<Remedy> {
-    if workload.kind == Kind::Pod {
+    // One failure between two successes is not worth a word.
+    let due = [started.checked_add(patience).ok(), unready.and_then(|at| at.checked_add(GRACE / 2).ok())];
+    let due = due.into_iter().flatten().max()?;
+    if due > view.now() {
+        view.recheck_at(due);
         return None;
     }
-    let mut startup = match (&probe.http_get, &probe.tcp_socket) {
-        (Some(http), _) => json!({"httpGet": {"path": http.path, "port": port_value(probe)}}),
-        (None, Some(_)) => json!({"tcpSocket": {"port": port_value(probe)}}),
-        (None, None) => return None,
-    };
-    startup["periodSeconds"] = json!(10);
-    startup["failureThreshold"] = json!(30);
-    Some(Remedy {
-        option: 0,
-        kind: RemedyKind::Patch,
-        reference: Some(Ref::from(&workload.reference())),
-        managed_by: ownership::managed_by(workload).map(str::to_owned),
-        patch_type: Some("strategic".to_owned()),
-        patch: Some(
-            json!({"spec": {"template": {"spec": {"containers": [{"name": container.name, "startupProbe": startup}]}}}}),
-        ),
-        risk: Risk::Low,
-        reversible: true,
-        requires: Some(Requires { verb: "patch".to_owned(), resource: workload.kind.resource() }),
-        allowed: None,
-        sentence: format!("Give {} five minutes to start with a startup probe.", container.name),
-    })
+    match failing(Which::Readiness) {
+        Some(failing) => failing.unready(unready, started),
+        None => Some(unexplained(view, subject, kind, container, unready.unwrap_or(started))),
+    }
 }
 
-/// The readiness probe fails, and the container runs on.
-fn unready<'a>(
+/// How long a probe fails before it acts, counted from the start of the container.
+fn budget(probe: &Probe) -> SignedDuration {
+    let each = probe.period().max(probe.timeout()).clamp(1, 3600);
+    let all = probe.initial_delay_seconds.clamp(0, 86_400) + each * probe.threshold().clamp(1, 3600);
+    SignedDuration::from_secs(all)
+}
+
+/// A container that fails a probe.
+struct Failing<'v, 'a> {
+    view: &'v View<'a>,
+    subject: &'a Object,
+    pod: &'a Pod,
+    workload: &'a Object,
+    kind: ContainerType,
+    container: &'a Container,
+    status: &'a ContainerStatus,
+    which: Which,
+    probe: &'a Probe,
+    event: Option<&'a Event>,
+    answer: Answer,
+}
+
+impl Failing<'_, '_> {
+    /// The liveness or startup probe had the container killed.
+    fn kills(&self, end: &Terminated) -> Finding {
+        let name = &self.container.name;
+        let word = self.which.word();
+        let ask = target::words(self.probe);
+        let early = self.early(end);
+        let suspect = |slow: bool| {
+            revision::suspect(
+                self.view,
+                self.workload,
+                self.subject,
+                name,
+                revision::onset(self.subject, self.status, end),
+                |below, change| plausible(self.which, slow, below, change),
+            )
+        };
+        let wrong = target::wrong(self).filter(|_| early);
+        let (slug, class, why) = match &wrong {
+            Some(wrong) => ("probe-wrong-target", wrong.class, format!("its {word} probe {}", wrong.words)),
+            None if early => (
+                "probe-kills-slow-start",
+                self.which.word(),
+                format!(
+                    "its {word} probe {ask} gives up after {} s, before the program is up",
+                    budget(self.probe).as_secs()
+                ),
+            ),
+            None => (
+                "liveness-kills-busy",
+                self.busy(),
+                format!("its {word} probe {ask} fails while the program runs{}", self.because()),
+            ),
+        };
+        let suspect = suspect(wrong.is_none());
+        let again = if self.status.restart_count > 1 { " over and over" } else { "" };
+        let what = format!("{name} is killed{again}");
+        let confirmed = wrong.as_ref().map_or(early, |wrong| wrong.firm);
+        let mut finding = self.told(slug, class, &what, &why, wrong, suspect);
+        if !confirmed {
+            finding.verdict = Verdict::Likely;
+        }
+        let restarts = text::count(self.status.restart_count as usize, "restart");
+        let what = format!("{name} ended with exit code {} ({}), {restarts}", end.exit_code, end.reason);
+        finding
+            .evidence
+            .push(Fact::new(Role::Symptom, Source::Status, end.finished_at, self.subject, what).raw(json!({
+            "reason": end.reason, "exitCode": end.exit_code, "startedAt": end.started_at, "finishedAt": end.finished_at,
+        })));
+        if end.exit_code == 137 {
+            let words = format!(
+                "the reason is {} and not OOMKilled, and the kubelet says that it killed {name} for its {word} probe",
+                end.reason
+            );
+            let fact = Fact::new(Role::RuledOut, Source::Status, end.finished_at, self.subject, words);
+            finding.ruled_out.push(("killed for memory".to_owned(), vec![fact]));
+        }
+        let up = self.status.ready && self.status.restart_count < 3;
+        finding.severity = if up { Severity::Warning } else { spot::severity(self.workload) };
+        if slug == "probe-kills-slow-start" {
+            finding.remedies.extend(remedy::more_time(self));
+        }
+        if slug == "liveness-kills-busy" && self.answer == Answer::Timeout {
+            let more = self.probe.timeout().saturating_mul(3).max(5);
+            let change = json!({self.which.field(): {"timeoutSeconds": more}});
+            let sentence = format!("Give the {word} probe of {name} {more} s to be answered.");
+            finding.remedies.push(Site::new(self.workload, name).remedy(RemedyKind::Patch, change, sentence));
+        }
+        finding
+    }
+
+    /// Whether the kill came as soon as it could after the start: the program was never given the time it needs.
+    fn early(&self, end: &Terminated) -> bool {
+        if self.which == Which::Startup {
+            return true;
+        }
+        let Some(started) = end.started_at else { return false };
+        // A program that takes the connection and does not answer has started, and is busy.
+        if self.answer == Answer::Timeout {
+            return false;
+        }
+        let before_end = |at: &Timestamp| end.finished_at.is_none_or(|end| *at <= end) && *at >= started;
+        let killing = self
+            .view
+            .events(self.subject)
+            .into_iter()
+            .filter(|event| event.reason == "Killing" && killed_by::names(event, &self.container.name))
+            .flat_map(|event| [event.first_seen(), event.last_seen()])
+            .flatten()
+            .filter(before_end)
+            .max();
+        // Between the kill and the end stands the grace period, all of it where the program does not heed SIGTERM.
+        let grace = self.pod.spec.termination_grace_period_seconds.unwrap_or(30).clamp(0, 3600);
+        let spare = SignedDuration::from_secs(self.probe.period().clamp(1, 3600) + 3);
+        let limit = budget(self.probe).saturating_add(spare);
+        match (killing, end.finished_at) {
+            (Some(killing), _) => killing.duration_since(started) <= limit,
+            (None, Some(finished)) => {
+                finished.duration_since(started) <= limit.saturating_add(SignedDuration::from_secs(grace))
+            }
+            (None, None) => false,
+        }
+    }
+
+    /// Whether the change that is blamed made the probe ask elsewhere.
+    fn moved(&self, suspect: &Suspect) -> bool {
+        let field = &suspect.blame.field().field;
+        field.contains(self.which.field())
+            && [".port", ".path", ".scheme", ".command"].iter().any(|part| field.ends_with(part))
+            && self.answer != Answer::Timeout
+    }
+
+    fn busy(&self) -> &'static str {
+        match self.answer {
+            Answer::Timeout => "timeout",
+            Answer::Refused => "refused",
+            Answer::Unknown => "unsaid",
+            _ => "said-no",
+        }
+    }
+
+    fn because(&self) -> String {
+        let said = self.event.map(|event| answer::short(answer::said(event))).unwrap_or_default();
+        if said.is_empty() { String::new() } else { format!(": {}", text::shorten(said, 120)) }
+    }
+
+    /// The readiness probe fails, and the container runs on.
+    fn unready(&self, unready: Option<Timestamp>, started: Timestamp) -> Option<Finding> {
+        let name = &self.container.name;
+        let ask = target::words(self.probe);
+        let since = unready.unwrap_or(started).max(started);
+        // One that had been ready asks at the right place, and what made it so has been lived with.
+        let was_ready = since > started.checked_add(budget(self.probe).max(GRACE)).unwrap_or(since);
+        let wrong = if was_ready { None } else { target::wrong(self) };
+        let line = if wrong.is_some() { None } else { logs::decisive(self.view, self.subject, name, false) };
+        // The standby of an elected leader is meant to be unready; its log has to be known for that.
+        let leads = |pod: &&Object| pod.pod().is_some_and(Pod::is_ready);
+        if self.view.pods_of(self.workload).items.iter().any(leads)
+            && (self.view.awaits() || line.is_some_and(|line| standby(&line.text)))
+        {
+            return None;
+        }
+        let loopback = match (self.answer, target::asked(self)) {
+            (Answer::Refused, Some(asked)) => {
+                let lines = self.view.log(self.subject, name, false).unwrap_or_default();
+                target::on_loopback(lines, asked)
+            }
+            _ => None,
+        };
+        let (slug, class, why) = match (&wrong, loopback) {
+            (Some(wrong), _) => ("probe-wrong-target", wrong.class, format!("its readiness probe {}", wrong.words)),
+            (None, Some(_)) => (
+                "readiness-failing",
+                "loopback",
+                format!("it listens on the loopback address only, where the probe {ask} cannot come"),
+            ),
+            (None, None) if self.answer == Answer::Refused => {
+                ("readiness-failing", "refused", format!("nothing listens where its readiness probe asks {ask}"))
+            }
+            (None, None) if self.answer == Answer::Unknown => {
+                ("readiness-failing", "unsaid", format!("its readiness probe {ask} does not succeed"))
+            }
+            (None, None) => {
+                ("readiness-failing", self.answer.class(), format!("its readiness probe {ask} fails{}", self.because()))
+            }
+        };
+        let suspect = if was_ready {
+            None
+        } else {
+            revision::suspect(self.view, self.workload, self.subject, name, Some(since), |below, change| {
+                plausible(Which::Readiness, false, below, change)
+            })
+        };
+        let moved = suspect.as_ref().is_some_and(|suspect| self.moved(suspect));
+        let (slug, class) = if moved { ("probe-wrong-target", "moved") } else { (slug, class) };
+        let known = self.answer != Answer::Unknown;
+        let firm = wrong.as_ref().is_some_and(|wrong| wrong.firm);
+        let sure = firm && known || suspect.as_ref().is_some_and(|suspect| suspect.contrast.is_some());
+        let mut finding = self.told(slug, class, &format!("{name} is not ready"), &why, wrong, suspect);
+        finding.verdict = match (sure, known) {
+            (true, _) => Verdict::Confirmed,
+            (false, true) => Verdict::Likely,
+            (false, false) => Verdict::Possible,
+        };
+        finding.opened = Some(since);
+        finding.severity = spot::severity(self.workload);
+        let what = format!("{name} runs and is not ready");
+        finding.evidence.push(Fact::new(Role::Symptom, Source::Status, Some(since), self.subject, what));
+        if let Some(line) = loopback.or(line) {
+            let words = text::shorten(line.text.trim(), 300);
+            finding.evidence.push(Fact::new(Role::Symptom, Source::Log, line.at, self.subject, words));
+        }
+        Some(finding)
+    }
+
+    /// What is common to both: the cause by change, by field or by the program, and what the kubelet said.
+    fn told(
+        &self,
+        slug: &'static str,
+        class: &'static str,
+        what: &str,
+        why: &str,
+        wrong: Option<Wrong>,
+        suspect: Option<Suspect>,
+    ) -> Finding {
+        let name = &self.container.name;
+        let site = Site::new(self.workload, name);
+        let whose = describe::object(self.workload);
+        let place = Place::container(self.workload, name, self.kind);
+        let reference = self.workload.reference();
+        let mut finding = match suspect {
+            Some(Suspect { blame, contrast }) => {
+                let field = blame.field().field.as_str();
+                let below = field.rsplit_once(&format!("[{name}].")).map_or(field, |(_, below)| below);
+                let title = format!("{whose}: {what} since {below} changed, {why}");
+                let sentence = format!("{field} was {}. Since then {what}: {why}.", blame.words());
+                let mut finding = Finding::new(slug, place, title, blame.cause(self.view, sentence));
+                finding.evidence.extend(contrast);
+                finding.remedies = site.revert(&blame);
+                finding
+            }
+            None => {
+                let sentence = format!("{what}: {why}.");
+                let cause = match (&wrong, slug) {
+                    (Some(wrong), _) => {
+                        let cause = Cause::plain(CauseKind::Resource, Some(&reference), sentence);
+                        site.blame(cause, &wrong.below, Some(wrong.value.clone()))
+                    }
+                    (None, "probe-kills-slow-start") => {
+                        let (part, value) = match self.which {
+                            Which::Startup => ("failureThreshold", self.probe.threshold()),
+                            _ => ("initialDelaySeconds", self.probe.initial_delay_seconds),
+                        };
+                        let cause = Cause::plain(CauseKind::Resource, Some(&reference), sentence);
+                        site.blame(cause, &format!("{}.{part}", self.which.field()), Some(json!(value)))
+                    }
+                    (None, "liveness-kills-busy") if self.answer == Answer::Timeout => {
+                        let cause = Cause::plain(CauseKind::Resource, Some(&reference), sentence);
+                        let below = format!("{}.timeoutSeconds", self.which.field());
+                        site.blame(cause, &below, Some(json!(self.probe.timeout())))
+                    }
+                    _ => Cause::plain(CauseKind::Application, Some(&reference), sentence),
+                };
+                let mut finding = Finding::new(slug, place, format!("{whose}: {what}, {why}"), cause);
+                finding.remedies.extend(wrong.as_ref().map(|wrong| remedy::correct(&site, self, wrong)));
+                finding
+            }
+        };
+        finding.class = Some(class);
+        finding.shows_on = [self.subject.reference()].into();
+        finding.verdict = Verdict::Confirmed;
+        finding.evidence.extend(wrong.into_iter().flat_map(|wrong| wrong.facts));
+        if let Some(event) = self.event {
+            let words = format!("{} (×{})", text::shorten(event.message.trim(), 300), event.count());
+            let fact = Fact::new(Role::Cause, Source::Event, event.last_seen(), self.subject, words);
+            finding.evidence.push(fact.raw(json!(event.message)));
+        }
+        finding
+    }
+}
+
+/// The probe's own fields first, then what decides where, when and whether the program answers.
+fn plausible(which: Which, timing: bool, below: &str, _change: &FieldChange) -> Option<u8> {
+    let part = below.split(['.', '[']).next().unwrap_or(below);
+    match part {
+        _ if part == which.field() => {
+            let of_time = ["Seconds", "Threshold"].iter().any(|end| below.ends_with(end));
+            (timing || !of_time).then_some(0)
+        }
+        "ports" => (!timing).then_some(1),
+        "resources" => timing.then_some(1),
+        "command" | "args" => Some(2),
+        "" | "image" => Some(3),
+        "env" | "envFrom" => Some(4),
+        "volumeMounts" | "securityContext" => Some(5),
+        _ => None,
+    }
+}
+
+/// Whether a program says that another of its kind leads.
+fn standby(line: &str) -> bool {
+    let lower = line.to_lowercase();
+    ["attempting to acquire leader lease", "waiting for leader", "standby mode", "not the leader", "entering standby"]
+        .iter()
+        .any(|words| lower.contains(words))
+}
+
+/// Not ready, and no probe that would say why.
+fn unexplained<'a>(
     view: &View<'a>,
     subject: &'a Object,
-    (kind, container): (ContainerType, &'a Container),
-    probe: &'a Probe,
+    kind: ContainerType,
+    container: &Container,
     since: Timestamp,
 ) -> Finding {
     let workload = view.workload_of(subject);
-    let event = said(view, subject, container, "readiness");
-    let met = event.map_or("", |event| answer(&event.message));
-    let wrong = wrong_target(met);
-    let blamed =
-        blame::template_change(view, workload, Some(subject), None, plausible(&container.name, "readinessProbe"));
-    let ask = target(probe);
-    let slug = if wrong.is_some() { "probe-wrong-target" } else { "readiness-failing" };
-    let why = match wrong {
-        Some(why) => format!("its readiness probe asks {ask}, and {why}"),
-        None if met.is_empty() => format!("its readiness probe at {ask} does not succeed"),
-        None => format!("its readiness probe at {ask} fails: {}", text::shorten(met, 160)),
-    };
-    let elsewhere = declared_elsewhere(container, probe)
-        .map(|port| format!("; the container declares port {port}"))
-        .unwrap_or_default();
-    let cause = match (blamed, wrong) {
-        (Some(blame), _) => {
-            let sentence = format!(
-                "{} was {}; since then {} is not ready: {why}{elsewhere}.",
-                blame.field().field,
-                blame.words(),
-                container.name
-            );
-            blame.cause(view, sentence)
-        }
-        (None, Some(wrong)) => {
-            let (field, pointer, value) = target_field(workload, &container.name, "readinessProbe", probe, wrong);
-            let sentence = format!("{} is not ready: {why}{elsewhere}.", container.name);
-            let mut cause = Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence);
-            cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
-            cause.at_field(field, pointer, Some(value))
-        }
-        (None, None) => Cause::plain(
-            CauseKind::Application,
-            Some(&workload.reference()),
-            format!("{} says itself that it is not ready: {why}.", container.name),
-        ),
-    };
-    let title = format!("{}: {} is not ready, {why}", describe::object(workload), container.name);
-    let mut finding = Finding::new(slug, Place::container(workload, &container.name, kind), title, cause);
+    let name = &container.name;
+    let sentence = format!("{name} runs and is not ready, and has no readiness probe that would say why.");
+    let cause = Cause::plain(CauseKind::Unknown, Some(&workload.reference()), sentence);
+    let title = format!("{}: {name} is not ready", describe::object(workload));
+    let mut finding = Finding::new("not-ready", Place::container(workload, name, kind), title, cause);
     finding.shows_on = [subject.reference()].into();
-    finding.verdict = if event.is_none() {
-        Verdict::Possible
-    } else if wrong.is_some() {
-        Verdict::Confirmed
-    } else {
-        Verdict::Likely
-    };
-    finding.opened = Some(since);
-    if let Some(event) = event {
-        finding.evidence.push(
-            Fact::new(
-                Role::Cause,
-                Source::Event,
-                event.last_seen(),
-                subject,
-                format!("{} (×{})", text::shorten(event.message.trim(), 300), event.count()),
-            )
-            .raw(json!(event.message)),
-        );
-    }
-    finding.evidence.push(Fact::new(
-        Role::Symptom,
-        Source::Status,
-        Some(since),
-        subject,
-        format!("{} runs and is not ready", container.name),
-    ));
+    finding.verdict = Verdict::Unknown;
+    finding.evidence.push(Fact::new(Role::Symptom, Source::Status, Some(since), subject, "running, not ready"));
     finding
-}
-
-/// The pointer to a part of a container in the object that people edit, empty where it cannot be told.
-fn pointer(workload: &Object, container: &str, part: &str) -> String {
-    let base = if workload.kind == Kind::Pod { "/spec" } else { "/spec/template/spec" };
-    let whole = workload.whole.as_deref();
-    ["containers", "initContainers"]
-        .iter()
-        .find_map(|list| {
-            let items = whole?.pointer(&format!("{base}/{list}"))?.as_array()?;
-            let at = items
-                .iter()
-                .position(|item| item.get("name").and_then(serde_json::Value::as_str) == Some(container))?;
-            Some(format!("{base}/{list}/{at}/{part}"))
-        })
-        .unwrap_or_default()
 }
