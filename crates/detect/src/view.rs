@@ -310,11 +310,6 @@ impl<'a> View<'a> {
         !self.asked.borrow().gaps.is_empty()
     }
 
-    /// Whether anything that was read is still to be answered: what would make the rest moot may be among it.
-    pub(crate) fn awaits(&self) -> bool {
-        !self.asked.borrow().needs.is_empty()
-    }
-
     fn ask(&self, need: Need) -> Lookup<'a> {
         self.asked.borrow_mut().needs.insert(need);
         Lookup::Unread

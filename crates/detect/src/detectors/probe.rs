@@ -275,13 +275,10 @@ impl Failing<'_, '_> {
         let was_ready = since > started.checked_add(budget(self.probe).max(GRACE)).unwrap_or(since);
         let wrong = if was_ready { None } else { target::wrong(self) };
         let line = if wrong.is_some() { None } else { logs::decisive(self.view, self.subject, name, false) };
-        // The standby of an elected leader is meant to be unready; its log has to be known for that.
+        // The standby of an elected leader is meant to be unready: worth knowing, as its workload counts it as missing.
         let leads = |pod: &&Object| pod.pod().is_some_and(Pod::is_ready);
-        if self.view.pods_of(self.workload).items.iter().any(leads)
-            && (self.view.awaits() || line.is_some_and(|line| standby(&line.text)))
-        {
-            return None;
-        }
+        let standby = line.filter(|line| standby(&line.text));
+        let standby = standby.filter(|_| self.view.pods_of(self.workload).items.iter().any(leads));
         let loopback = match (self.answer, target::asked(self)) {
             (Answer::Refused, Some(asked)) => {
                 let lines = self.view.log(self.subject, name, false).unwrap_or_default();
@@ -291,6 +288,11 @@ impl Failing<'_, '_> {
         };
         let (slug, class, why) = match (&wrong, loopback) {
             (Some(wrong), _) => ("probe-wrong-target", wrong.class, format!("its readiness probe {}", wrong.words)),
+            _ if standby.is_some() => (
+                "readiness-failing",
+                "standby",
+                "it waits for the lead that another pod has, as it is meant to".to_owned(),
+            ),
             (None, Some(_)) => (
                 "readiness-failing",
                 "loopback",
@@ -306,7 +308,7 @@ impl Failing<'_, '_> {
                 ("readiness-failing", self.answer.class(), format!("its readiness probe {ask} fails{}", self.because()))
             }
         };
-        let suspect = if was_ready {
+        let suspect = if was_ready || standby.is_some() {
             None
         } else {
             revision::suspect(self.view, self.workload, self.subject, name, Some(since), |below, change| {
@@ -325,7 +327,7 @@ impl Failing<'_, '_> {
             (false, false) => Verdict::Possible,
         };
         finding.opened = Some(since);
-        finding.severity = spot::severity(self.workload);
+        finding.severity = if standby.is_some() { Severity::Info } else { spot::severity(self.workload) };
         let what = format!("{name} runs and is not ready");
         finding.evidence.push(Fact::new(Role::Symptom, Source::Status, Some(since), self.subject, what));
         if let Some(line) = loopback.or(line) {
