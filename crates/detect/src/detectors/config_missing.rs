@@ -1,36 +1,57 @@
-//! ConfigMaps, Secrets and keys that a pod refers to and that are not there.
+//! ConfigMaps, Secrets and keys that a pod refers to and that are not there, and settings with which no container is made.
 
+mod references;
+mod settings;
+mod words;
+
+use crate::blame::{self, distance};
 use crate::catalogue::{Failure, Stage, Verified};
-use crate::{Detector, Fact, Finding, Lookup, Place, View, blame, describe, ownership};
-use reckon_model::document::{Cause, CauseKind, Role, Source, Verdict};
-use reckon_model::k8s::{ContainerType, PodSpec};
-use reckon_model::{Body, Kind, Object, ResourceRef, Timestamp};
+use crate::finding::{Fact, Finding, Place};
+use crate::spot::{self, Path, Spot};
+use crate::{Detector, Lookup, View, describe, ownership};
+use jiff::SignedDuration;
+use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind, Role, Source, Verdict};
+use reckon_model::k8s::{Config, ContainerType, Pod};
+use reckon_model::{Body, Object, ResourceRef, Timestamp, text};
+use references::{Holder, Reference};
 use serde_json::json;
-
-const fn failure(slug: &'static str, title: &'static str) -> Failure {
-    Failure { slug, title, stage: Stage::Config, family: "config", echo: false, verified: Verified::Live }
-}
+use std::collections::BTreeSet;
+use words::Lack;
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "config_missing",
     failures: &[
-        failure("config-ref-missing", "A ConfigMap or Secret does not exist"),
-        failure("config-key-missing", "A key of a ConfigMap or Secret does not exist"),
+        failure("config-ref-missing", "A ConfigMap or Secret does not exist", Verified::Live),
+        failure("config-key-missing", "A key of a ConfigMap or Secret does not exist", Verified::Live),
+        failure("run-as-non-root", "An image would run as root where that is forbidden", Verified::Constructed),
+        failure("mount-path-invalid", "A volume cannot be mounted at its path in the container", Verified::Constructed),
     ],
-    subjects: &[Kind::Pod],
+    subjects: &[reckon_model::Kind::Pod],
     page: include_str!("config_missing.md"),
     detect,
 };
 
-/// One place in a pod spec that needs a ConfigMap or Secret.
-struct Needed {
-    kind: Kind,
-    name: String,
-    key: Option<String>,
-    /// Below the pod spec, both notations.
-    field: String,
-    pointer: String,
-    container: Option<(String, ContainerType)>,
+const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
+    Failure { slug, title, stage: Stage::Config, family: "config", echo: false, verified }
+}
+
+/// Whoever applies a directory of manifests may make the pod before its ConfigMap: that heals in moments.
+const GRACE: SignedDuration = SignedDuration::from_secs(60);
+
+/// A pod that lacks something.
+struct Case<'a, 'v> {
+    view: &'v View<'a>,
+    pod: &'a Object,
+    workload: &'a Object,
+    onset: Option<Timestamp>,
+}
+
+/// What the kubelet says, of which part of the pod, and since when.
+struct Said {
+    holder: Holder,
+    message: String,
+    source: Source,
+    at: Option<Timestamp>,
 }
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
@@ -38,212 +59,310 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     if subject.meta.deleted.is_some() || pod.spec.node_name.is_empty() || pod.is_finished() {
         return Vec::new();
     }
-    let waiting = |reason: &str| {
-        pod.containers().any(|(_, _, status)| {
-            status.and_then(|status| status.state.waiting.as_ref()).is_some_and(|waiting| waiting.reason == reason)
-        })
-    };
-    // Environment is resolved when a container is created, volumes before: the kubelet names what it misses in both cases.
-    if !waiting("CreateContainerConfigError") && !waiting("ContainerCreating") && !waiting("PodInitializing") {
-        return Vec::new();
+    let mut findings = settings::found(view, subject, pod);
+    let said = said(view, subject, pod);
+    if said.is_empty() {
+        return findings;
     }
-    let mut said: Vec<(String, Option<Timestamp>)> = pod
+    let onset = pod.status.start_time.or(subject.meta.created);
+    let case = Case { view, pod: subject, workload: view.workload_of(subject), onset };
+    let mut told = BTreeSet::new();
+    for said in said {
+        for lack in words::lacks(&said.message) {
+            if told.insert((said.holder.clone(), lack.clone())) {
+                findings.extend(case.missing(&said, &lack));
+            }
+        }
+    }
+    findings
+}
+
+/// Environment is resolved when a container is made, volumes before all of them: the first is told in the status, the
+/// second in Events, which are asked for only when a pod has been at it for a while.
+fn said(view: &View<'_>, subject: &Object, pod: &Pod) -> Vec<Said> {
+    let onset = pod.status.start_time.or(subject.meta.created);
+    let mut said: Vec<Said> = pod
         .containers()
-        .filter_map(|(_, _, status)| status?.state.waiting.as_ref())
-        .filter(|waiting| waiting.reason == "CreateContainerConfigError")
-        .map(|waiting| (waiting.message.clone(), None))
-        .collect();
-    let mounts = view
-        .events(subject)
-        .into_iter()
-        .filter(|event| event.reason == "FailedMount" && !event.message.contains("not registered"));
-    said.extend(mounts.map(|event| (event.message.clone(), event.last_seen())));
-    needed(&pod.spec)
-        .into_iter()
-        .filter_map(|need| {
-            let (message, at) = said.iter().find(|(message, _)| names(message, &need))?;
-            missing(view, subject, need, message, *at)
+        .filter_map(|(kind, container, status)| {
+            let waiting = status?.state.waiting.as_ref()?;
+            (waiting.reason == "CreateContainerConfigError").then(|| Said {
+                holder: Holder::Container(container.name.clone(), kind),
+                message: waiting.message.clone(),
+                source: Source::Status,
+                at: status.and_then(|status| status.last_end()).and_then(|end| end.finished_at).or(onset),
+            })
         })
-        .collect()
-}
-
-/// Whether the kubelet's words are about this place.
-fn names(message: &str, need: &Needed) -> bool {
-    let kind = need.kind.name().to_lowercase();
-    let lower = message.to_lowercase();
-    let named = message.contains(&format!("\"{}\"", need.name)) || message.contains(&format!("/{}", need.name));
-    match &need.key {
-        None => named && lower.contains(&kind) && lower.contains("not found"),
-        Some(key) => {
-            let absent = named && lower.contains(&kind) && lower.contains("not found");
-            let without = message.contains(&format!("key {key} in"))
-                || (lower.contains("non-existent") && message.contains(key.as_str()));
-            absent || without
-        }
-    }
-}
-
-fn missing<'a>(
-    view: &View<'a>,
-    subject: &'a Object,
-    need: Needed,
-    message: &str,
-    at: Option<Timestamp>,
-) -> Option<Finding> {
-    let workload = view.workload_of(subject);
-    let (prefix, base) = match workload.kind {
-        Kind::Pod => ("spec", "/spec"),
-        Kind::CronJob => ("spec.jobTemplate.spec.template.spec", "/spec/jobTemplate/spec/template/spec"),
-        _ => ("spec.template.spec", "/spec/template/spec"),
-    };
-    let (field, pointer) = (format!("{prefix}.{}", need.field), format!("{base}/{}", need.pointer));
-    let target = ResourceRef::new(need.kind.clone(), subject.meta.namespace.as_deref(), &need.name);
-    let who = describe::object(workload);
-    let (slug, title, cause, verdict) = match (view.look_up(&target), &need.key) {
-        (Lookup::Found(found), Some(key)) => {
-            let Body::Config(config) = &found.body else { return None };
-            if config.keys.as_ref().is_some_and(|keys| keys.contains(key)) {
-                return None;
-            }
-            let near = config.keys.iter().flatten().find(|known| blame::distance(known, key) <= 2);
-            let hint = near.map(|near| format!("; it has a key {near}")).unwrap_or_default();
-            let what = format!("{} {} has no key {key}", need.kind, target.name);
-            let changed = near
-                .is_none()
-                .then(|| {
-                    blame::object_change(view, found, None, |change| change.field.contains(key.as_str()).then_some(0))
+        .collect();
+    let untouched = pod.containers().all(|(_, _, status)| {
+        status.is_none_or(|status| {
+            status.last_end().is_none()
+                && status.state.waiting.as_ref().is_some_and(|waiting| {
+                    matches!(waiting.reason.as_str(), "" | "ContainerCreating" | "PodInitializing")
                 })
-                .flatten();
-            let cause = match changed {
-                Some(blame) => {
-                    let sentence = format!(
-                        "The key {key} of {} {} was {}, and {who} needs it.",
-                        need.kind,
-                        target.name,
-                        blame.words()
-                    );
-                    blame.cause(view, sentence)
-                }
-                None => {
-                    let mut cause = Cause::plain(
-                        CauseKind::Resource,
-                        Some(&workload.reference()),
-                        format!("{who} asks for the key {key}, but {what}{hint}."),
-                    );
-                    cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
-                    cause.at_field(field, pointer, Some(json!(key)))
-                }
-            };
-            ("config-key-missing", format!("{who} cannot start: {what}{hint}"), cause, Verdict::Confirmed)
-        }
-        (Lookup::Found(_), None) => return None,
-        (found, _) => {
-            // The kubelet's word is a direct observation even where nobody may look.
-            let sure = matches!(found, Lookup::Absent { .. });
-            let cause = blame::missing_reference(view, workload, &target, &field, &pointer);
-            let title = format!("{who} cannot start: {} {} does not exist", need.kind, target.name);
-            ("config-ref-missing", title, cause, if sure { Verdict::Confirmed } else { Verdict::Likely })
-        }
-    };
-    let place = match need.container {
-        Some((name, kind)) => Place::container(workload, &name, kind),
-        None => Place::of(workload),
-    };
-    let mut finding = Finding::new(slug, place, title, cause);
-    finding.shows_on = [subject.reference()].into();
-    finding.verdict = verdict;
-    finding.opened = at.or(subject.meta.created);
-    finding.evidence.push(
-        Fact::new(
-            Role::Symptom,
-            Source::Status,
-            at,
-            subject,
-            format!("the kubelet says: {}", reckon_model::text::shorten(message.trim(), 300)),
-        )
-        .raw(json!(message)),
-    );
-    if matches!(slug, "config-ref-missing") && verdict == Verdict::Confirmed {
-        let text = format!("there is no {} {} in the namespace", need.kind, target.name);
-        finding.evidence.push(Fact::new(Role::Cause, Source::Absence, None, subject, text));
+        })
+    });
+    let from_volumes = references::of(pod).any(|reference| matches!(reference, Holder::Volume(_)));
+    if !untouched || !from_volumes || is_fresh(view, subject) {
+        return said;
     }
-    Some(finding)
+    let events = view.events(subject);
+    let progress = events
+        .iter()
+        .filter(|event| matches!(event.reason.as_str(), "Pulling" | "Pulled" | "Created" | "Started"))
+        .filter_map(|event| event.last_seen())
+        .max();
+    let mounts = events.iter().rev().filter(|event| {
+        event.reason == "FailedMount" && event.message.contains("for volume \"") && event.last_seen() > progress
+    });
+    said.extend(mounts.filter_map(|event| {
+        let (_, rest) = event.message.split_once("for volume \"")?;
+        let (volume, _) = rest.split_once('"')?;
+        Some(Said {
+            holder: Holder::Volume(volume.to_owned()),
+            message: event.message.clone(),
+            source: Source::Event,
+            at: event.first_seen(),
+        })
+    }));
+    said
 }
 
-/// Every place of a pod spec that needs a ConfigMap or Secret, the optional ones left out.
-fn needed(spec: &PodSpec) -> Vec<Needed> {
-    let mut needed = Vec::new();
-    let lists = [("initContainers", &spec.init_containers), ("containers", &spec.containers)];
-    for (list, containers) in lists {
-        for (at, container) in containers.iter().enumerate() {
-            let place = spec.container(&container.name).map(|(kind, _)| (container.name.clone(), kind));
-            for (index, variable) in container.env.iter().enumerate() {
-                let Some(source) = &variable.value_from else { continue };
-                for (kind, part, reference) in [
-                    (Kind::ConfigMap, "configMapKeyRef", &source.config_map_key_ref),
-                    (Kind::Secret, "secretKeyRef", &source.secret_key_ref),
-                ] {
-                    let Some(reference) = reference.as_ref().filter(|reference| !reference.optional) else { continue };
-                    needed.push(Needed {
-                        kind,
-                        name: reference.name.clone(),
-                        key: Some(reference.key.clone()),
-                        field: format!("containers[{}].env[{}].valueFrom.{part}", container.name, variable.name),
-                        pointer: format!("{list}/{at}/env/{index}/valueFrom/{part}"),
-                        container: place.clone(),
-                    });
-                }
-            }
-            for (index, from) in container.env_from.iter().enumerate() {
-                for (kind, part, source) in [
-                    (Kind::ConfigMap, "configMapRef", &from.config_map_ref),
-                    (Kind::Secret, "secretRef", &from.secret_ref),
-                ] {
-                    let Some(source) = source.as_ref().filter(|source| !source.optional) else { continue };
-                    needed.push(Needed {
-                        kind,
-                        name: source.name.clone(),
-                        key: None,
-                        field: format!("containers[{}].envFrom[{index}].{part}.name", container.name),
-                        pointer: format!("{list}/{at}/envFrom/{index}/{part}/name"),
-                        container: place.clone(),
-                    });
-                }
+/// Whether the pod is younger than what its start may take; asks to look again when it is not.
+fn is_fresh(view: &View<'_>, pod: &Object) -> bool {
+    let Some(due) = pod.meta.created.and_then(|created| created.checked_add(GRACE).ok()) else { return false };
+    view.recheck_at(due);
+    due > view.now()
+}
+
+/// A reference and the object that it is written in: the template, or the pod where something put it there on its way.
+struct Written<'a> {
+    spot: Option<Spot<'a>>,
+    referrer: &'a Object,
+    reference: Reference,
+}
+
+impl<'a> Case<'a, '_> {
+    /// Where the pod says that it needs this; `None` if it does not, or can do without.
+    fn written(&self, holder: &Holder, lack: &Lack) -> Option<Written<'a>> {
+        for object in [self.workload, self.pod] {
+            let Some(spot) = Spot::of(object) else { continue };
+            let found = references::all(&spot)
+                .into_iter()
+                .find(|reference| !reference.optional && reference.holder.is_named_as(holder) && reference.lacks(lack));
+            if let Some(reference) = found {
+                return Some(Written { spot: Some(spot), referrer: object, reference });
             }
         }
+        None
     }
-    for (at, volume) in spec.volumes.iter().enumerate() {
-        let mut sources = vec![
-            (Kind::ConfigMap, "configMap.name".to_owned(), &volume.config_map),
-            (Kind::Secret, "secret.secretName".to_owned(), &volume.secret),
-        ];
-        for (index, source) in volume.projected.iter().flat_map(|projected| &projected.sources).enumerate() {
-            sources.push((Kind::ConfigMap, format!("projected.sources[{index}].configMap.name"), &source.config_map));
-            sources.push((Kind::Secret, format!("projected.sources[{index}].secret.name"), &source.secret));
+
+    fn missing(&self, said: &Said, lack: &Lack) -> Option<Finding> {
+        let written = self.written(&said.holder, lack)?;
+        let reference = &written.reference;
+        let target = ResourceRef::new(reference.kind.clone(), self.pod.meta.namespace.as_deref(), &reference.name);
+        let found = self.view.look_up(&target);
+        let mut finding = match (lack, &found) {
+            (Lack::Object { .. }, Lookup::Found(_)) => return None,
+            (Lack::Object { .. }, _) => {
+                let deleted = matches!(found, Lookup::Absent { deleted: Some(_) });
+                if !deleted && is_fresh(self.view, self.pod) {
+                    return None;
+                }
+                self.object_missing(&written, &target, found.is_absent())
+            }
+            (_, Lookup::Found(object)) => self.key_missing(&written, object)?,
+            // The object went after the kubelet had spoken of its key, or may not be read.
+            (_, Lookup::Absent { .. }) => self.object_missing(&written, &target, true),
+            (_, Lookup::Unread) => self.key_unread(&written, &target),
+        };
+        finding.severity = spot::severity(self.workload);
+        finding.shows_on = [self.pod.reference()].into();
+        let words = text::clean_line(said.message.trim());
+        let fact = format!("the kubelet says: {}", text::shorten(&words, 300));
+        finding.evidence.push(Fact::new(Role::Symptom, said.source, said.at, self.pod, fact).raw(json!(said.message)));
+        Some(finding)
+    }
+
+    fn finding(&self, slug: &'static str, reference: &Reference, (what, hint): (&str, &str), cause: Cause) -> Finding {
+        let who = describe::object(self.workload);
+        let (place, subject) = match &reference.holder {
+            Holder::Container(name, kind) => (Place::container(self.workload, name, *kind), name.clone()),
+            Holder::Volume(name) => (Place::of(self.workload), format!("the volume {name}")),
+        };
+        Finding::new(slug, place, format!("{who} cannot start: {what}, and {subject} needs it{hint}"), cause)
+    }
+
+    fn object_missing(&self, written: &Written<'a>, target: &ResourceRef, sure: bool) -> Finding {
+        let Path { field, pointer } = &written.reference.object;
+        let what = format!("{} {} does not exist", target.kind, target.name);
+        let cause = if sure {
+            blame::missing_reference(self.view, written.referrer, target, field, pointer)
+        } else {
+            Cause::plain(
+                CauseKind::Resource,
+                Some(target),
+                format!("{what}, says the kubelet; it could not be read here."),
+            )
+        };
+        let mut finding = self.finding("config-ref-missing", &written.reference, (&what, ""), cause);
+        finding.verdict = if sure { Verdict::Confirmed } else { Verdict::Likely };
+        if sure {
+            finding.evidence.push(Fact {
+                role: Role::Cause,
+                source: Source::Absence,
+                at: finding.cause.at,
+                about: target.clone(),
+                text: format!("there is no {} {} in the namespace", target.kind, target.name),
+                raw: None,
+            });
         }
-        for (kind, part, source) in sources {
-            let Some(source) = source.as_ref().filter(|source| !source.optional) else { continue };
-            let pointer = part.replace("[", "/").replace("]", "").replace('.', "/");
-            let place = |key: Option<String>| Needed {
-                kind: kind.clone(),
-                name: source.name.clone(),
-                key,
-                field: format!("volumes[{}].{part}", volume.name),
-                pointer: format!("volumes/{at}/{pointer}"),
-                container: None,
-            };
-            needed.push(place(None));
-            needed.extend(source.items.iter().map(|item| place(Some(item.key.clone()))));
+        let make = match &written.reference.key {
+            Some(key) => format!("Make {} {} with the key {key}.", target.kind, target.name),
+            None => format!("Make {} {}.", target.kind, target.name),
+        };
+        finding.remedies.push(spot::supply(&finding.cause, target, make));
+        finding
+    }
+
+    fn key_missing(&self, written: &Written<'a>, object: &'a Object) -> Option<Finding> {
+        let Body::Config(config) = &object.body else { return None };
+        let reference = &written.reference;
+        let (key, path) = (reference.key.as_deref()?, reference.at_key.as_ref()?);
+        if config.keys.as_ref().is_some_and(|keys| keys.contains(key)) {
+            return None;
+        }
+        let who = describe::object(written.referrer);
+        let near = near(config, key);
+        let hint = near.map(|near| format!("; it has a key {near}")).unwrap_or_default();
+        let name = format!("{} {}", reference.kind, object.meta.name);
+        let lacks = format!("{name} has no key {key}");
+        let what = format!("{lacks}{hint}");
+        let asked = blame::template_change(self.view, self.workload, Some(self.pod), self.onset, |change| {
+            path.is_touched_by(change).then_some(0)
+        });
+        let removed = near.is_none().then(|| self.removed(object, key)).flatten();
+        let cause = match (removed, asked) {
+            (Some(cause), _) => cause,
+            (None, Some(blame)) => {
+                let sentence = format!("{} was {}; {what}.", blame.field().field, blame.words());
+                blame.cause(self.view, sentence)
+            }
+            (None, None) => {
+                let mut cause = Cause::plain(
+                    CauseKind::Resource,
+                    Some(&written.referrer.reference()),
+                    format!("{who} asks for the key {key}, but {what}."),
+                );
+                cause.managed_by = ownership::managed_by(written.referrer).map(str::to_owned);
+                cause.at_field(&path.field, &path.pointer, Some(key.into()))
+            }
+        };
+        let mut finding = self.finding("config-key-missing", reference, (&lacks, &hint), cause);
+        finding.verdict = if config.keys.is_some() { Verdict::Confirmed } else { Verdict::Likely };
+        if let Some(keys) = &config.keys {
+            let names: Vec<&str> = keys.iter().map(String::as_str).take(12).collect();
+            let there =
+                if names.is_empty() { "no keys".to_owned() } else { format!("the keys {}", text::enumerate(&names)) };
+            finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, object, format!("{name} has {there}")));
+        }
+        finding.remedies.extend(near.and_then(|near| correct(written, near)));
+        let mut add = spot::remedy(
+            RemedyKind::Patch,
+            &object.reference(),
+            if config.immutable {
+                format!("{name} is immutable: make it again with the key {key}.")
+            } else {
+                format!("Add the key {key} to {name}.")
+            },
+        );
+        add.managed_by = ownership::managed_by(object).map(str::to_owned);
+        finding.remedies.push(add);
+        Some(finding)
+    }
+
+    /// That the key was there: in the changes that are known of the object, or in what was applied last.
+    fn removed(&self, object: &'a Object, key: &str) -> Option<Cause> {
+        let name = format!("{} {}", object.kind, object.meta.name);
+        let known = blame::object_change(self.view, object, None, |change| {
+            let of_key = change.pointer.strip_prefix("/data/") == Some(reckon_model::diff::escape(key).as_str());
+            (of_key && change.to.is_none()).then_some(0)
+        });
+        if let Some(blame) = known {
+            let mut cause = blame.cause(self.view, String::new());
+            let by = cause.actor.as_ref().map(|actor| format!(" by {}", actor.manager)).unwrap_or_default();
+            cause.sentence =
+                format!("The key {key} was removed from {name} at {}{by}.", describe::time(blame.change.at));
+            return Some(cause);
+        }
+        object.last_applied()?.get("data")?.get(key)?;
+        let sentence = format!("The key {key} was in {name} when it was applied last, and was removed since.");
+        let mut cause = Cause::plain(CauseKind::Change, Some(&object.reference()), sentence);
+        cause.managed_by = ownership::managed_by(object).map(str::to_owned);
+        cause.at = object.meta.managers.iter().filter_map(|manager| manager.time).max();
+        let dotted = key.contains(['.', '[', ']', '/']);
+        let field = if dotted { format!("data[{key}]") } else { format!("data.{key}") };
+        Some(cause.at_field(field, format!("/data/{}", reckon_model::diff::escape(key)), None))
+    }
+
+    fn key_unread(&self, written: &Written<'a>, target: &ResourceRef) -> Finding {
+        let reference = &written.reference;
+        let key = reference.key.as_deref().unwrap_or("");
+        let what = format!("{} {} has no key {key}", target.kind, target.name);
+        let mut cause = Cause::plain(
+            CauseKind::Resource,
+            Some(&written.referrer.reference()),
+            format!("{what}, says the kubelet; it could not be read here."),
+        );
+        if let Some(path) = &reference.at_key {
+            cause = cause.at_field(&path.field, &path.pointer, Some(key.into()));
+        }
+        let mut finding = self.finding("config-key-missing", reference, (&what, ""), cause);
+        finding.verdict = Verdict::Likely;
+        finding
+    }
+}
+
+/// A key that may have been meant: one that differs by a slip, or only in case and in what joins its words.
+fn near<'a>(config: &'a Config, key: &str) -> Option<&'a str> {
+    let plain = |key: &str| key.to_lowercase().replace(['-', '.', ' '], "_");
+    let keys = || config.keys.iter().flatten().map(String::as_str);
+    keys().find(|known| plain(known) == plain(key)).or_else(|| {
+        keys()
+            .map(|known| (distance(known, key), known))
+            .filter(|(distance, known)| *distance <= 2 && known.chars().count() > 2)
+            .min()
+            .map(|(_, known)| known)
+    })
+}
+
+/// Names the near key instead, where the reference is a variable's.
+fn correct(written: &Written<'_>, near: &str) -> Option<Remedy> {
+    let (spot, reference) = (written.spot.as_ref()?, &written.reference);
+    let patch = match (&reference.holder, &reference.variable) {
+        (Holder::Container(container, kind), Some((variable, part))) => {
+            let mut source = json!({});
+            source[*part] = json!({"name": reference.name, "key": near});
+            let mut spec = json!({});
+            spec[Spot::list(*kind)] = json!([{"name": container, "env": [{"name": variable, "valueFrom": source}]}]);
+            Some(spec)
+        }
+        _ => None,
+    };
+    Some(spot.patch(patch, format!("Ask for the key {near}, which there is.")))
+}
+
+impl Holder {
+    /// Whether this is the part that the kubelet spoke of.
+    fn is_named_as(&self, said: &Holder) -> bool {
+        match (self, said) {
+            (Holder::Container(own, _), Holder::Container(said, _)) => own == said,
+            (Holder::Volume(own), Holder::Volume(said)) => own == said,
+            _ => false,
         }
     }
-    // A reference to a key is named at its key where the object is there, at the object's name where it is not.
-    for need in &mut needed {
-        if need.key.is_some() && need.field.ends_with("KeyRef") {
-            need.field.push_str(".key");
-            need.pointer.push_str("/key");
-        }
+
+    /// The type of the container, if it is one.
+    fn container(name: &str, kind: ContainerType) -> Holder {
+        Holder::Container(name.to_owned(), kind)
     }
-    needed.sort_by(|a, b| (&a.container, &a.field).cmp(&(&b.container, &b.field)));
-    needed.dedup_by(|a, b| a.kind == b.kind && a.name == b.name && a.key == b.key && a.container == b.container);
-    needed
 }
