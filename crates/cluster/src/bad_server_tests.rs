@@ -1,8 +1,8 @@
 //! What a list does with servers that refuse, break off, or send what no server should.
 
 use crate::fake_server::{FakeServer, Reply};
-use crate::{Class, ListEvent, Listing, Options, ReadError};
-use reckon_model::Kind;
+use crate::{ListEvent, Listing, Options, ReadError};
+use reckon_model::{Kind, Obstacle};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -217,11 +217,11 @@ async fn failures_are_told_apart() {
         server.connection().await.server_version().await.unwrap_err()
     };
     let unauthorized = refusing(401).await;
-    assert_eq!(unauthorized.class(), Class::Denied);
+    assert_eq!(unauthorized.obstacle(), Obstacle::Denied);
     assert!(unauthorized.to_string().contains("401 unauthorized"), "{unauthorized}");
-    assert_eq!(refusing(403).await.class(), Class::Denied);
-    assert_eq!(refusing(404).await.class(), Class::NotFound);
-    assert_eq!(refusing(500).await.class(), Class::Server);
+    assert_eq!(refusing(403).await.obstacle(), Obstacle::Denied);
+    assert_eq!(refusing(404).await.obstacle(), Obstacle::NotFound);
+    assert_eq!(refusing(500).await.obstacle(), Obstacle::Server);
 
     let gone = FakeServer::start(|_| Reply::ok("")).await;
     let connection = gone.connection().await;
@@ -229,13 +229,13 @@ async fn failures_are_told_apart() {
     drop(gone);
     tokio::task::yield_now().await;
     let error = connection.server_version().await.unwrap_err();
-    assert_eq!(error.class(), Class::Unreachable, "{error}");
+    assert_eq!(error.obstacle(), Obstacle::Unreachable, "{error}");
     assert!(error.to_string().contains(&url), "{error}");
 
     let mut other = FakeServer::start(|_| Reply::ok("")).await;
     other.url = "http://no-such-host.invalid:1".into();
     let error = other.connection().await.server_version().await.unwrap_err();
-    assert_eq!(error.class(), Class::Unreachable, "{error}");
+    assert_eq!(error.obstacle(), Obstacle::Unreachable, "{error}");
 }
 
 #[tokio::test]
@@ -243,7 +243,7 @@ async fn the_time_for_a_request_is_bounded_as_asked() {
     let server = FakeServer::start(|_| Reply::Silence(b"{".to_vec())).await;
     let options = Options { request_timeout: Some(Duration::from_millis(50)), ..Options::default() };
     let error = server.connection_with(options, "").await.server_version().await.unwrap_err();
-    assert_eq!(error.class(), Class::TimedOut, "{error}");
+    assert_eq!(error.obstacle(), Obstacle::TimedOut, "{error}");
 }
 
 #[tokio::test]
@@ -305,5 +305,5 @@ async fn a_certificate_that_is_untrusted_expired_or_for_another_host_is_said_to_
     };
     let other = tls_error(elsewhere, true).await.unwrap_err();
     assert!(matches!(other, ReadError::Untrusted { .. }), "{other:?}");
-    assert_eq!(other.class(), Class::Denied);
+    assert_eq!(other.obstacle(), Obstacle::Denied);
 }

@@ -1,9 +1,9 @@
 //! How to reach a cluster: kubeconfig files, overrides and the environment of a pod, by the rules of kubectl.
 
-use crate::error::Class;
 use crate::proxy::{self, ProxyVariables};
 use kube::Config;
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use reckon_model::Obstacle;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -97,10 +97,10 @@ pub enum ConnectError {
 
 impl ConnectError {
     /// What kind of failure it is.
-    pub fn class(&self) -> Class {
+    pub fn obstacle(&self) -> Obstacle {
         match self {
-            ConnectError::Credentials { .. } | ConnectError::InCluster { .. } => Class::Denied,
-            _ => Class::Usage,
+            ConnectError::Credentials { .. } | ConnectError::InCluster { .. } => Obstacle::Denied,
+            _ => Obstacle::Usage,
         }
     }
 }
@@ -360,7 +360,7 @@ mod tests {
         let error = target(&options, &env).await.unwrap_err();
         assert!(matches!(error, ConnectError::Invalid { .. }), "{error}");
         assert!(!error.to_string().contains("s3cr3t"), "{error}");
-        assert_eq!(error.class(), Class::Usage);
+        assert_eq!(error.obstacle(), Obstacle::Usage);
     }
 
     #[tokio::test]

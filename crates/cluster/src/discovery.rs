@@ -5,7 +5,7 @@ use crate::endpoint::Endpoint;
 use crate::error::{Intent, ReadError};
 use crate::wire::{Ask, JSON};
 use futures::StreamExt;
-use reckon_model::{Gap, Kind};
+use reckon_model::{Gap, Kind, Obstacle};
 use serde::Deserialize;
 
 /// Aggregated discovery (from 1.26) in one request per root; older servers take the last form.
@@ -156,7 +156,7 @@ impl Connection {
                 Ok(list) => list.resources.into_iter().filter_map(|r| r.served(&group, &version)).for_each(|served| {
                     discovery.add(served);
                 }),
-                Err(error) => discovery.gaps.push(Gap { what: api(&group, &version), why: error.why() }),
+                Err(error) => discovery.gaps.push(error.gap(api(&group, &version))),
             }
         }
     }
@@ -184,6 +184,7 @@ impl Discovery {
                 self.gaps.push(Gap {
                     what: api(&name, &version.version),
                     why: format!("GET {path}: the server behind it does not answer"),
+                    obstacle: Obstacle::Server,
                 });
             }
             for resource in version.resources {

@@ -1,25 +1,9 @@
 //! Why a cluster could not be read: the whole space of failures, each with one sentence for a person.
 
 use reckon_model::text::{clean_line, shorten};
+use reckon_model::{Gap, Obstacle};
 use std::error::Error as StdError;
 use std::io;
-
-/// What kind of failure it is, for exit codes and for deciding whether to go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// The command line or the kubeconfig has to be changed.
-    Usage,
-    /// The API server did not answer at all.
-    Unreachable,
-    /// One side did not prove who it is (401, certificates, credentials), or the right is missing (403).
-    Denied,
-    /// It does not exist.
-    NotFound,
-    /// No answer within the time given.
-    TimedOut,
-    /// The server answered with a failure, or with something that makes no sense.
-    Server,
-}
 
 /// What was being asked, in the words of RBAC.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -181,23 +165,28 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// What could not be read because of this, as *not checked* says it.
+    pub(crate) fn gap(&self, what: impl Into<String>) -> Gap {
+        Gap { what: what.into(), why: self.why(), obstacle: self.obstacle() }
+    }
+
     /// What kind of failure it is.
-    pub fn class(&self) -> Class {
+    pub fn obstacle(&self) -> Obstacle {
         match self {
-            ReadError::Unreachable { .. } => Class::Unreachable,
-            ReadError::TimedOut { .. } => Class::TimedOut,
+            ReadError::Unreachable { .. } => Obstacle::Unreachable,
+            ReadError::TimedOut { .. } => Obstacle::TimedOut,
             ReadError::Untrusted { .. }
             | ReadError::CertificateExpired { .. }
             | ReadError::ClientCertificate { .. }
             | ReadError::Credentials { .. }
             | ReadError::Unauthorized { .. }
-            | ReadError::Forbidden { .. } => Class::Denied,
-            ReadError::NotFound { .. } => Class::NotFound,
+            | ReadError::Forbidden { .. } => Obstacle::Denied,
+            ReadError::NotFound { .. } => Obstacle::NotFound,
             ReadError::Gone { .. }
             | ReadError::Status { .. }
             | ReadError::Truncated { .. }
-            | ReadError::TooLarge { .. }
-            | ReadError::Malformed { .. } => Class::Server,
+            | ReadError::Malformed { .. } => Obstacle::Server,
+            ReadError::TooLarge { .. } => Obstacle::Limit,
         }
     }
 
@@ -271,6 +260,14 @@ impl ReadError {
     }
 }
 
+/// Why a kind could not be read that this cluster does not have.
+pub(crate) const NOT_SERVED: &str = "this cluster does not serve it";
+
+/// A kind that this cluster does not have.
+pub(crate) fn not_served(what: impl Into<String>) -> Gap {
+    Gap { what: what.into(), why: NOT_SERVED.to_owned(), obstacle: Obstacle::NotFound }
+}
+
 fn from_tls(server: String, error: &rustls::Error) -> ReadError {
     use rustls::{AlertDescription as Alert, CertificateError as Certificate, Error};
     match error {
@@ -332,7 +329,7 @@ mod tests {
         assert_eq!(error(None).why(), "forbidden: list pods (cluster-wide)");
         assert_eq!(error(Some("shop")).why(), "forbidden: list pods in namespace shop");
         assert!(error(None).to_string().starts_with("list pods (cluster-wide) at https://k: forbidden; "));
-        assert_eq!(error(None).class(), Class::Denied);
+        assert_eq!(error(None).obstacle(), Obstacle::Denied);
     }
 
     #[test]

@@ -140,7 +140,7 @@ impl Follower {
 
     async fn failed(&mut self, error: &ReadError) -> ControlFlow<()> {
         let Scope { kind, namespace, .. } = self.scope.clone();
-        let gap = Gap { what: self.scope.endpoint.resource(), why: error.why() };
+        let gap = error.gap(self.scope.endpoint.resource());
         let lasting = !error.is_transient();
         if (lasting || self.failures + 1 >= REPORTED_FROM) && self.reported.as_ref() != Some(&gap) {
             self.reported = Some(gap.clone());

@@ -39,7 +39,7 @@ pub use access::AccessAsk;
 pub use config::{ConnectError, Options, contexts};
 pub use connection::{Connection, Usage};
 pub use discovery::{Discovery, ServedType};
-pub use error::{Class, Intent, ReadError};
+pub use error::{Intent, ReadError};
 pub use lines::{Line, Lines};
 pub use listing::{ListEvent, Listing};
 pub use needs::Budget;

@@ -5,7 +5,7 @@ use crate::endpoint::Endpoint;
 use crate::error::ReadError;
 use crate::splitter::{ListMeta, Piece, SplitError, Splitter, name_in};
 use reckon_model::text::{clean_line, shorten};
-use reckon_model::{Gap, Kind, Object};
+use reckon_model::{Gap, Kind, Object, Obstacle};
 use std::future::Future;
 use std::ops::ControlFlow;
 
@@ -34,7 +34,7 @@ impl Broken {
             Some(name) => format!("{} {}", kind.singular(), shorten(&clean_line(name), 253)),
             None => format!("one {}", kind.singular()),
         };
-        Gap { what, why: self.why.clone() }
+        Gap { what, why: self.why.clone(), obstacle: Obstacle::Server }
     }
 }
 

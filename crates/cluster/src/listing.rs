@@ -3,7 +3,7 @@
 use crate::access::Listable;
 use crate::connection::Connection;
 use crate::endpoint::Endpoint;
-use crate::error::ReadError;
+use crate::error::{ReadError, not_served};
 use crate::follow::{Follower, Verdict};
 use crate::list::{Ended, Item, Scope, Sink};
 use futures::StreamExt;
@@ -157,8 +157,8 @@ impl OneKind {
     async fn run(self, namespace: Option<String>) {
         let endpoint = match self.shared.connection.endpoint(&self.kind).await {
             Ok(Some(endpoint)) => endpoint,
-            Ok(None) => return self.refused(None, "this cluster does not serve it".to_owned()).await,
-            Err(error) => return self.refused(None, error.why()).await,
+            Ok(None) => return self.refused(None, not_served(self.kind.resource())).await,
+            Err(error) => return self.refused(None, error.gap(self.kind.resource())).await,
         };
         let namespace = namespace.filter(|_| endpoint.namespaced || self.kind == Kind::Namespace);
         let scope = Scope { kind: self.kind.clone(), endpoint, namespace };
@@ -170,11 +170,11 @@ impl OneKind {
 
     async fn once(&self, scope: Scope) {
         let Err(error) = self.list(&scope).await else { return };
-        self.refused(scope.namespace.clone(), error.why()).await;
+        self.refused(scope.namespace.clone(), error.gap(self.kind.resource())).await;
         if self.falls_back(&scope, &error) {
             for scope in self.scopes_where_allowed(&scope).await {
                 if let Err(error) = self.list(&scope).await {
-                    self.refused(scope.namespace.clone(), error.why()).await;
+                    self.refused(scope.namespace.clone(), error.gap(self.kind.resource())).await;
                 }
             }
         }
@@ -183,7 +183,7 @@ impl OneKind {
     async fn for_ever(&self, scope: Scope) {
         let follow = |scope: Scope| Follower::new(self.shared.clone(), scope, self.events.clone()).run();
         let Verdict::Forbidden(error) = follow(scope.clone()).await else { return };
-        self.refused(scope.namespace.clone(), error.why()).await;
+        self.refused(scope.namespace.clone(), error.gap(self.kind.resource())).await;
         let scopes = self.scopes_where_allowed(&scope).await;
         futures::future::join_all(scopes.into_iter().map(follow)).await;
     }
@@ -213,8 +213,7 @@ impl OneKind {
         Ok(())
     }
 
-    async fn refused(&self, namespace: Option<String>, why: String) {
-        let gap = Gap { what: self.kind.resource(), why };
+    async fn refused(&self, namespace: Option<String>, gap: Gap) {
         let _ = self.events.send(ListEvent::Refused { kind: self.kind.clone(), namespace, gap }).await;
     }
 

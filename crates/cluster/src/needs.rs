@@ -2,13 +2,13 @@
 
 use crate::connection::Connection;
 use crate::endpoint::{Endpoint, encode, with_query};
-use crate::error::{Intent, ReadError};
+use crate::error::{Intent, NOT_SERVED, ReadError};
 use crate::list::{Ended, Item, Scope, Sink, decode_object};
 use crate::wire::Ask;
 use crate::{helm, logs, metrics};
 use futures::StreamExt;
 use reckon_model::text::clean_line;
-use reckon_model::{Answer, Gap, Kind, Need, Object};
+use reckon_model::{Answer, Gap, Kind, Need, Object, Obstacle};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -91,7 +91,7 @@ impl Purse {
 enum Outcome {
     Answer(Answer),
     Failed(ReadError),
-    Refused(String),
+    Refused(Obstacle, String),
 }
 
 impl From<Result<Answer, ReadError>> for Outcome {
@@ -113,7 +113,7 @@ impl Connection {
                 async move {
                     let outcome = match paid {
                         Ok(()) => self.answer(need, purse).await,
-                        Err(why) => Outcome::Refused(why),
+                        Err(why) => Outcome::Refused(Obstacle::Limit, why),
                     };
                     (need.clone(), answer(need, outcome))
                 }
@@ -134,7 +134,7 @@ impl Connection {
                     let scope = Scope { kind: kind.clone(), endpoint, namespace: namespace.clone() };
                     self.some(&scope, &[("labelSelector", selector)], purse).await
                 }
-                Ok(None) => Outcome::Refused("this cluster does not serve it".to_owned()),
+                Ok(None) => Outcome::Refused(Obstacle::NotFound, NOT_SERVED.to_owned()),
                 Err(error) => Outcome::Failed(error),
             },
             Need::Events { kind, namespace, name } => self.events(kind, namespace.as_deref(), name, purse).await,
@@ -148,7 +148,7 @@ impl Connection {
                 match self.bounded(&secrets.get_with_values(Some(namespace), secret), u64::MAX, purse).await {
                     Ok(bytes) => match helm::manifest(&bytes) {
                         Ok(objects) => Outcome::Answer(Answer::Manifest(objects)),
-                        Err(error) => Outcome::Refused(error.to_string()),
+                        Err(error) => Outcome::Refused(Obstacle::Server, error.to_string()),
                     },
                     Err(outcome) => outcome,
                 }
@@ -159,16 +159,19 @@ impl Connection {
     async fn one(&self, kind: &Kind, namespace: Option<&str>, name: &str, purse: &Purse) -> Outcome {
         let endpoint = match self.endpoint(kind).await {
             Ok(Some(endpoint)) => endpoint,
-            Ok(None) => return Outcome::Refused("this cluster does not serve it".to_owned()),
+            Ok(None) => return Outcome::Refused(Obstacle::NotFound, NOT_SERVED.to_owned()),
             Err(error) => return Outcome::Failed(error),
         };
         if endpoint.namespaced && namespace.is_none() {
-            return Outcome::Refused(format!("{} live in a namespace, and none was named", endpoint.plural));
+            return Outcome::Refused(
+                Obstacle::Usage,
+                format!("{} live in a namespace, and none was named", endpoint.plural),
+            );
         }
         match self.bounded(&endpoint.get(namespace, name), u64::MAX, purse).await {
             Ok(bytes) => match decode_object(&bytes, kind, self.inner.keep_whole) {
                 Item::Object(object) => Outcome::Answer(Answer::Objects(vec![object])),
-                Item::Broken(broken) => Outcome::Refused(broken.why),
+                Item::Broken(broken) => Outcome::Refused(Obstacle::Server, broken.why),
             },
             Err(outcome) => outcome,
         }
@@ -195,17 +198,18 @@ impl Connection {
         let Few { objects, bytes, full } = few;
         purse.spend(bytes);
         if full {
-            return Outcome::Refused(format!(
+            let why = format!(
                 "more than {MAX_OBJECTS} {} or {} MB match; they were not read",
                 scope.endpoint.plural,
                 MAX_LIST_BYTES / (1024 * 1024)
-            ));
+            );
+            return Outcome::Refused(Obstacle::Limit, why);
         }
         match ended {
             Ok(Ended::Complete(_)) => Outcome::Answer(Answer::Objects(objects)),
             Ok(Ended::Stopped) => {
                 let why = refused.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-                Outcome::Refused(why.unwrap_or_else(|| "the list was not read to its end".to_owned()))
+                Outcome::Refused(Obstacle::Limit, why.unwrap_or_else(|| "the list was not read to its end".to_owned()))
             }
             Err(error) => Outcome::Failed(error),
         }
@@ -254,7 +258,7 @@ impl Connection {
         match read {
             Ok(bytes) => match logs::parse(&bytes) {
                 Ok(lines) => Outcome::Answer(Answer::Log(lines)),
-                Err(excuse) => Outcome::Refused(clean_line(&excuse)),
+                Err(excuse) => Outcome::Refused(Obstacle::Server, clean_line(&excuse)),
             },
             // There was no instance before this one: an answer, not a failure.
             Err(Outcome::Failed(ReadError::Status { code: 400, message, .. }))
@@ -263,7 +267,9 @@ impl Connection {
                 Outcome::Answer(Answer::NotFound)
             }
             // Here the message says it all: that the container waits to start, that its log is gone.
-            Err(Outcome::Failed(ReadError::Status { code: 400 | 500, message, .. })) => Outcome::Refused(message),
+            Err(Outcome::Failed(ReadError::Status { code: 400 | 500, message, .. })) => {
+                Outcome::Refused(Obstacle::Server, message)
+            }
             Err(outcome) => outcome,
         }
     }
@@ -273,7 +279,9 @@ impl Connection {
         match self.bounded(&endpoint.get(Some(namespace), pod), u64::MAX, purse).await {
             Ok(bytes) => measured(metrics::pod_metrics(&bytes, namespace, pod)),
             // Whether the API is missing or the pod has not been measured: usage is not known.
-            Err(Outcome::Failed(error @ ReadError::NotFound { .. })) => Outcome::Refused(error.why()),
+            Err(Outcome::Failed(error @ ReadError::NotFound { .. })) => {
+                Outcome::Refused(Obstacle::NotFound, error.why())
+            }
             Err(outcome) => outcome,
         }
     }
@@ -303,7 +311,10 @@ impl Connection {
             Err(ReadError::TooLarge { .. }) if left < limit => {
                 purse.spend(left);
                 let limit = purse.limit.1.div_ceil(1_000_000);
-                Err(Outcome::Refused(format!("not read: the limit of {limit} MB for one question was reached")))
+                Err(Outcome::Refused(
+                    Obstacle::Limit,
+                    format!("not read: the limit of {limit} MB for one question was reached"),
+                ))
             }
             Err(error) => Err(Outcome::Failed(error)),
         }
@@ -313,20 +324,21 @@ impl Connection {
 fn measured(samples: Result<Vec<reckon_model::Sample>, serde_json::Error>) -> Outcome {
     match samples {
         Ok(samples) => Outcome::Answer(Answer::Samples(samples)),
-        Err(error) => Outcome::Refused(format!("the answer could not be decoded: {error}")),
+        Err(error) => Outcome::Refused(Obstacle::Server, format!("the answer could not be decoded: {error}")),
     }
 }
 
 fn answer(need: &Need, outcome: Outcome) -> Answer {
-    let refused = |why: String| Answer::Refused(Gap { what: need.what(), why });
     match outcome {
         Outcome::Answer(answer) => answer,
-        Outcome::Refused(why) => refused(why),
+        Outcome::Refused(obstacle, why) => Answer::Refused(Gap { what: need.what(), why, obstacle }),
         Outcome::Failed(error) => match (&error, need) {
             // A list's path is always there if its kind is served.
-            (ReadError::NotFound { .. }, Need::List { .. } | Need::Events { .. }) => refused(error.why()),
+            (ReadError::NotFound { .. }, Need::List { .. } | Need::Events { .. }) => {
+                Answer::Refused(error.gap(need.what()))
+            }
             (ReadError::NotFound { .. }, _) => Answer::NotFound,
-            _ => refused(error.why()),
+            _ => Answer::Refused(error.gap(need.what())),
         },
     }
 }

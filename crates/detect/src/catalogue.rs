@@ -19,6 +19,12 @@ pub struct Detector {
     pub detect: for<'a> fn(&View<'a>, &'a Object) -> Vec<Finding>,
 }
 
+impl std::fmt::Debug for Detector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 /// A way to fail.
 #[derive(Debug, Clone, Copy)]
 pub struct Failure {

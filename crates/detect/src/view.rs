@@ -3,7 +3,7 @@
 use crate::state::{Standing, State};
 use reckon_model::k8s::Event;
 use reckon_model::selector::LabelSelector;
-use reckon_model::{Body, Gap, Kind, LogLine, Need, Object, ResourceRef, Sample, Timestamp};
+use reckon_model::{Body, Gap, Kind, LogLine, Need, Object, Obstacle, ResourceRef, Sample, Timestamp};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -302,7 +302,7 @@ impl<'a> View<'a> {
 
     /// Records something that could not be read, for the *not checked* of what is found.
     pub fn not_checked(&self, what: impl Into<String>, why: impl Into<String>) {
-        self.asked.borrow_mut().gaps.insert(Gap { what: what.into(), why: why.into() });
+        self.asked.borrow_mut().gaps.insert(Gap { what: what.into(), why: why.into(), obstacle: Obstacle::NotFound });
     }
 
     /// Whether anything that was read had been refused.

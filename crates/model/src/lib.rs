@@ -21,7 +21,7 @@ pub use change::{Actor, Change, FieldChange, Verb};
 pub use ident::{ClusterId, ProblemId, ResourceRef};
 pub use jiff::{SignedDuration, Timestamp};
 pub use kind::Kind;
-pub use need::{Answer, Gap, Need};
+pub use need::{Answer, Gap, Need, Obstacle};
 pub use object::{Body, DecodeError, Meta, Object};
 pub use observation::{LogLine, Sample};
 pub use quantity::Quantity;

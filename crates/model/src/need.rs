@@ -81,6 +81,27 @@ pub enum Answer {
     Refused(Gap),
 }
 
+/// What stood in the way of reading something. Decides exit codes and whether asking again may help; the words for people
+/// are [`Gap::why`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Obstacle {
+    /// The command line or the kubeconfig has to be changed.
+    Usage,
+    /// The API server did not answer at all.
+    Unreachable,
+    /// One side did not prove who it is (401, certificates, credentials), or the right is missing (403).
+    Denied,
+    /// It does not exist, or nothing here provides it.
+    NotFound,
+    /// No answer within the time given.
+    TimedOut,
+    /// The server answered with a failure, or with something that makes no sense.
+    Server,
+    /// It was not asked for, or not read to its end: a limit of our own.
+    Limit,
+}
+
 /// Something that was not read, and why: what appears under *not checked*.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Gap {
@@ -88,6 +109,8 @@ pub struct Gap {
     pub what: String,
     /// The exact missing verb, URL or component: `forbidden: list nodes`, `GET /apis/…: 404 not found`.
     pub why: String,
+    /// What sort of reason that is.
+    pub obstacle: Obstacle,
 }
 
 impl Need {

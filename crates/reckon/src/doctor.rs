@@ -9,7 +9,7 @@ use crate::terminal::{self, Terminal};
 use reckon_cluster::{AccessAsk, Connection};
 use reckon_model::document::API_VERSION;
 use reckon_model::text::clean_line;
-use reckon_model::{Gap, Kind, duration};
+use reckon_model::{Kind, Obstacle, duration};
 use serde::Serialize;
 
 /// A skew that makes ages wrong in what people compare by eye.
@@ -155,11 +155,10 @@ async fn rights(connection: &Connection, namespace: Option<String>, checks: &mut
             Some(true) => {}
             Some(false) => {
                 checks.push(Check::gap(&format!("right:{}:{resource}", ask.verb), format!("missing: {right}"), costs));
-                let gap = Gap { what: resource, why: "forbidden".to_owned() };
                 exit = exit.max(match kind {
                     // Without pods there is nothing to say about anything.
                     Some(Kind::Pod) => Exit::Forbidden,
-                    Some(kind) if session::is_asked_for(kind, &gap) => Exit::Partial,
+                    Some(kind) if session::is_asked_for(kind, Obstacle::Denied) => Exit::Partial,
                     _ => Exit::Fine,
                 });
             }

@@ -1,5 +1,7 @@
 //! How a command ended, as a number.
 
+use reckon_model::Obstacle;
+
 /// How a command ended. Ordered: where several apply, the greatest is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Exit {
@@ -43,16 +45,15 @@ impl Exit {
     }
 }
 
-impl From<reckon_cluster::Class> for Exit {
-    fn from(class: reckon_cluster::Class) -> Exit {
-        use reckon_cluster::Class;
-        match class {
-            Class::Usage => Exit::Usage,
-            Class::Unreachable => Exit::Unreachable,
-            Class::Denied => Exit::Forbidden,
-            Class::NotFound => Exit::NotFound,
-            Class::TimedOut => Exit::TimedOut,
-            Class::Server => Exit::Partial,
+impl From<Obstacle> for Exit {
+    fn from(obstacle: Obstacle) -> Exit {
+        match obstacle {
+            Obstacle::Usage => Exit::Usage,
+            Obstacle::Unreachable => Exit::Unreachable,
+            Obstacle::Denied => Exit::Forbidden,
+            Obstacle::NotFound => Exit::NotFound,
+            Obstacle::TimedOut => Exit::TimedOut,
+            Obstacle::Server | Obstacle::Limit => Exit::Partial,
         }
     }
 }
@@ -73,13 +74,13 @@ impl Failure {
 
 impl From<reckon_cluster::ReadError> for Failure {
     fn from(error: reckon_cluster::ReadError) -> Self {
-        Failure::new(error.class().into(), format!("failed to {error}"))
+        Failure::new(error.obstacle().into(), format!("failed to {error}"))
     }
 }
 
 impl From<reckon_cluster::ConnectError> for Failure {
     fn from(error: reckon_cluster::ConnectError) -> Self {
-        Failure::new(error.class().into(), format!("failed to {error}"))
+        Failure::new(error.obstacle().into(), format!("failed to {error}"))
     }
 }
 

@@ -12,7 +12,7 @@ use reckon_cluster::{AccessAsk, Budget, Connection, ListEvent, ReadError};
 use reckon_detect::{Diagnosis, Engine, Scope, State};
 use reckon_model::document::{API_VERSION, NotChecked, Problem, ProblemList, Requires};
 use reckon_model::text::count;
-use reckon_model::{Answer, ClusterId, Gap, Kind, Need, ResourceRef, Timestamp, document};
+use reckon_model::{Answer, ClusterId, Gap, Kind, Need, Obstacle, ResourceRef, Timestamp, document};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Rounds of needs for one object: a pod leads to its ReplicaSet, that to its Deployment, that to its Services; what
@@ -91,7 +91,7 @@ pub(crate) async fn why(connection: &Connection, target: &ResourceRef, tape: &mu
     match answers.first() {
         Some((_, Answer::Refused(gap))) => {
             let sentence = format!("{} could not be read: {}", target::describe(target), gap.why);
-            return Err(Failure::new(exit_of(gap), sentence));
+            return Err(Failure::new(gap.obstacle.into(), sentence));
         }
         Some((_, Answer::NotFound)) => {
             return Err(Failure::new(Exit::NotFound, not_found(connection, target, &mut budget).await));
@@ -140,7 +140,7 @@ pub(crate) async fn problems(connection: &Connection, scope: &Scope, tape: &mut 
                 state.cover(&kind, namespace.as_deref());
             }
             ListEvent::Refused { kind, namespace, gap } => {
-                partial |= is_asked_for(&kind, &gap);
+                partial |= is_asked_for(&kind, gap.obstacle);
                 tape.refused(&kind, namespace.as_deref(), &gap);
                 state.refuse(&kind, namespace.as_deref(), gap.clone());
                 refused.push((kind, gap));
@@ -171,7 +171,7 @@ pub(crate) async fn problems(connection: &Connection, scope: &Scope, tape: &mut 
 
 /// Whether a kind that was refused was asked for: what problems are about. The rest is read to know more, and its denial
 /// is merely *not checked*; but a server that fails is never that.
-pub(crate) fn is_asked_for(kind: &Kind, gap: &Gap) -> bool {
+pub(crate) fn is_asked_for(kind: &Kind, obstacle: Obstacle) -> bool {
     let is_subject = matches!(
         kind,
         Kind::Pod
@@ -182,11 +182,7 @@ pub(crate) fn is_asked_for(kind: &Kind, gap: &Gap) -> bool {
             | Kind::Job
             | Kind::CronJob
     );
-    is_subject || !is_denied(gap)
-}
-
-fn is_denied(gap: &Gap) -> bool {
-    gap.why.starts_with("forbidden") || gap.why.starts_with("401")
+    is_subject || !matches!(obstacle, Obstacle::Denied | Obstacle::NotFound)
 }
 
 /// Diagnoses, answering needs within rounds and budget. What is still wanted then is refused, and thus *not checked*.
@@ -210,7 +206,8 @@ async fn settle(
             connection.fulfil(&diagnosis.needs, budget).await
         } else {
             let refuse = |need: Need| {
-                let gap = Gap { what: need.what(), why: "not asked: too many steps from what was asked about".into() };
+                let why = "not asked: too many steps from what was asked about".to_owned();
+                let gap = Gap { what: need.what(), why, obstacle: Obstacle::Limit };
                 (need, Answer::Refused(gap))
             };
             diagnosis.needs.into_iter().map(refuse).collect()
@@ -307,21 +304,9 @@ fn nothing_listed(connection: &Connection, refused: &[(Kind, Gap)]) -> Failure {
     // What a person would ask for first tells best what is wrong.
     let first = refused.iter().find(|(kind, _)| *kind == Kind::Pod).or(refused.first());
     let why = first.map_or("the server answered nothing", |(_, gap)| &gap.why);
-    let exit = match refused.iter().find(|(_, gap)| !is_denied(gap)) {
-        None => Exit::Forbidden,
-        Some((_, gap)) => exit_of(gap),
-    };
+    let other = refused.iter().map(|(_, gap)| gap.obstacle).find(|obstacle| *obstacle != Obstacle::Denied);
+    let exit = other.unwrap_or(Obstacle::Denied).into();
     Failure::new(exit, format!("nothing could be listed at {}: {why}", connection.server()))
-}
-
-/// The exit code of the one thing that was asked for and refused.
-fn exit_of(gap: &Gap) -> Exit {
-    match &gap.why {
-        why if is_denied(gap) || why.contains("certificate") || why.starts_with("no credentials") => Exit::Forbidden,
-        why if why.contains(": no answer within ") => Exit::TimedOut,
-        why if why.contains(" is unreachable: ") => Exit::Unreachable,
-        _ => Exit::Partial,
-    }
 }
 
 /// Fails if the namespace does not exist; what cannot be told is no failure.

@@ -16,8 +16,9 @@
 mod render;
 
 use jiff::{SignedDuration, Timestamp};
+use reckon_detect::catalogue::detectors;
 use reckon_detect::{Diagnosis, Engine, Scope, State};
-use reckon_model::{Answer, ClusterId, Gap, Kind, LogLine, Need, Object, Quantity, ResourceRef, Sample};
+use reckon_model::{Answer, ClusterId, Gap, Kind, LogLine, Need, Object, Obstacle, Quantity, ResourceRef, Sample};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -102,8 +103,10 @@ fn block(text: &str, language: &str) -> Option<String> {
 }
 
 impl Scenario {
-    /// Runs it as an administrator would see it, with the objects in the order of this turn (0: as written).
-    pub(crate) fn run_turned(&self, turn: usize) -> String {
+    /// Runs it as an administrator would see it, with objects, answers and detectors in the order of this turn (0: as
+    /// written).
+    pub(crate) fn run_turned(&self, turn: u64) -> String {
+        let mut order = Order(turn);
         let input: Value = serde_saphyr::from_str(&self.input).unwrap_or_else(|error| panic!("{error}"));
         let parts = ["now", "objects", "logs", "metrics", "absent-metrics", "helm", "refused", "scope", "then"];
         known(&input, &parts);
@@ -118,7 +121,11 @@ impl Scenario {
             let what = refusal["kind"].as_str().unwrap();
             match Kind::parse(what) {
                 Some(kind) => {
-                    state.refuse(&kind, None, Gap { what: kind.resource(), why: why.clone() });
+                    state.refuse(
+                        &kind,
+                        None,
+                        Gap { what: kind.resource(), why: why.clone(), obstacle: Obstacle::Denied },
+                    );
                     answers.refused.insert(kind.name().to_owned(), why);
                 }
                 None => {
@@ -134,10 +141,10 @@ impl Scenario {
             Some(namespace) => Scope::Namespace(namespace.to_owned()),
             None => Scope::Object(reference(name)),
         });
-        let mut engine = Engine::new(state);
-        apply(&mut engine, list(&input, "objects"), start, turn);
+        let mut engine = Engine::with_detectors(state, order.of(detectors()));
+        apply(&mut engine, list(&input, "objects"), start, &mut order);
         answers.learn(&mut engine, &input, start);
-        let mut diagnosis = settle(&mut engine, &scope, &answers, start);
+        let mut diagnosis = settle(&mut engine, &scope, &answers, start, &mut order);
         for step in list(&input, "then") {
             known(step, &["at", "apply", "delete", "logs", "metrics", "helm"]);
             let now = start + relative(step["at"].as_str().unwrap()).unwrap();
@@ -146,11 +153,29 @@ impl Scenario {
                 assert!(engine.state().holds(&reference), "{name} is not there to be deleted");
                 engine.state_mut().delete(&reference, now);
             }
-            apply(&mut engine, list(step, "apply"), now, turn);
+            apply(&mut engine, list(step, "apply"), now, &mut order);
             answers.learn(&mut engine, step, now);
-            diagnosis = settle(&mut engine, &scope, &answers, now);
+            diagnosis = settle(&mut engine, &scope, &answers, now, &mut order);
         }
         render::diagnosis(&diagnosis, start)
+    }
+}
+
+/// The order in which things happen in one turn: a shuffle by its number, none for 0.
+struct Order(u64);
+
+impl Order {
+    fn of<T>(&mut self, things: impl IntoIterator<Item = T>) -> Vec<T> {
+        let mut things: Vec<T> = things.into_iter().collect();
+        if self.0 == 0 {
+            return things;
+        }
+        for last in (1..things.len()).rev() {
+            // An odd multiplier and the high bits (Knuth, MMIX): enough to mix, the same every time.
+            self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407) | 1;
+            things.swap(last, usize::try_from(self.0 >> 33).unwrap() % (last + 1));
+        }
+        things
     }
 }
 
@@ -158,13 +183,13 @@ impl Scenario {
 const ROUNDS: usize = 8;
 
 /// Diagnoses until everything that is asked has been answered.
-fn settle(engine: &mut Engine, scope: &Scope, answers: &Answers, now: Timestamp) -> Diagnosis {
+fn settle(engine: &mut Engine, scope: &Scope, answers: &Answers, now: Timestamp, order: &mut Order) -> Diagnosis {
     let mut diagnosis = engine.diagnose(scope, now);
     for _ in 0..ROUNDS {
         if diagnosis.needs.is_empty() {
             return diagnosis;
         }
-        for need in std::mem::take(&mut diagnosis.needs) {
+        for need in order.of(std::mem::take(&mut diagnosis.needs)) {
             let answer = answers.to(&need);
             engine.state_mut().answer(need, answer);
         }
@@ -234,7 +259,7 @@ impl Answers {
             Need::HelmRevision { .. } => Kind::Secret.name(),
         };
         match self.refused.get(about) {
-            Some(why) => Answer::Refused(Gap { what: need.what(), why: why.clone() }),
+            Some(why) => Answer::Refused(Gap { what: need.what(), why: why.clone(), obstacle: Obstacle::Denied }),
             None => Answer::NotFound,
         }
     }
@@ -267,15 +292,8 @@ fn sample(measured: &Value, pod: &str, container: &str, now: Timestamp) -> Sampl
     }
 }
 
-fn apply(engine: &mut Engine, objects: &[Value], now: Timestamp, turn: usize) {
-    let mut objects: Vec<Value> = objects.iter().map(|object| complete(object, now)).collect();
-    if turn > 0 && !objects.is_empty() {
-        let by = turn * 7 % objects.len();
-        objects.rotate_left(by);
-        if turn % 2 == 1 {
-            objects.reverse();
-        }
-    }
+fn apply(engine: &mut Engine, objects: &[Value], now: Timestamp, order: &mut Order) {
+    let objects = order.of(objects.iter().map(|object| complete(object, now)));
     for object in objects {
         let text = object.to_string();
         engine

@@ -1,7 +1,7 @@
 //! Answers to needs, as `bundle.yaml` lists them.
 
 use crate::session::Right;
-use reckon_model::{Answer, Gap, Kind, Need, Quantity, Sample, Timestamp};
+use reckon_model::{Answer, Gap, Kind, Need, Obstacle, Quantity, Sample, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -39,7 +39,13 @@ pub(crate) fn kind(entry: &Value) -> (Kind, Option<String>) {
 
 /// The gap of an entry.
 pub(crate) fn gap(entry: &Value) -> Gap {
-    Gap { what: text(entry, "what").to_owned(), why: text(entry, "why").to_owned() }
+    // A bundle made by hand need not say it: what its author could not read was mostly a missing right.
+    let obstacle = entry.get("obstacle").and_then(|obstacle| serde_json::from_value(obstacle.clone()).ok());
+    Gap {
+        what: text(entry, "what").to_owned(),
+        why: text(entry, "why").to_owned(),
+        obstacle: obstacle.unwrap_or(Obstacle::Denied),
+    }
 }
 
 /// An entry for a kind in a scope.
@@ -71,7 +77,9 @@ pub(crate) fn entry(need: &Need, answer: &Answer) -> Value {
     let outcome = match answer {
         Answer::Objects(_) | Answer::Log(_) => json!({"answer": "read"}),
         Answer::NotFound => json!({"answer": "not found"}),
-        Answer::Refused(gap) => json!({"answer": "refused", "what": gap.what, "why": gap.why}),
+        Answer::Refused(gap) => {
+            json!({"answer": "refused", "what": gap.what, "why": gap.why, "obstacle": gap.obstacle})
+        }
         Answer::Manifest(objects) => json!({"answer": "read", "manifest": objects}),
         Answer::Samples(samples) => {
             let samples: Vec<Value> = samples.iter().map(sample_entry).collect();

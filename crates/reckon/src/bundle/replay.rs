@@ -9,7 +9,7 @@ use crate::session::{self, Answered};
 use crate::target;
 use reckon_detect::{Diagnosis, Engine, Scope, State};
 use reckon_model::document::NotChecked;
-use reckon_model::{Answer, Body, ClusterId, Gap, Need, Object, Timestamp};
+use reckon_model::{Answer, Body, ClusterId, Gap, Need, Object, Obstacle, Timestamp};
 
 /// Diagnoses in which needs are answered, before what is still asked stays open.
 const ROUNDS: usize = 16;
@@ -62,7 +62,7 @@ impl Bundle {
         }
         let partial = !self.warnings.is_empty()
             || !self.skipped.is_empty()
-            || self.refused.iter().any(|(kind, _, gap)| session::is_asked_for(kind, gap));
+            || self.refused.iter().any(|(kind, _, gap)| session::is_asked_for(kind, gap.obstacle));
         let skipped = std::mem::take(&mut self.skipped);
         diagnosis.not_checked.extend(skipped.into_iter().map(|gap| NotChecked { what: gap.what, why: gap.why }));
         Ok(Answered { diagnosis, cluster: self.cluster, as_of: now, partial, warnings: self.warnings })
@@ -133,15 +133,15 @@ impl Bundle {
 
     /// What the bundle says to a need: a log, or that it is not there.
     fn fulfil(&mut self, need: &Need, now: Timestamp) -> Answer {
-        let refused = |why: &str| Answer::Refused(Gap { what: need.what(), why: why.to_owned() });
-        let Some(place) = self.logs.get(need) else { return refused("not in the bundle") };
+        let refused = |why: &str, obstacle| Answer::Refused(Gap { what: need.what(), why: why.to_owned(), obstacle });
+        let Some(place) = self.logs.get(need) else { return refused("not in the bundle", Obstacle::NotFound) };
         match logs::read(place, now) {
             Ok(lines) => Answer::Log(lines),
             Err(sentence) => {
                 if !self.warnings.contains(&sentence) {
                     self.warnings.push(sentence);
                 }
-                refused("its file in the bundle could not be read")
+                refused("its file in the bundle could not be read", Obstacle::Server)
             }
         }
     }

@@ -75,13 +75,14 @@ pub(crate) fn write(directory: &Path, tape: Tape, label: Label<'_>) -> Result<Wr
     }
     let mut answer_entries: Vec<Value> = answers.iter().map(|(need, answer)| answers::entry(need, answer)).collect();
     answer_entries.extend(log_entries);
-    let gaps = |gap: &Gap| json!({"what": gap.what, "why": gap.why});
+    let gaps = |gap: &Gap| json!({"what": gap.what, "why": gap.why, "obstacle": gap.obstacle});
     let refused: Vec<Value> = refused
         .iter()
         .map(|(kind, namespace, gap)| {
             let mut entry = answers::kind_entry(kind, namespace.as_deref());
             entry["what"] = gap.what.clone().into();
             entry["why"] = gap.why.clone().into();
+            entry["obstacle"] = json!(gap.obstacle);
             entry
         })
         .collect();
