@@ -277,7 +277,8 @@ fn from_tls(server: String, error: &rustls::Error) -> ReadError {
         Error::InvalidCertificate(Certificate::NotValidYet | Certificate::NotValidYetContext { .. }) => {
             ReadError::CertificateExpired { server, why: "is not valid yet".to_owned() }
         }
-        Error::InvalidCertificate(Certificate::UnknownIssuer) => {
+        // An authority of the same name with another key is not the one that the kubeconfig means either.
+        Error::InvalidCertificate(Certificate::UnknownIssuer | Certificate::BadSignature) => {
             ReadError::Untrusted { server, why: "signed by an unknown authority".to_owned() }
         }
         Error::InvalidCertificate(Certificate::NotValidForName | Certificate::NotValidForNameContext { .. }) => {

@@ -1,25 +1,19 @@
-//! Bad input: one clear sentence, the right exit code, and what can be read is still used.
+//! Bad files and arguments: one clear sentence, the right exit code, and what can be read is still used. Run within 128 MiB
+//! by `make test` (`scripts/within-memory`).
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod api;
+
+use api::{command, stderr};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
 fn reckon(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_reckon"))
-        .args(args)
-        .env_remove("KUBECONFIG")
-        .env_remove("KUBERNETES_SERVICE_HOST")
-        .env("HOME", "/nonexistent")
-        .output()
-        .unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
+    command(args).output().unwrap()
 }
 
 fn stdout(output: &Output) -> String {
@@ -160,8 +154,7 @@ fn terminal_escapes_in_names_and_messages_never_reach_the_terminal() {
 
 #[test]
 fn a_bundle_is_read_from_standard_input() {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_reckon"))
-        .args(["why", "pod/a", "-n", "shop", "-f", "-"])
+    let mut child = command(&["why", "pod/a", "-n", "shop", "-f", "-"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -10,6 +10,7 @@ mod case;
 mod cluster;
 mod collect;
 mod expect;
+mod meter;
 mod run;
 
 pub use answer::{Reckon, answer_without};
@@ -17,6 +18,7 @@ pub use audit::{AuditLog, Request};
 pub use case::{Case, Expect, Group, Step, Until, all};
 pub use cluster::{Cluster, Namespace, wait};
 pub use expect::{differences, matches};
+pub use meter::Meter;
 pub use run::run;
 
 use std::path::PathBuf;

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![allow(dead_code, reason = "each test binary uses a part")]
 
+pub(crate) mod tls;
+
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
@@ -15,6 +17,7 @@ use std::sync::{Arc, Mutex};
 pub(crate) enum Say {
     Json(Value),
     Text(String),
+    Bytes(Vec<u8>),
     Status(u16, Value),
     /// The first half of an answer, and then the connection ends.
     Half(Value),
@@ -23,7 +26,7 @@ pub(crate) enum Say {
 }
 
 pub(crate) struct Api {
-    port: u16,
+    url: String,
     says: Arc<Mutex<BTreeMap<String, Say>>>,
     pub(crate) asked: Arc<Mutex<Vec<String>>>,
     directory: tempfile::TempDir,
@@ -32,24 +35,39 @@ pub(crate) struct Api {
 impl Api {
     /// A cluster with an id, a version and no objects of any kind.
     pub(crate) fn new() -> Api {
+        Api::start(None)
+    }
+
+    /// The same over TLS.
+    pub(crate) fn with_certificate(certificate: tls::Certificate) -> Api {
+        Api::start(Some(tls::Identity::new(certificate)))
+    }
+
+    fn start(identity: Option<tls::Identity>) -> Api {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
+        let scheme = if identity.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().unwrap());
+        let authority = identity.as_ref().map(tls::Identity::authority).unwrap_or_default();
         let says: Arc<Mutex<BTreeMap<String, Say>>> = Arc::default();
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
         let (answers, log) = (Arc::clone(&says), Arc::clone(&asked));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (answers, log) = (Arc::clone(&answers), Arc::clone(&log));
-                std::thread::spawn(move || serve(stream, &answers, &log));
+                let session = identity.as_ref().map(tls::Identity::session);
+                std::thread::spawn(move || match session {
+                    Some(session) => serve(rustls::StreamOwned::new(session, stream), &answers, &log),
+                    None => serve(stream, &answers, &log),
+                });
             }
         });
         let directory = tempfile::tempdir().unwrap();
         std::fs::write(
             directory.path().join("config"),
-            format!("apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: 'http://127.0.0.1:{port}'}}}}]\nusers: [{{name: u, user: {{token: t}}}}]\ncontexts: [{{name: c, context: {{cluster: c, user: u, namespace: shop}}}}]\n"),
+            format!("apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: '{url}'{authority}}}}}]\nusers: [{{name: u, user: {{token: t}}}}]\ncontexts: [{{name: c, context: {{cluster: c, user: u, namespace: shop}}}}]\n"),
         )
         .unwrap();
-        let api = Api { port, says, asked, directory };
+        let api = Api { url, says, asked, directory };
         api.say("/version", Say::Json(json!({"gitVersion": "v1.37.0", "major": "1", "minor": "37"})));
         api.say("/api/v1/namespaces/kube-system", Say::Json(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": "cluster-id"}})));
         api.say("/api", Say::Json(json!({"versions": ["v1"]}))).say("/apis", Say::Json(json!({"groups": []})));
@@ -92,8 +110,16 @@ impl Api {
         self
     }
 
-    pub(crate) fn url(&self) -> String {
-        format!("http://127.0.0.1:{}", self.port)
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// What is said to a path, where that is JSON.
+    pub(crate) fn said(&self, path: &str) -> Value {
+        match self.says.lock().unwrap().get(path) {
+            Some(Say::Json(value)) => value.clone(),
+            _ => panic!("no JSON is said to {path}"),
+        }
     }
 
     pub(crate) fn kubeconfig(&self) -> std::path::PathBuf {
@@ -106,9 +132,19 @@ impl Api {
     }
 }
 
-/// The program without anything of this machine.
+/// The program without anything of this machine. `RECKON_UNDER` may name a command to run it under, as
+/// `scripts/within-memory` is.
 pub(crate) fn command(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_reckon"));
+    let program = env!("CARGO_BIN_EXE_reckon");
+    let mut command = match std::env::var("RECKON_UNDER") {
+        Ok(under) => {
+            let mut words = under.split(' ');
+            let mut command = Command::new(words.next().unwrap());
+            command.args(words).arg(program);
+            command
+        }
+        Err(_) => Command::new(program),
+    };
     command.args(args).env_remove("KUBERNETES_SERVICE_HOST").env_remove("KUBECONFIG").env("HOME", "/nonexistent");
     for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy"] {
         command.env_remove(proxy);
@@ -116,9 +152,8 @@ pub(crate) fn command(args: &[&str]) -> Command {
     command
 }
 
-fn serve(stream: TcpStream, says: &Mutex<BTreeMap<String, Say>>, log: &Mutex<Vec<String>>) {
-    let mut reader = BufReader::new(stream.try_clone().unwrap());
-    let mut stream = stream;
+fn serve(stream: impl Read + Write, says: &Mutex<BTreeMap<String, Say>>, log: &Mutex<Vec<String>>) {
+    let mut reader = BufReader::new(stream);
     loop {
         let mut first = String::new();
         if reader.read_line(&mut first).unwrap_or(0) == 0 {
@@ -151,31 +186,41 @@ fn serve(stream: TcpStream, says: &Mutex<BTreeMap<String, Say>>, log: &Mutex<Vec
             Some((_, query)) if query.contains("watch=") => Some(Say::Silence),
             _ => says.lock().unwrap().get(&path).cloned(),
         };
-        let (status, text, half) = match say {
-            Some(Say::Json(value)) => (200, selected(&target, value).to_string(), false),
-            Some(Say::Text(text)) => (200, text, false),
-            Some(Say::Status(code, value)) => (code, value.to_string(), false),
-            Some(Say::Half(value)) => (200, value.to_string(), true),
+        let (status, bytes, half) = match say {
+            Some(Say::Json(value)) => (200, selected(&target, value).to_string().into_bytes(), false),
+            Some(Say::Text(text)) => (200, text.into_bytes(), false),
+            Some(Say::Bytes(bytes)) => (200, bytes, false),
+            Some(Say::Status(code, value)) => (code, value.to_string().into_bytes(), false),
+            Some(Say::Half(value)) => (200, value.to_string().into_bytes(), true),
             Some(Say::Silence) => {
                 std::thread::sleep(std::time::Duration::from_secs(60));
                 return;
             }
-            None if path.ends_with("selfsubjectaccessreviews") => {
-                (201, json!({"kind": "SelfSubjectAccessReview", "status": {"allowed": true}}).to_string(), false)
+            None if path.ends_with("selfsubjectaccessreviews") => (
+                201,
+                json!({"kind": "SelfSubjectAccessReview", "status": {"allowed": true}}).to_string().into_bytes(),
+                false,
+            ),
+            None if is_collection(&path) => (
+                200,
+                json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": []}).to_string().into_bytes(),
+                false,
+            ),
+            None => {
+                (404, json!({"kind": "Status", "message": "not found", "code": 404}).to_string().into_bytes(), false)
             }
-            None if is_collection(&path) => {
-                (200, json!({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": []}).to_string(), false)
-            }
-            None => (404, json!({"kind": "Status", "message": "not found", "code": 404}).to_string(), false),
         };
         let head =
-            format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", text.len());
+            format!("HTTP/1.1 {status} X\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n", bytes.len());
+        let stream = reader.get_mut();
         let _ = stream.write_all(head.as_bytes());
         if half {
-            let _ = stream.write_all(&text.as_bytes()[..text.len() / 2]);
+            let _ = stream.write_all(&bytes[..bytes.len() / 2]);
+            let _ = stream.flush();
             return;
         }
-        let _ = stream.write_all(text.as_bytes());
+        let _ = stream.write_all(&bytes);
+        let _ = stream.flush();
     }
 }
 
@@ -226,6 +271,16 @@ pub(crate) fn one_sentence(output: &Output, code: i32) -> String {
     assert_eq!(output.status.code(), Some(code), "{text}");
     assert_eq!(text.trim_end().lines().count(), 1, "{text}");
     text
+}
+
+pub(crate) fn forbidden(what: &str) -> Say {
+    Say::Status(403, json!({"kind": "Status", "message": format!("{what} is forbidden\u{1b}[31m"), "code": 403}))
+}
+
+pub(crate) fn a_shop() -> Api {
+    let api = Api::new();
+    shop(&api);
+    api
 }
 
 /// A shop that is killed at its memory limit: a pod, its ReplicaSet and its Deployment.

@@ -1,6 +1,7 @@
 //! Tests that need the whole cluster for themselves.
 
 mod access;
+mod crowd;
 mod healthy;
 mod node;
 mod requests;
@@ -19,6 +20,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_user_without_nodes_and_secrets_is_told_what_was_not_checked", access::without_nodes_and_secrets),
     ("each_kind_is_listed_once_and_nothing_is_changed", requests::problems),
     ("why_asks_for_its_neighbourhood_only", requests::why),
+    ("why_among_ten_thousand_pods_costs_no_more", crowd::test),
     ("a_node_that_went_silent_is_the_cause_of_all_that_follows", node::test),
 ];
 
