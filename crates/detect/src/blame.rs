@@ -224,7 +224,7 @@ fn near(view: &View<'_>, target: &ResourceRef) -> Option<(String, &'static str)>
 }
 
 /// Whether so many letters of a name may be a slip: of a short name, any other short name is near.
-fn is_slip(distance: usize, length: usize) -> bool {
+pub fn is_slip(distance: usize, length: usize) -> bool {
     distance > 0 && distance <= SLIP && distance * 3 <= length
 }
 

@@ -83,9 +83,8 @@ impl Engine {
         let findings = merge::same_claims(detect_all(&self.detectors, &self.state, now, &explored, &mut asked));
         let incidents = rank::incidents(findings);
         let view = View::new(&self.state, now);
-        let part_of = parts(&self.state, &incidents);
-        let mut open: Vec<Problem> =
-            incidents.into_iter().map(|incident| problem::of(&view, self.state.cluster(), incident)).collect();
+        let part_of = parts(&incidents);
+        let mut open: Vec<Problem> = incidents.into_iter().map(|incident| problem::of(&view, incident)).collect();
         problem::sort(&mut open);
         let before = std::mem::take(&mut self.problems);
         let mut problems = reconcile::problems(&view, before, open, &part_of);
@@ -159,12 +158,12 @@ fn may_ask(subject: &Object, asked_about: &mut BTreeMap<ResourceRef, BTreeSet<Re
 
 /// Ids that the symptoms of incidents would have as problems of their own, with the incident's id: a problem that turns
 /// out to be part of another is merged into it.
-fn parts(state: &State, incidents: &[rank::Incident]) -> BTreeMap<String, String> {
+fn parts(incidents: &[rank::Incident]) -> BTreeMap<String, String> {
     let mut parts = BTreeMap::new();
     for incident in incidents {
-        let whole = problem::id(state.cluster(), &incident.root).0;
+        let whole = problem::id(&incident.root).0;
         for finding in incident.symptoms.iter().chain(&incident.also) {
-            let part = problem::id(state.cluster(), finding).0;
+            let part = problem::id(finding).0;
             if part != whole {
                 parts.insert(part, whole.clone());
             }

@@ -45,6 +45,8 @@ pub(crate) fn of(view: &View<'_>, incident: &Incident) -> Impact {
             }
         }
     }
+    let empty = incident.also.iter().chain(&incident.symptoms).map(|finding| &finding.place.workload);
+    services.extend(empty.filter(|place| place.kind == Kind::Service).map(Ref::from));
     Impact {
         pods,
         workloads: workloads.into_iter().collect(),

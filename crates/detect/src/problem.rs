@@ -2,20 +2,24 @@
 
 use crate::finding::{Fact, Finding};
 use crate::rank::Incident;
-use crate::{View, catalogue, describe, impact};
+use crate::{View, catalogue, describe, impact, rank};
 use reckon_model::document::{
-    self, CauseKind, Evidence, Link, LinkRole, NotChecked, Problem, Ref, Role, RuledOut, Source, Subject, Symptom,
+    self, CauseKind, Evidence, Link, LinkRole, NotChecked, Problem, Ref, Remedy, Role, RuledOut, Source, Subject,
+    Symptom,
 };
-use reckon_model::{ClusterId, ProblemId, ResourceRef};
+use reckon_model::{ProblemId, ResourceRef};
 use std::collections::BTreeSet;
 
 /// How many pods a chain names; the rest are counted under impact.
 const CHAIN_PODS: usize = 5;
 
+/// How many remedies of its consequences a problem takes over.
+const REMEDIES: usize = 4;
+
 /// The problem of an incident, in its first episode.
-pub(crate) fn of(view: &View<'_>, cluster: &ClusterId, incident: Incident) -> Problem {
+pub(crate) fn of(view: &View<'_>, incident: Incident) -> Problem {
     let impact = impact::of(view, &incident);
-    let id = id(cluster, &incident.root);
+    let id = id(&incident.root);
     let chain = chain(&incident);
     let symptoms = symptoms(&incident);
     let began = std::iter::once(&incident.root).chain(&incident.also).filter_map(Finding::began).min();
@@ -23,6 +27,9 @@ pub(crate) fn of(view: &View<'_>, cluster: &ClusterId, incident: Incident) -> Pr
     for finding in std::iter::once(&incident.root).chain(&incident.also) {
         not_checked.extend(finding.gaps.iter().map(|gap| NotChecked { what: gap.what.clone(), why: gap.why.clone() }));
     }
+    // What ends a root's consequence may be more than what ends the root: a volume that a lost node still holds.
+    let blaming = incident.symptoms.iter().filter(|symptom| rank::ails(&incident.root, symptom));
+    let consequences: Vec<Remedy> = blaming.flat_map(|symptom| symptom.remedies.clone()).collect();
     let root = incident.root;
     let mut facts = root.evidence;
     facts.extend(change_fact(&root.cause, &facts));
@@ -42,6 +49,11 @@ pub(crate) fn of(view: &View<'_>, cluster: &ClusterId, incident: Incident) -> Pr
         })
         .collect();
     let mut remedies = root.remedies;
+    for remedy in consequences.into_iter().take(REMEDIES) {
+        if !remedies.contains(&remedy) {
+            remedies.push(remedy);
+        }
+    }
     for (number, remedy) in (1..).zip(&mut remedies) {
         remedy.option = number;
     }
@@ -97,10 +109,10 @@ fn change_fact(cause: &document::Cause, told: &[Fact]) -> Option<Fact> {
 }
 
 /// The id that a finding's problem has.
-pub(crate) fn id(cluster: &ClusterId, finding: &Finding) -> ProblemId {
+pub(crate) fn id(finding: &Finding) -> ProblemId {
     let family = catalogue::failure(finding.failure).map_or(finding.failure, |(_, failure)| failure.family);
     let container = finding.place.container.as_ref().map(|(name, _)| name.as_str());
-    ProblemId::new(cluster, &finding.place.workload, container, family)
+    ProblemId::new(&finding.place.workload, container, family)
 }
 
 fn subject(place: &crate::Place) -> Subject {
@@ -179,6 +191,7 @@ pub(crate) fn sort(problems: &mut [Problem]) {
                 std::cmp::Reverse(width),
                 problem.opened.is_none(),
                 problem.opened,
+                problem.subject.reference.clone(),
                 problem.id.clone(),
             )
         };

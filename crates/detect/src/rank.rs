@@ -28,17 +28,7 @@ const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(60);
 /// Groups findings by root. Deterministic for any order of its input that [`crate::merge::same_claims`] produces.
 pub(crate) fn incidents(findings: Vec<Finding>) -> Vec<Incident> {
     let explained_by: Vec<Option<usize>> = (0..findings.len()).map(|at| explanation(&findings, at)).collect();
-    let root_of = |mut at: usize| {
-        // Explanations go strictly earlier in (stage, echo), so this ends; the bound only says so to the reader.
-        for _ in 0..findings.len() {
-            match explained_by[at] {
-                Some(earlier) => at = earlier,
-                None => break,
-            }
-        }
-        at
-    };
-    let roots: Vec<usize> = (0..findings.len()).map(root_of).collect();
+    let roots: Vec<usize> = (0..findings.len()).map(|at| root_of(&explained_by, at)).collect();
     // Roots with one object to blame: the first of them stands for all.
     let stands_for: Vec<usize> = (0..findings.len())
         .map(|at| {
@@ -66,9 +56,30 @@ pub(crate) fn incidents(findings: Vec<Finding>) -> Vec<Incident> {
     slots.into_iter().flatten().collect()
 }
 
-/// The finding that explains the one at `at` best: the earliest stage, then the earliest beginning, then the first.
+/// Where explanations lead. What blames another object goes to that object's own failure, which may strike later on the way
+/// from admission to traffic: two that blame each other would go round for ever, and the first of the round is the root.
+fn root_of(explained_by: &[Option<usize>], at: usize) -> usize {
+    let mut way = vec![at];
+    loop {
+        match way.last().and_then(|&last| explained_by[last]) {
+            None => return way.pop().unwrap_or(at),
+            Some(next) => match way.iter().position(|&before| before == next) {
+                None => way.push(next),
+                Some(round) => return way[round..].iter().copied().min().unwrap_or(at),
+            },
+        }
+    }
+}
+
+/// The finding that explains the one at `at` best: about the object that it blames; else the earliest stage, then the
+/// earliest beginning, then the first.
 fn explanation(findings: &[Finding], at: usize) -> Option<usize> {
     let symptom = &findings[at];
+    let blamed = (0..findings.len()).filter(|&other| other != at && ails(&findings[other], symptom));
+    if let Some(other) = blamed.min_by_key(|&other| (failure_of(&findings[other]).map(|failure| failure.stage), other))
+    {
+        return Some(other);
+    }
     (0..findings.len()).filter(|&other| other != at && explains(&findings[other], symptom)).min_by_key(|&other| {
         (
             failure_of(&findings[other]).map(|failure| failure.stage),
@@ -81,6 +92,15 @@ fn explanation(findings: &[Finding], at: usize) -> Option<usize> {
 
 fn failure_of(finding: &Finding) -> Option<&'static Failure> {
     catalogue::failure(finding.failure).map(|(_, failure)| failure)
+}
+
+/// Whether a finding is about the very object that another one blames as it stands: a node that is lost, a claim without a
+/// volume, a webhook's Service without endpoints. Somebody's change is a cause of its own, whatever else ails its object.
+pub(crate) fn ails(other: &Finding, symptom: &Finding) -> bool {
+    let Some(blamed) = &symptom.cause.reference else { return false };
+    matches!(symptom.cause.kind, CauseKind::Resource | CauseKind::Node)
+        && other.place.workload != symptom.place.workload
+        && other.place.workload == ResourceRef::from(blamed)
 }
 
 fn explains(root: &Finding, symptom: &Finding) -> bool {

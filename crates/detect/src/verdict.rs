@@ -3,7 +3,8 @@
 use crate::view::{Lookup, View};
 use crate::{Scope, describe};
 use reckon_model::document::{Answer, Problem, Severity, Verdict as Sureness};
-use reckon_model::k8s::Condition;
+use reckon_model::k8s::{Condition, Service};
+use reckon_model::selector::LabelSelector;
 use reckon_model::{Body, Kind, Object, text};
 
 /// The answer.
@@ -51,6 +52,11 @@ fn about<'a>(view: &View<'a>, object: &'a Object) -> Verdict {
     if object.meta.deleted.is_some() {
         return quiet(Answer::InProgress, format!("{name} is being deleted."));
     }
+    if let Body::Service(service) = &object.body
+        && let Some(verdict) = of_service(view, object, service, &name)
+    {
+        return verdict;
+    }
     let top = view.workload_of(object);
     if let Some(sentence) = on_purpose(object, &name) {
         return quiet(Answer::Intentional, sentence);
@@ -65,6 +71,44 @@ fn about<'a>(view: &View<'a>, object: &'a Object) -> Verdict {
         }
     }
     quiet(Answer::NoFault, format!("No fault found: {name} {}.", state(object)))
+}
+
+/// A Service behind which there is nothing, or nothing ready, and nobody to blame for it.
+fn of_service<'a>(view: &View<'a>, object: &'a Object, service: &Service, name: &str) -> Option<Verdict> {
+    if service.spec.selector.is_empty() || service.spec.kind == "ExternalName" {
+        return None;
+    }
+    let selector = LabelSelector::exact(&service.spec.selector);
+    let pods = view.matching(&Kind::Pod, object.meta.namespace.as_deref(), &selector);
+    let serving = pods.items.iter().filter_map(|pod| pod.pod()).filter(|pod| !pod.is_finished());
+    let (ready, all) = serving.fold((0, 0), |(ready, all), pod| (ready + usize::from(pod.is_ready()), all + 1));
+    if !pods.complete {
+        return Some(quiet(Answer::Undetermined, format!("The pods of {name} could not be read.")));
+    }
+    if ready > 0 {
+        let sentence = format!("No fault found: {name} has {}.", text::count(ready, "ready endpoint"));
+        return Some(quiet(Answer::NoFault, sentence));
+    }
+    if all > 0 {
+        let pods = if all == 1 { "its one pod is".to_owned() } else { format!("none of its {all} pods is") };
+        let not = if all == 1 { " not" } else { "" };
+        let sentence = format!("{name} has no ready endpoint yet: {pods}{not} ready.");
+        return Some(quiet(Answer::InProgress, sentence));
+    }
+    let idle = [Kind::Deployment, Kind::StatefulSet].iter().find_map(|kind| {
+        view.known(kind, object.meta.namespace.as_deref()).find(|workload| {
+            workload.workload().is_some_and(|body| {
+                body.spec.replicas == Some(0) && selector.matches(&body.spec.template.metadata.labels)
+            })
+        })
+    });
+    Some(match idle {
+        Some(workload) => {
+            let other = format!("{} {}", workload.kind.singular(), workload.meta.name);
+            quiet(Answer::Intentional, format!("{name} has no endpoint: {other} is scaled to zero."))
+        }
+        None => quiet(Answer::Undetermined, format!("{name} has no endpoint: its selector matches no pod.")),
+    })
 }
 
 fn on_purpose(object: &Object, name: &str) -> Option<String> {

@@ -71,17 +71,17 @@ impl fmt::Display for ResourceRef {
     }
 }
 
-/// What names a problem: a hash of the cluster and of the first symptom's workload, container and failure family,
-/// never of the cause, which may become clearer while the problem lasts.
+/// What names a problem within its cluster: a hash of the first symptom's workload, container and failure family, never of
+/// the cause, which may become clearer while the problem lasts. The cluster is not in it: not everybody may read its id, and
+/// two people who look at one problem have to see one name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProblemId(pub String);
 
 impl ProblemId {
     /// The id of a problem with this first symptom. `family` is the failure family (see the catalogue).
-    pub fn new(cluster: &ClusterId, workload: &ResourceRef, container: Option<&str>, family: &str) -> Self {
+    pub fn new(workload: &ResourceRef, container: Option<&str>, family: &str) -> Self {
         let mut hash = Fnv::new();
         for part in [
-            cluster.0.as_str(),
             workload.kind.group(),
             workload.kind.name(),
             workload.namespace(),
@@ -140,15 +140,11 @@ mod tests {
 
     #[test]
     fn an_id_depends_on_workload_container_and_family_alone() {
-        let cluster = ClusterId("c".into());
         let shop = ResourceRef::new(Kind::Deployment, Some("shop"), "checkout");
-        let id = ProblemId::new(&cluster, &shop, Some("app"), "memory");
-        assert_eq!(
-            id,
-            ProblemId::new(&cluster, &ResourceRef { uid: Some("u".into()), ..shop.clone() }, Some("app"), "memory")
-        );
-        assert_ne!(id, ProblemId::new(&cluster, &shop, Some("proxy"), "memory"));
-        assert_ne!(id, ProblemId::new(&cluster, &shop, Some("app"), "crash"));
+        let id = ProblemId::new(&shop, Some("app"), "memory");
+        assert_eq!(id, ProblemId::new(&ResourceRef { uid: Some("u".into()), ..shop.clone() }, Some("app"), "memory"));
+        assert_ne!(id, ProblemId::new(&shop, Some("proxy"), "memory"));
+        assert_ne!(id, ProblemId::new(&shop, Some("app"), "crash"));
         assert_eq!(id.0.len(), 8);
     }
 }

@@ -119,7 +119,7 @@ fn look<'a>(
 }
 
 /// How long a probe fails before it acts, counted from the start of the container.
-fn budget(probe: &Probe) -> SignedDuration {
+pub(super) fn budget(probe: &Probe) -> SignedDuration {
     let each = probe.period().max(probe.timeout()).clamp(1, 3600);
     let all = probe.initial_delay_seconds.clamp(0, 86_400) + each * probe.threshold().clamp(1, 3600);
     SignedDuration::from_secs(all)
