@@ -98,23 +98,29 @@ fn ask_among(cluster: &Cluster, shop: &Namespace<'_>) -> Result<()> {
     if wrong.is_empty() { Ok(()) } else { bail!("\n  {}", wrong.join("\n  ")) }
 }
 
-/// Asks once and says what was wrong with the answer or its price. The time is told, not tested.
+/// Asks once, when graces have passed, and says what was wrong with the answer or its price. The time is told, not tested.
 fn costs(shop: &Namespace<'_>, meter: &Meter, target: &str, expected: &Value) -> Result<Vec<String>> {
+    let question = ["why", target, "-n", shop.name()];
+    wait(Duration::from_secs(90), target, || {
+        let document = Reckon::json(shop.cluster().kubeconfig(), &question)?;
+        let mut wrong = differences(expected, &document["problems"]);
+        if document["problems"].as_array().map(Vec::len) != expected.as_array().map(Vec::len) {
+            wrong.push(format!("answer {}: {}", document["answer"], document["sentence"]));
+        }
+        if wrong.is_empty() { Ok(true) } else { bail!("{}", wrong.join("\n  ")) }
+    })?;
     let log = AuditLog::from_now()?;
     meter.received();
     let begin = Instant::now();
-    let document = Reckon::json(meter.kubeconfig(), &["why", target, "-n", shop.name()])?;
+    let document = Reckon::json(meter.kubeconfig(), &question)?;
     let took = begin.elapsed();
     let bytes = meter.received();
     let requests = log.requests()?;
-    let mut told = format!("why {target}: {} requests, {bytes} bytes, {} ms", requests.len(), took.as_millis());
-    let _ = write!(told, ", answer {}", document["answer"]);
+    let (count, milliseconds, answer) = (requests.len(), took.as_millis(), &document["answer"]);
+    let told = format!("why {target}: {count} requests, {bytes} bytes, {milliseconds} ms, answer {answer}");
     let _ = writeln!(std::io::stderr(), "{told}");
 
-    let mut wrong = differences(expected, &document["problems"]);
-    if document["problems"].as_array().map(Vec::len) != expected.as_array().map(Vec::len) {
-        wrong.push(format!("problems: {}", document["problems"]));
-    }
+    let mut wrong = Vec::new();
     if requests.len() > REQUESTS {
         wrong.push(format!("{} requests: {requests:#?}", requests.len()));
     }
