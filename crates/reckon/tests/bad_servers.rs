@@ -156,7 +156,7 @@ fn objects_of_1_5_mb_are_read() {
         json!({"metadata": {"name": format!("large-{n}"), "namespace": "shop", "annotations": {"blob": "x".repeat(1_500_000)}},
             "data": {"key": "y".repeat(1_000_000)}})
     };
-    let items: Vec<Value> = (0..20).map(large).collect();
+    let items: Vec<Value> = (0..3).map(large).collect();
     api.say(
         "/api/v1/namespaces/shop/configmaps",
         Say::Json(json!({"kind": "ConfigMapList", "metadata": {}, "items": items})),
