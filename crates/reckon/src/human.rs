@@ -13,10 +13,15 @@ use std::fmt::Write;
 /// Width of the column of section names.
 const MARGIN: usize = 13;
 
+/// A cause that has less room than this beside its row stands below it.
+const CAUSE_ROOM: usize = 48;
+
 /// How a document is written.
 pub(crate) struct Page<'a> {
     pub(crate) paint: Paint,
     pub(crate) width: usize,
+    /// Whether it is a terminal's width: what goes into a pipe is not cut to it.
+    pub(crate) terminal: bool,
     pub(crate) when: When,
     /// How the program was called, for the next command.
     pub(crate) program: &'a str,
@@ -94,8 +99,17 @@ impl Page<'_> {
                 let _ = write!(line, "{}  ", self.paint.with(style, &cell));
             }
             let last = &row[narrow];
-            let cause = if wide { last.clone().into() } else { shorten(last, self.width.saturating_sub(used).max(24)) };
-            let _ = writeln!(out, "{}", format!("{line}{cause}").trim_end());
+            let room = self.width.saturating_sub(used);
+            let (beside, below) = match last {
+                cause if wide || !self.terminal || at == 0 => (cause.clone().into(), None),
+                cause if room >= CAUSE_ROOM => (shorten(cause, room), None),
+                cause => ("".into(), Some(cause)),
+            };
+            let _ = writeln!(out, "{}", format!("{line}{beside}").trim_end());
+            if let Some(cause) = below {
+                let cause = indent(&wrap(cause, self.width.saturating_sub(4)), 4);
+                let _ = writeln!(out, "{}", self.paint.with(Style::Muted, &cause));
+            }
         }
         out.push('\n');
         self.looked(&mut out, list);

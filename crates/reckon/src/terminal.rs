@@ -88,6 +88,7 @@ impl Terminal {
                 let page = Page {
                     paint: self.paint(),
                     width: self.width(),
+                    terminal: std::io::stdout().is_terminal(),
                     when: When::new(local, list.as_of),
                     program: self.program,
                     again,

@@ -1,0 +1,117 @@
+//! A memory limit so small that not even the container runtime fits in: the pod never starts, and no word of memory is
+//! said.
+
+use crate::detectors::killed_by;
+use crate::detectors::template::Site;
+use crate::{Fact, Finding, Place, View, describe};
+use reckon_model::document::{Cause, CauseKind, Death, RemedyKind, Role, Source, Verdict};
+use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Pod};
+use reckon_model::{Object, Quantity, Timestamp};
+use serde_json::json;
+
+/// Below this a limit is a slip of its unit: `512m` is half a byte, `512` are bytes, and no program of any kind fits.
+const SLIP: i64 = 1 << 20;
+
+pub(super) fn finding<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) -> Option<Finding> {
+    let (kind, container, status) = tightest(pod)?;
+    let limit = killed_by::no_room(container)?;
+    let Said { at, source, text } = said(view, subject, pod, status)?;
+    let workload = view.workload_of(subject);
+    let (name, whose) = (&container.name, describe::object(workload));
+    let meant = meant(limit);
+    let slip = limit.value().is_some_and(|value| value < SLIP);
+    let hint = meant.as_ref().map(|meant| format!("; {meant} was meant, it seems")).unwrap_or_default();
+    let sentence = format!(
+        "The memory limit of {name} is {limit}{hint}: not even the runtime that sets the container up fits into that."
+    );
+    let site = Site::new(workload, name);
+    let cause = Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence);
+    let cause = site.blame(cause, "resources.limits.memory", Some(limit.as_str().into()));
+    let title = format!("{whose}: {name} cannot start, its memory limit of {limit} leaves no room{hint}");
+    let mut finding = Finding::new("killed-before-start", Place::container(workload, name, kind), title, cause);
+    finding.class = Some("killed-before-start");
+    finding.shows_on = [subject.reference()].into();
+    // So little is wrong whatever is said of it; newer runtimes say what it was.
+    let told = text.contains("memory limit too low");
+    finding.verdict = if slip || told { Verdict::Confirmed } else { Verdict::Likely };
+    finding.opened = at.or(subject.meta.created);
+    let fact = format!("limits.memory {limit} of {name}");
+    finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, workload, fact));
+    finding.evidence.push(Fact::new(Role::Symptom, source, at, subject, text));
+    finding.death = Some(Death {
+        scope: Some("container".to_owned()),
+        effect: Some("start-failed".to_owned()),
+        limit_bytes: super::remedy::bytes(limit),
+        limit_lowered: None,
+        ..Death::default()
+    });
+    finding.remedies.push(match meant {
+        Some(meant) => {
+            let mut resources = json!({"limits": {"memory": meant}});
+            // A request above the limit is refused, and one that was copied from the limit has the same slip.
+            if container.resources.requests.get("memory") == Some(limit) {
+                resources["requests"] = json!({"memory": meant});
+            }
+            let sentence = format!("Set the memory limit of {name} to {meant}.");
+            site.remedy(RemedyKind::SetResources, json!({"resources": resources}), sentence)
+        }
+        None => {
+            let sentence = format!("Give {name} a memory limit of at least 16Mi; most programs need more.");
+            site.advice(RemedyKind::SetResources, sentence)
+        }
+    });
+    Some(finding)
+}
+
+/// The container with the smallest limit that has not come up.
+fn tightest(pod: &Pod) -> Option<(ContainerType, &Container, Option<&ContainerStatus>)> {
+    pod.containers()
+        .filter(|(_, container, status)| {
+            killed_by::no_room(container).is_some()
+                && status.is_none_or(|status| status.state.running.is_none() && !status.ready)
+        })
+        .min_by_key(|(_, container, _)| container.resources.limits.get("memory").and_then(Quantity::value))
+}
+
+/// What the kubelet says of it.
+struct Said {
+    at: Option<Timestamp>,
+    source: Source,
+    text: String,
+}
+
+/// That the container was not started, in the status; or, as the pod's own group has the limits' sum and its tokens are kept
+/// in memory of that size, that its sandbox or its volumes could not be made, in Events.
+fn said(view: &View<'_>, subject: &Object, pod: &Pod, status: Option<&ContainerStatus>) -> Option<Said> {
+    let waiting = status.and_then(|status| status.state.waiting.as_ref());
+    let end = status.and_then(ContainerStatus::last_end);
+    if let Some(waiting) =
+        waiting.filter(|waiting| matches!(waiting.reason.as_str(), "RunContainerError" | "CreateContainerError"))
+    {
+        let text = format!("{}: {}", waiting.reason, waiting.message.trim());
+        return Some(Said { at: None, source: Source::Status, text });
+    }
+    if let Some(end) = end.filter(|end| end.reason == "StartError" || end.exit_code == 128) {
+        let text = format!("{}, exit {}: {}", end.reason, end.exit_code, end.message.trim());
+        return Some(Said { at: end.finished_at, source: Source::Status, text });
+    }
+    if pod.status.phase != "Pending" || pod.spec.node_name.is_empty() {
+        return None;
+    }
+    let event = view.events(subject).into_iter().rev().find(|event| {
+        let sandbox = event.reason == "FailedCreatePodSandBox";
+        let token = event.reason == "FailedMount" && event.message.contains("no space left on device");
+        sandbox || token
+    })?;
+    let text = format!("{}: {}", event.reason, event.message.trim());
+    Some(Said { at: event.first_seen(), source: Source::Event, text })
+}
+
+/// What the unit was meant to be: `512m` and `512` for `512Mi`.
+fn meant(limit: &Quantity) -> Option<String> {
+    let text = limit.as_str();
+    let digits = text.strip_suffix('m').unwrap_or(text);
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let slip = limit.value().is_some_and(|value| value < SLIP);
+    (plain && slip && digits.trim_start_matches('0').len() >= 2).then(|| format!("{digits}Mi"))
+}
