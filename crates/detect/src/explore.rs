@@ -159,6 +159,10 @@ fn workload<'a>(view: &View<'a>, object: &'a Object, related: &mut BTreeSet<Reso
             for volume in &body.spec.volumes {
                 if let Some(claim) = &volume.persistent_volume_claim {
                     let _ = view.object(&Kind::PersistentVolumeClaim, namespace, &claim.claim_name);
+                } else if volume.ephemeral.is_some() {
+                    // The controller makes its claim under this name.
+                    let claim = format!("{}-{}", pod.meta.name, volume.name);
+                    let _ = view.object(&Kind::PersistentVolumeClaim, namespace, &claim);
                 }
             }
         }

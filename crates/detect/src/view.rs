@@ -258,7 +258,8 @@ impl<'a> View<'a> {
         let mut top = object;
         // Owners form a chain of at most a handful; a cycle in hostile metadata ends here.
         for _ in 0..8 {
-            let Some(owner) = top.meta.controller() else { break };
+            // A static pod's mirror names its node, which nobody edits to change the pod.
+            let Some(owner) = top.meta.controller().filter(|owner| owner.kind != "Node") else { break };
             match self.look_up(&owner.reference(top.meta.namespace.as_deref())) {
                 Lookup::Found(found) if found.meta.uid == owner.uid || owner.uid.is_empty() => top = found,
                 _ => break,

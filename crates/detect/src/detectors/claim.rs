@@ -171,7 +171,8 @@ impl<'a> Case<'a, '_> {
         }
         let classes = self.view.all(&Kind::StorageClass, None);
         let default = classes.items.iter().copied().find(|class| is_default(class));
-        let free = self.view.known(&Kind::PersistentVolume, None).any(|volume| match &volume.body {
+        let volumes = self.view.all(&Kind::PersistentVolume, None);
+        let free = volumes.items.iter().any(|volume| match &volume.body {
             Body::Volume(body) => body.spec.storage_class_name.is_empty() && body.spec.claim_ref.is_none(),
             _ => false,
         });
@@ -199,7 +200,8 @@ impl<'a> Case<'a, '_> {
         );
         cause.managed_by = ownership::managed_by(self.claim).map(str::to_owned);
         let mut finding = self.finding("pvc-class", Some(class), what, cause);
-        finding.verdict = if default.is_some() { Verdict::Likely } else { Verdict::Confirmed };
+        let proved = default.is_none() && volumes.complete;
+        finding.verdict = if proved { Verdict::Confirmed } else { Verdict::Likely };
         let names: Vec<&str> = classes.items.iter().map(|class| class.meta.name.as_str()).collect();
         let there = match names.as_slice() {
             [] => "there is no StorageClass at all".to_owned(),

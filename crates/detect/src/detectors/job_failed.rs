@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use reckon_model::document::{
     Cause, CauseKind, Ref, Remedy, RemedyKind, Requires, Risk, Role, Severity, Source, Verdict,
 };
-use reckon_model::k8s::{Condition, Terminated};
+use reckon_model::k8s::{Condition, ContainerType, Terminated};
 use reckon_model::{Body, FieldChange, Kind, Object, Timestamp, text};
 use serde_json::json;
 
@@ -89,7 +89,11 @@ fn finding<'a>(view: &View<'a>, subject: &'a Object, owner: &'a Object, failed: 
             (cause, Verdict::Confirmed, title)
         }
         (_, None) => {
-            let sentence = format!("{}; none of the failed pods is left to say why.", capital(how));
+            let left = match view.pods_of(subject).complete {
+                true => "none of the failed pods is left to say why",
+                false => "its pods could not be read",
+            };
+            let sentence = format!("{}; {left}.", capital(how));
             let cause = Cause::plain(CauseKind::Application, Some(&owner.reference()), sentence);
             (cause, Verdict::Likely, format!("{name}: the Job failed, {how}"))
         }
@@ -136,18 +140,22 @@ fn finding<'a>(view: &View<'a>, subject: &'a Object, owner: &'a Object, failed: 
 struct Last<'a> {
     pod: &'a Object,
     container: String,
-    kind: reckon_model::k8s::ContainerType,
+    kind: ContainerType,
     end: &'a Terminated,
     line: Option<&'a reckon_model::LogLine>,
 }
 
 fn last_pod<'a>(view: &View<'a>, job: &'a Object) -> Option<Last<'a>> {
     let ends = view.pods_of(job).items.into_iter().filter_map(|pod| {
-        pod.pod()?.containers().find_map(|(kind, container, status)| {
+        let failed = pod.pod()?.containers().filter_map(|(kind, container, status)| {
             let status = status?;
             let end = status.last_end().filter(|end| end.exit_code != 0)?;
             Some((end.finished_at, pod, container, kind, end, status.state.terminated.is_none()))
-        })
+        });
+        // A sidecar is killed when the program has ended, and not the other way round; of several programs the first to
+        // fail took the others with it.
+        failed
+            .min_by_key(|(at, _, container, kind, ..)| (*kind == ContainerType::Sidecar, *at, container.name.as_str()))
     });
     let (_, pod, container, kind, end, restarted) = ends.max_by_key(|(at, pod, ..)| (*at, &pod.meta.name))?;
     let line = logs::decisive(view, pod, &container.name, restarted);

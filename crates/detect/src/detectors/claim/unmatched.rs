@@ -53,7 +53,7 @@ pub(super) fn found(case: &Case<'_, '_>, class: Option<&Object>) -> Option<Findi
     candidates.retain(|candidate| candidate.misfits.len() <= 2);
     let mut finding = match candidates.first() {
         Some(nearest) => misfit(case, nearest, candidates.len() == 1),
-        None => none(case, wanted, volumes.items.len()),
+        None => none(case, wanted, volumes.complete.then_some(volumes.items.len())),
     };
     if !volumes.complete {
         finding.verdict = Verdict::Possible;
@@ -243,7 +243,7 @@ fn misfit(case: &Case<'_, '_>, nearest: &Candidate<'_>, only: bool) -> Finding {
     let which = if only { "the volume" } else { "no volume fits, and of them" };
     let what = format!("cannot be bound: {which} {name} {words}");
     let Some(first) = nearest.misfits.first() else {
-        return none(case, "", 1);
+        return none(case, "", Some(1));
     };
     // What is released keeps the claim it had until somebody clears that; everything else is what the claim asks for.
     let in_volume = matches!(first.class, "claim-ref" | "deleting" | "failed");
@@ -285,12 +285,15 @@ fn misfit(case: &Case<'_, '_>, nearest: &Candidate<'_>, only: bool) -> Finding {
     finding
 }
 
-fn none(case: &Case<'_, '_>, wanted: &str, volumes: usize) -> Finding {
+fn none(case: &Case<'_, '_>, wanted: &str, volumes: Option<usize>) -> Finding {
     let class = if wanted.is_empty() { "without a class".to_owned() } else { format!("of class {wanted}") };
-    let sentence = format!(
-        "Nobody makes volumes {class} by themselves, and of {} none is free for this claim.",
-        text::count(volumes, "PersistentVolume")
-    );
+    let sentence = match volumes {
+        Some(volumes) => format!(
+            "Nobody makes volumes {class} by themselves, and of {} none is free for this claim.",
+            text::count(volumes, "PersistentVolume")
+        ),
+        None => format!("Nobody makes volumes {class} by themselves; which ones there are could not be read."),
+    };
     let cause = Cause::plain(CauseKind::Resource, Some(&case.claim.reference()), sentence).at_field(
         "spec.storageClassName",
         "/spec/storageClassName",

@@ -37,13 +37,14 @@ const SORTS: &[(&str, &[&str])] = &[
         "helper-missing",
         &["you might need a /sbin/mount.", "need a helper program", "exec: \"mount.nfs\"", "unknown filesystem type"],
     ),
-    ("path-missing", &["path \"", "local volume plugin"]),
+    // The last two: the server was reached and has not what was asked of it.
+    (
+        "path-missing",
+        &["path \"", "local volume plugin", "reason given by server: no such file", "mount error(2): no such file"],
+    ),
     ("filesystem", &["wrong fs type", "bad superblock", "fsck", "structure needs cleaning", "input/output error"]),
     ("denied", &["access denied", "permission denied", "not permitted", "accessdenied", "unauthorized"]),
-    (
-        "server",
-        &["mount.nfs", "mount.cifs", "connection timed out", "connection refused", "no route to host", "no such host"],
-    ),
+    ("server", &["connection timed out", "connection refused", "no route to host", "no such host", "host is down"]),
 ];
 
 /// What an Event `FailedMount` or `FailedMapVolume` is about.
