@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::jsonpath::Template;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::path::PathBuf;
@@ -167,21 +168,21 @@ pub(crate) enum DataFormat {
 }
 
 /// How the answer is written.
-#[derive(Clone, Copy, Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Output {
     /// Exit with 1 when problems were found
     #[arg(long)]
     pub(crate) exit_code: bool,
-    /// The format of the answer
-    #[arg(short = 'o', long = "output", value_enum, default_value_t = Format::Human, hide_default_value = true)]
+    /// The format of the answer: table (for people, the default), wide (nothing cut), json (the contract reckon/v1), yaml,
+    /// name (one TYPE/NAME a line), or jsonpath=TEMPLATE over the JSON, as kubectl takes it
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", default_value = "table", hide_default_value = true, value_parser = format)]
     pub(crate) format: Format,
 }
 
 /// A format of the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Format {
     /// For people
-    #[value(alias = "table")]
     Human,
     /// For people, nothing cut
     Wide,
@@ -191,6 +192,8 @@ pub(crate) enum Format {
     Yaml,
     /// One TYPE/NAME a line
     Name,
+    /// What a template takes from the JSON
+    JsonPath(Template),
 }
 
 /// When to colour.
@@ -213,6 +216,20 @@ pub(crate) enum Severity {
     Warning,
     /// Worth knowing
     Info,
+}
+
+fn format(text: &str) -> Result<Format, String> {
+    match text {
+        "table" | "human" => Ok(Format::Human),
+        "wide" => Ok(Format::Wide),
+        "json" => Ok(Format::Json),
+        "yaml" => Ok(Format::Yaml),
+        "name" => Ok(Format::Name),
+        _ => match text.strip_prefix("jsonpath=") {
+            Some(template) => Template::parse(template).map(Format::JsonPath),
+            None => Err("it is one of table, wide, json, yaml, name and jsonpath=TEMPLATE".to_owned()),
+        },
+    }
 }
 
 fn moment(text: &str) -> Result<Moment, String> {

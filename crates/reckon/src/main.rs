@@ -6,6 +6,7 @@ mod doctor;
 mod exit;
 mod fix;
 mod human;
+mod jsonpath;
 mod near;
 mod run;
 mod session;

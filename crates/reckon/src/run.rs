@@ -62,16 +62,16 @@ fn called_as() -> &'static str {
 
 async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     match &cli.command {
-        Command::Why { target, offline, output } => why(&cli.global, terminal, target, offline, *output).await,
+        Command::Why { target, offline, output } => why(&cli.global, terminal, target, offline, output).await,
         Command::Problems { all_namespaces, watch: true, severity, since, output, .. } => {
             let filter = Filter { severity: *severity, since: *since };
             let connection = connect(&cli.global).await?;
             let scope = scope_here(&cli.global, &connection, *all_namespaces);
-            watch::run(&connection, terminal, &scope, filter, output.format, cli.global.local).await
+            watch::run(&connection, terminal, &scope, filter, &output.format, cli.global.local).await
         }
         Command::Problems { all_namespaces, severity, since, offline, output, .. } => {
             let filter = Filter { severity: *severity, since: *since };
-            problems(&cli.global, terminal, *all_namespaces, filter, offline, *output).await
+            problems(&cli.global, terminal, *all_namespaces, filter, offline, output).await
         }
         Command::Explain { failure } => explain(terminal, failure.as_deref()),
         Command::Capture { target, directory, all_namespaces } => {
@@ -149,7 +149,7 @@ async fn why(
     terminal: &Terminal,
     words: &[String],
     offline: &Offline,
-    output: Output,
+    output: &Output,
 ) -> Result<Exit, Failure> {
     if let Some(path) = &offline.file {
         let bundle = bundle::open(path)?;
@@ -192,7 +192,7 @@ async fn problems(
     all: bool,
     filter: Filter,
     offline: &Offline,
-    output: Output,
+    output: &Output,
 ) -> Result<Exit, Failure> {
     if let Some(path) = &offline.file {
         let bundle = bundle::open(path)?;
@@ -214,7 +214,7 @@ async fn problems(
 struct Asked<'a> {
     scope: &'a Scope,
     layout: Question,
-    output: Output,
+    output: &'a Output,
     filter: Option<Filter>,
     /// What the next command needs to read the same.
     again: String,
@@ -242,7 +242,7 @@ fn finish(global: &Global, terminal: &Terminal, answered: Answered, asked: Asked
     if let Some(filter) = asked.filter {
         filter.keep(&mut list);
     }
-    terminal.document(&list, asked.output.format, asked.layout, global.local, &asked.again)?;
+    terminal.document(&list, &asked.output.format, asked.layout, global.local, &asked.again)?;
     let found = matches!(list.answer, Answer::Problem | Answer::Undetermined)
         && list.problems.iter().any(|problem| problem.closed.is_none());
     Ok(match (partial, found && asked.output.exit_code) {

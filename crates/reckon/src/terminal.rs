@@ -3,6 +3,7 @@
 use crate::args::{Colour, DataFormat, Format};
 use crate::exit::{Exit, Failure};
 use crate::human::Page;
+use crate::jsonpath::Template;
 use crate::style::Paint;
 use crate::when::When;
 use reckon_model::document::ProblemList;
@@ -75,7 +76,7 @@ impl Terminal {
     pub(crate) fn document(
         &self,
         list: &ProblemList,
-        format: Format,
+        format: &Format,
         question: Question,
         local: bool,
         again: &str,
@@ -83,6 +84,7 @@ impl Terminal {
         let text = match format {
             Format::Json => json(list)?,
             Format::Yaml => value(&serde_json::to_value(list).map_err(|error| unwritable(&error))?, DataFormat::Yaml)?,
+            Format::JsonPath(template) => filled(template, list)?,
             Format::Name => list.problems.iter().map(|problem| format!("{}\n", crate::human::name(problem))).collect(),
             Format::Human | Format::Wide => {
                 let page = Page {
@@ -95,7 +97,7 @@ impl Terminal {
                 };
                 match question {
                     Question::Why => page.why(list),
-                    Question::Problems => page.problems(list, format == Format::Wide),
+                    Question::Problems => page.problems(list, *format == Format::Wide),
                 }
             }
         };
@@ -144,6 +146,11 @@ pub(crate) fn json(list: &ProblemList) -> Result<String, Failure> {
 /// A document as JSON on one line.
 pub(crate) fn json_line(list: &ProblemList) -> Result<String, Failure> {
     Ok(escape(&serde_json::to_string(list).map_err(|error| unwritable(&error))?) + "\n")
+}
+
+/// A template filled in from a document.
+pub(crate) fn filled(template: &Template, list: &ProblemList) -> Result<String, Failure> {
+    Ok(template.fill(&serde_json::to_value(list).map_err(|error| unwritable(&error))?))
 }
 
 /// A document as YAML.

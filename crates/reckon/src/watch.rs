@@ -6,7 +6,7 @@ use crate::human::{glyph, severity, style_of};
 use crate::run::Filter;
 use crate::session::{self, Answered};
 use crate::style::Style;
-use crate::terminal::{Terminal, json_line, yaml};
+use crate::terminal::{Terminal, filled, json_line, yaml};
 use crate::when::When;
 use reckon_cluster::{Connection, ListEvent};
 use reckon_detect::{Engine, Scope, State};
@@ -30,7 +30,7 @@ pub(crate) async fn run(
     terminal: &Terminal,
     scope: &Scope,
     filter: Filter,
-    format: Format,
+    format: &Format,
     local: bool,
 ) -> Result<Exit, Failure> {
     let namespace = match scope {
@@ -154,7 +154,7 @@ fn print(
     terminal: &Terminal,
     list: &ProblemList,
     shown: &mut BTreeMap<String, Problem>,
-    format: Format,
+    format: &Format,
     local: bool,
 ) -> Result<(), Failure> {
     let turns = turns(shown, &list.problems);
@@ -186,13 +186,16 @@ fn print(
                 out.push_str(&format!("{}\n", crate::human::name(problem)));
             }
         }
-        Format::Json | Format::Yaml if !turns.is_empty() => {
+        Format::Json | Format::Yaml | Format::JsonPath(_) if !turns.is_empty() => {
             let changed =
                 ProblemList { problems: turns.iter().map(|(_, problem)| (*problem).clone()).collect(), ..list.clone() };
-            let text = if format == Format::Json { json_line(&changed)? } else { format!("---\n{}", yaml(&changed)?) };
-            out.push_str(&text);
+            out.push_str(&match format {
+                Format::JsonPath(template) => filled(template, &changed)? + "\n",
+                Format::Json => json_line(&changed)?,
+                _ => format!("---\n{}", yaml(&changed)?),
+            });
         }
-        Format::Json | Format::Yaml => {}
+        Format::Json | Format::Yaml | Format::JsonPath(_) => {}
     }
     *shown = list.problems.iter().map(|problem| (problem.id.clone(), problem.clone())).collect();
     if out.is_empty() { Ok(()) } else { terminal.data(&out) }
