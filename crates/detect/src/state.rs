@@ -148,6 +148,11 @@ impl State {
         self.objects.contains_key(reference)
     }
 
+    /// The labels of a known object.
+    pub fn labels(&self, reference: &ResourceRef) -> Option<&BTreeMap<String, String>> {
+        self.objects.get(reference).map(|object| &object.meta.labels)
+    }
+
     /// The names of the known objects of a kind, in a namespace if one is given.
     pub fn names(&self, kind: &Kind, namespace: Option<&str>) -> Vec<String> {
         self.objects(kind, namespace).map(|object| object.meta.name.clone()).collect()

@@ -1,8 +1,10 @@
 //! The command line.
 
+use crate::filter::{Field, fields};
 use crate::jsonpath::Template;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use reckon_model::selector::LabelSelector;
 use std::path::PathBuf;
 
 /// Tells why a Kubernetes workload is where it is, proves it, and helps to put it right.
@@ -45,6 +47,12 @@ pub(crate) enum Command {
         /// Only problems that opened within this time, such as 30m or 6h
         #[arg(long, value_name = "DURATION", value_parser = duration)]
         since: Option<jiff::SignedDuration>,
+        /// Only problems of workloads or pods with these labels, such as app=web,tier!=cache
+        #[arg(short = 'l', long = "selector", value_name = "SELECTOR", value_parser = LabelSelector::parse)]
+        labels: Option<LabelSelector>,
+        /// Only problems of workloads with these fields: metadata.name, metadata.namespace
+        #[arg(long = "field-selector", value_name = "SELECTOR", value_parser = fields, default_value = "", hide_default_value = true)]
+        fields: std::vec::Vec<Field>,
         #[command(flatten)]
         offline: Offline,
         #[command(flatten)]

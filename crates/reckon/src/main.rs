@@ -4,6 +4,7 @@ mod args;
 mod bundle;
 mod doctor;
 mod exit;
+mod filter;
 mod fix;
 mod human;
 mod jsonpath;

@@ -1,8 +1,9 @@
 //! From arguments to an exit code.
 
-use crate::args::{Cli, Command, Data, DataFormat, Global, Moment, Offline, Output, Severity};
+use crate::args::{Cli, Command, Data, DataFormat, Global, Moment, Offline, Output};
 use crate::bundle;
 use crate::exit::{Exit, Failure};
+use crate::filter::Filter;
 use crate::fix::shell_word;
 use crate::session::{self, Answered};
 use crate::terminal::{Question, Terminal};
@@ -10,7 +11,7 @@ use crate::{doctor, watch};
 use clap::{CommandFactory, FromArgMatches};
 use reckon_cluster::{Connection, Options};
 use reckon_detect::Scope;
-use reckon_model::document::{self, Answer, ProblemList};
+use reckon_model::document::Answer;
 use reckon_model::text::{clean, count};
 use reckon_model::{Kind, ResourceRef};
 use serde_json::json;
@@ -63,14 +64,14 @@ fn called_as() -> &'static str {
 async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     match &cli.command {
         Command::Why { target, offline, output } => why(&cli.global, terminal, target, offline, output).await,
-        Command::Problems { all_namespaces, watch: true, severity, since, output, .. } => {
-            let filter = Filter { severity: *severity, since: *since };
+        Command::Problems { all_namespaces, watch: true, severity, since, labels, fields, output, .. } => {
+            let filter = Filter { severity: *severity, since: *since, labels: labels.as_ref(), fields };
             let connection = connect(&cli.global).await?;
             let scope = scope_here(&cli.global, &connection, *all_namespaces);
             watch::run(&connection, terminal, &scope, filter, &output.format, cli.global.local).await
         }
-        Command::Problems { all_namespaces, severity, since, offline, output, .. } => {
-            let filter = Filter { severity: *severity, since: *since };
+        Command::Problems { all_namespaces, severity, since, labels, fields, offline, output, .. } => {
+            let filter = Filter { severity: *severity, since: *since, labels: labels.as_ref(), fields };
             problems(&cli.global, terminal, *all_namespaces, filter, offline, output).await
         }
         Command::Explain { failure } => explain(terminal, failure.as_deref()),
@@ -86,34 +87,6 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
             clap_complete::generate(*shell, &mut Cli::command(), "reckon", &mut script);
             terminal.data(&String::from_utf8_lossy(&script))?;
             Ok(Exit::Fine)
-        }
-    }
-}
-
-/// Which problems are listed.
-#[derive(Clone, Copy)]
-pub(crate) struct Filter {
-    severity: Option<Severity>,
-    since: Option<jiff::SignedDuration>,
-}
-
-impl Filter {
-    /// Leaves only those; that others were left out is said in the sentence.
-    pub(crate) fn keep(self, list: &mut ProblemList) {
-        let all = list.problems.len();
-        let worst = self.severity.map(|severity| match severity {
-            Severity::Critical => document::Severity::Critical,
-            Severity::Warning => document::Severity::Warning,
-            Severity::Info => document::Severity::Info,
-        });
-        let horizon = self.since.and_then(|since| list.as_of.checked_sub(since).ok());
-        list.problems.retain(|problem| {
-            worst.is_none_or(|worst| problem.severity <= worst)
-                && horizon.is_none_or(|horizon| problem.opened.is_none_or(|opened| opened >= horizon))
-        });
-        let hidden = all - list.problems.len();
-        if hidden > 0 {
-            list.sentence.push_str(&format!(" {} not shown by --severity or --since.", count(hidden, "problem")));
         }
     }
 }
@@ -190,7 +163,7 @@ async fn problems(
     global: &Global,
     terminal: &Terminal,
     all: bool,
-    filter: Filter,
+    filter: Filter<'_>,
     offline: &Offline,
     output: &Output,
 ) -> Result<Exit, Failure> {
@@ -215,7 +188,7 @@ struct Asked<'a> {
     scope: &'a Scope,
     layout: Question,
     output: &'a Output,
-    filter: Option<Filter>,
+    filter: Option<Filter<'a>>,
     /// What the next command needs to read the same.
     again: String,
 }
@@ -238,9 +211,9 @@ fn from_bundle(
 fn finish(global: &Global, terminal: &Terminal, answered: Answered, asked: Asked<'_>) -> Result<Exit, Failure> {
     answered.warnings.iter().for_each(|warning| terminal.warn(warning));
     let partial = answered.partial;
-    let mut list = answered.document(asked.scope);
+    let (mut list, state) = answered.document(asked.scope);
     if let Some(filter) = asked.filter {
-        filter.keep(&mut list);
+        filter.keep(&mut list, &state);
     }
     terminal.document(&list, &asked.output.format, asked.layout, global.local, &asked.again)?;
     let found = matches!(list.answer, Answer::Problem | Answer::Undetermined)

@@ -35,6 +35,8 @@ pub(crate) type Right = (String, String, Option<String>);
 /// An answer that can be turned into a document.
 pub(crate) struct Answered {
     pub(crate) diagnosis: Diagnosis,
+    /// What it was told from.
+    pub(crate) state: State,
     pub(crate) cluster: Option<String>,
     pub(crate) as_of: Timestamp,
     /// Whether something that was asked for could not be read: exit code 7.
@@ -44,12 +46,12 @@ pub(crate) struct Answered {
 }
 
 impl Answered {
-    /// The document of the contract.
-    pub(crate) fn document(self, scope: &Scope) -> ProblemList {
+    /// The document of the contract, and what it was told from.
+    pub(crate) fn document(self, scope: &Scope) -> (ProblemList, State) {
         let Diagnosis { problems, answer, sentence, looked, mut not_checked, .. } = self.diagnosis;
         not_checked.sort();
         not_checked.dedup();
-        ProblemList {
+        let list = ProblemList {
             api_version: API_VERSION.to_owned(),
             kind: "ProblemList".to_owned(),
             reckon_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -61,7 +63,8 @@ impl Answered {
             looked,
             not_checked,
             problems,
-        }
+        };
+        (list, self.state)
     }
 }
 
@@ -105,9 +108,9 @@ pub(crate) async fn why(connection: &Connection, target: &ResourceRef, tape: &mu
     }
     let scope = Scope::Object(target.clone());
     let now = connection.now();
-    let mut diagnosis = settle(connection, state, &scope, now, ROUNDS, &mut budget, tape).await;
+    let (mut diagnosis, state) = settle(connection, state, &scope, now, ROUNDS, &mut budget, tape).await;
     review(connection, &mut diagnosis.problems, tape).await;
-    Ok(Answered { diagnosis, cluster: cluster.map(|id| id.0), as_of: now, partial: false, warnings: Vec::new() })
+    Ok(Answered { diagnosis, state, cluster: cluster.map(|id| id.0), as_of: now, partial: false, warnings: Vec::new() })
 }
 
 /// Lists every kind that rules read and answers what detection asks beside.
@@ -163,10 +166,10 @@ pub(crate) async fn problems(connection: &Connection, scope: &Scope, tape: &mut 
     }
     let mut budget = Budget::new(PROBLEMS_REQUESTS, PROBLEMS_BYTES);
     let now = connection.now();
-    let mut diagnosis = settle(connection, state, scope, now, ROUNDS_AFTER_LISTS, &mut budget, tape).await;
+    let (mut diagnosis, state) = settle(connection, state, scope, now, ROUNDS_AFTER_LISTS, &mut budget, tape).await;
     review(connection, &mut diagnosis.problems, tape).await;
     diagnosis.not_checked.extend(skipped.into_iter().map(|gap| NotChecked { what: gap.what, why: gap.why }));
-    Ok(Answered { diagnosis, cluster: cluster.map(|id| id.0), as_of: now, partial, warnings })
+    Ok(Answered { diagnosis, state, cluster: cluster.map(|id| id.0), as_of: now, partial, warnings })
 }
 
 /// Whether a kind that was refused was asked for: what problems are about. The rest is read to know more, and its denial
@@ -194,13 +197,13 @@ async fn settle(
     rounds: usize,
     budget: &mut Budget,
     tape: &mut Tape,
-) -> Diagnosis {
+) -> (Diagnosis, State) {
     let mut round = 0;
     loop {
         let mut engine = Engine::new(state);
         let diagnosis = engine.diagnose(scope, now);
         if diagnosis.needs.is_empty() || round > 2 * rounds {
-            return diagnosis;
+            return (diagnosis, std::mem::take(engine.state_mut()));
         }
         let answers = if round < rounds {
             connection.fulfil(&diagnosis.needs, budget).await

@@ -2,8 +2,8 @@
 
 use crate::args::Format;
 use crate::exit::{Exit, Failure};
+use crate::filter::Filter;
 use crate::human::{glyph, severity, style_of};
-use crate::run::Filter;
 use crate::session::{self, Answered};
 use crate::style::Style;
 use crate::terminal::{Terminal, filled, json_line, yaml};
@@ -29,7 +29,7 @@ pub(crate) async fn run(
     connection: &Connection,
     terminal: &Terminal,
     scope: &Scope,
-    filter: Filter,
+    filter: Filter<'_>,
     format: &Format,
     local: bool,
 ) -> Result<Exit, Failure> {
@@ -64,13 +64,15 @@ pub(crate) async fn run(
                 due = diagnosis.recheck_at.map(|at| Instant::now() + until(connection.now(), at));
                 let answered = Answered {
                     diagnosis,
+                    // The engine keeps its own.
+                    state: State::default(),
                     cluster: cluster.clone().map(|id| id.0),
                     as_of: connection.now(),
                     partial: false,
                     warnings: Vec::new(),
                 };
-                let mut list = answered.document(scope);
-                filter.keep(&mut list);
+                let (mut list, _) = answered.document(scope);
+                filter.keep(&mut list, engine.state());
                 print(terminal, &list, &mut shown, format, local)?;
             }
         }

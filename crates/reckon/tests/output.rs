@@ -158,12 +158,48 @@ fn following_prints_a_problem_as_it_opens_and_an_interrupt_ends_with_130() {
 }
 
 #[test]
+fn problems_are_selected_by_labels_and_fields() {
+    let api = Api::new();
+    shop(&api);
+    let names = |args: &[&str]| {
+        let output = api.run(&[&["problems", "-o", "name"], args].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    for fits in [
+        &["-l", "app=checkout"][..],
+        &["-l", "app in (checkout),!old"],
+        &["--field-selector", "metadata.name=checkout"],
+    ] {
+        assert_eq!(names(fits), "deployment.apps/checkout\n", "{fits:?}");
+    }
+    for does_not in
+        [&["-l", "app=web"][..], &["-l", "app!=checkout,app"], &["--field-selector", "metadata.name!=checkout"]]
+    {
+        assert_eq!(names(does_not), "", "{does_not:?}");
+    }
+    assert_eq!(api.run(&["problems", "-l", "a b"]).status.code(), Some(2));
+    assert_eq!(api.run(&["problems", "--field-selector", "status.phase=Failed"]).status.code(), Some(2));
+}
+
+#[test]
+fn a_template_takes_what_it_names() {
+    let api = Api::new();
+    shop(&api);
+    let template = "jsonpath={range .problems[*]}{.failure} {.subject.name}{\"\\n\"}{end}";
+    assert_eq!(api.run(&["problems", "-o", template]).stdout, b"oom-killed checkout\n");
+    let output = api.run(&["problems", "-o", "jsonpath={.problems[}"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("no path"), "{}", stderr(&output));
+}
+
+#[test]
 fn what_is_left_out_by_a_filter_is_said() {
     let api = Api::new();
     shop(&api);
     let output = api.run(&["problems", "--since", "1m"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("1 problem not shown by --severity or --since"), "{text}");
+    assert!(text.contains("1 problem not shown by the flags given"), "{text}");
     assert_eq!(api.run(&["problems", "--since", "1m", "--exit-code"]).status.code(), Some(0));
     assert_eq!(
         document(&api.run(&["problems", "--severity", "critical", "-o", "json"]))["problems"].as_array().unwrap().len(),

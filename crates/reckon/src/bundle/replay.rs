@@ -47,7 +47,7 @@ impl Bundle {
                 state.answer(need, answer);
             }
         }
-        let (engine, mut diagnosis) = self.replay(state, changes, scope, now);
+        let (mut engine, mut diagnosis) = self.replay(state, changes, scope, now);
         session::allow(&mut diagnosis.problems, &self.rights);
         if let Scope::Object(wanted) = scope
             && !engine.state().holds(wanted)
@@ -65,7 +65,8 @@ impl Bundle {
             || self.refused.iter().any(|(kind, _, gap)| session::is_asked_for(kind, gap.obstacle));
         let skipped = std::mem::take(&mut self.skipped);
         diagnosis.not_checked.extend(skipped.into_iter().map(|gap| NotChecked { what: gap.what, why: gap.why }));
-        Ok(Answered { diagnosis, cluster: self.cluster, as_of: now, partial, warnings: self.warnings })
+        let state = std::mem::take(engine.state_mut());
+        Ok(Answered { diagnosis, state, cluster: self.cluster, as_of: now, partial, warnings: self.warnings })
     }
 
     /// Applies the changes step by step, so that what opened and closed between them is seen to.
