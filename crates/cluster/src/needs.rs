@@ -137,6 +137,10 @@ impl Connection {
                 Ok(None) => Outcome::Refused(Obstacle::NotFound, NOT_SERVED.to_owned()),
                 Err(error) => Outcome::Failed(error),
             },
+            Need::PodsOn { node } => {
+                let scope = Scope { kind: Kind::Pod, endpoint: Endpoint::new("", "v1", "pods", true), namespace: None };
+                self.some(&scope, &[("fieldSelector", &format!("spec.nodeName={node}"))], purse).await
+            }
             Need::Events { kind, namespace, name } => self.events(kind, namespace.as_deref(), name, purse).await,
             Need::Log { namespace, pod, container, previous } => {
                 self.log(namespace, pod, container, *previous, purse).await
@@ -334,7 +338,7 @@ fn answer(need: &Need, outcome: Outcome) -> Answer {
         Outcome::Refused(obstacle, why) => Answer::Refused(Gap { what: need.what(), why, obstacle }),
         Outcome::Failed(error) => match (&error, need) {
             // A list's path is always there if its kind is served.
-            (ReadError::NotFound { .. }, Need::List { .. } | Need::Events { .. }) => {
+            (ReadError::NotFound { .. }, Need::List { .. } | Need::PodsOn { .. } | Need::Events { .. }) => {
                 Answer::Refused(error.gap(need.what()))
             }
             (ReadError::NotFound { .. }, _) => Answer::NotFound,

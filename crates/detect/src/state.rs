@@ -244,6 +244,7 @@ impl State {
         kinds.extend(self.answers.iter().filter(|(_, standing)| **standing == Standing::Got).filter_map(
             |(need, _)| match need {
                 Need::Object { kind, .. } | Need::List { kind, .. } => Some(kind),
+                Need::PodsOn { .. } => Some(&Kind::Pod),
                 Need::Events { .. } => Some(&Kind::Event),
                 _ => None,
             },

@@ -242,9 +242,28 @@ impl<'a> View<'a> {
         }
     }
 
-    /// The pods on a node, as far as they are known.
-    pub fn pods_on(&self, node: &str) -> impl Iterator<Item = &'a Object> {
+    /// The pods on a node; `None` while they are not known, or may not be.
+    pub fn pods_on(&self, node: &str) -> Option<Vec<&'a Object>> {
+        let need = Need::PodsOn { node: node.to_owned() };
+        match (self.state.covered(&Kind::Pod, None), self.state.standing(&need)) {
+            (Some(Ok(())), _) | (_, Some(Standing::Got | Standing::NotFound)) => {
+                return Some(self.state.pods_on(node).collect());
+            }
+            (_, Some(Standing::Refused(gap))) => drop(self.gap(gap.clone())),
+            (Some(Err(gap)), None) => drop(self.gap(gap.clone())),
+            (None, None) => drop(self.ask(need)),
+        }
+        None
+    }
+
+    /// The pods on a node that happen to be known. Asks nothing, concludes nothing about the rest.
+    pub fn known_on(&self, node: &str) -> impl Iterator<Item = &'a Object> {
         self.state.pods_on(node)
+    }
+
+    /// Whether all objects of a kind are known. Asks nothing.
+    pub fn all_known(&self, kind: &Kind) -> bool {
+        self.state.covered(kind, None) == Some(Ok(()))
     }
 
     /// The objects that this one controls, as far as they are known.

@@ -23,6 +23,11 @@ pub enum Need {
         /// A label selector as the API takes it; empty for all.
         selector: String,
     },
+    /// The pods on a node.
+    PodsOn {
+        /// The node.
+        node: String,
+    },
     /// The Events about one object.
     Events {
         /// Kind of the involved object.
@@ -123,6 +128,7 @@ impl Need {
         match self {
             Need::Object { kind, namespace, name } => format!("{} {name}{}", kind.singular(), in_namespace(namespace)),
             Need::List { kind, namespace, .. } => format!("{}{}", kind.resource(), in_namespace(namespace)),
+            Need::PodsOn { node } => format!("pods on node {node}"),
             Need::Events { kind, name, .. } => format!("events of {} {name}", kind.singular()),
             Need::Log { pod, container, previous, .. } => {
                 let which = if *previous { "previous log" } else { "log" };

@@ -185,7 +185,7 @@ fn runtime_down<'a>(view: &View<'a>, subject: &'a Object, ready: &'a Condition) 
 fn no_network<'a>(view: &View<'a>, subject: &'a Object, condition: &'a Condition, class: &'static str) -> Finding {
     let name = &subject.meta.name;
     // The network's own pod runs on the node's network and is the one that has to come up first.
-    let agent = view.pods_on(name).find(|pod| {
+    let agent = on(view, name).into_iter().find(|pod| {
         let networks = NETWORKS.iter().any(|network| pod.meta.name.contains(network));
         networks && pod.pod().is_some_and(|body| !body.is_ready() && !body.is_finished())
     });
@@ -231,8 +231,8 @@ fn pressures<'a>(view: &View<'a>, subject: &'a Object, node: &'a Node) -> Vec<Fi
     .into_iter()
     .filter_map(|(kind, class, what, resource)| {
         let condition = Condition::find(&node.status.conditions, kind).filter(|condition| condition.is_true())?;
-        let evicted: Vec<&Object> = view
-            .pods_on(name)
+        let evicted: Vec<&Object> = on(view, name)
+            .into_iter()
             .filter(|pod| pod.pod().is_some_and(|pod| evicted_for(pod, resource)) && after(pod, condition.since))
             .collect();
         let title = match evicted.len() {
@@ -263,6 +263,11 @@ fn pressures<'a>(view: &View<'a>, subject: &'a Object, node: &'a Node) -> Vec<Fi
         Some(finding)
     })
     .collect()
+}
+
+/// The pods on a node that is ill: those that are known where not all may be.
+fn on<'a>(view: &View<'a>, node: &str) -> Vec<&'a Object> {
+    view.pods_on(node).unwrap_or_else(|| view.known_on(node).collect())
 }
 
 fn evicted_for(pod: &Pod, resource: &str) -> bool {
@@ -305,8 +310,8 @@ fn ill<'a>(
         Fact::new(Role::Cause, Source::Node, condition.since, subject, said.trim_end_matches([':', ' ']))
             .raw(json!({"type": condition.kind, "status": condition.status, "reason": condition.reason, "message": condition.message})),
     );
-    let suffers: Vec<&Object> = view
-        .pods_on(&subject.meta.name)
+    let suffers: Vec<&Object> = on(view, &subject.meta.name)
+        .into_iter()
         .filter(|pod| {
             pod.pod().is_some_and(|body| !body.is_ready() && !body.is_finished()) && after(pod, condition.since)
         })

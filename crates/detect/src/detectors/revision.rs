@@ -9,7 +9,7 @@ use reckon_model::k8s::{ContainerStatus, Pod, Terminated};
 use reckon_model::{FieldChange, Object, Timestamp};
 
 /// A change that was lived with for a day did not make what fails now.
-const WINDOW: SignedDuration = SignedDuration::from_hours(24);
+pub(crate) const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// A change that may have made a container fail.
 pub(crate) struct Suspect {

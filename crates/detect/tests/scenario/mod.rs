@@ -253,6 +253,7 @@ impl Answers {
         // Who may not list a kind may not get one of it either, and is not told whether it is there.
         let about = match need {
             Need::Object { kind, .. } | Need::List { kind, .. } => kind.name(),
+            Need::PodsOn { .. } => Kind::Pod.name(),
             Need::Events { .. } => Kind::Event.name(),
             Need::Log { .. } => "logs",
             Need::PodMetrics { .. } | Need::NodeStats { .. } => "metrics",

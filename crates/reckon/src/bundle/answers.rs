@@ -62,6 +62,7 @@ pub(crate) fn entry(need: &Need, answer: &Answer) -> Value {
         Need::List { kind, namespace, selector } => {
             json!({"need": "list", "kind": kind.name(), "group": kind.group(), "namespace": namespace, "selector": selector})
         }
+        Need::PodsOn { node } => json!({"need": "pods-on", "name": node}),
         Need::Events { kind, namespace, name } => {
             json!({"need": "events", "kind": kind.name(), "group": kind.group(), "namespace": namespace, "name": name})
         }
@@ -105,6 +106,7 @@ pub(crate) fn read(entry: &Value) -> Option<(Need, Answer)> {
             let (kind, namespace) = kind(entry);
             Need::List { kind, namespace, selector: text(entry, "selector").to_owned() }
         }
+        "pods-on" => Need::PodsOn { node: name() },
         "events" => {
             let (kind, namespace) = kind(entry);
             Need::Events { kind, namespace, name: name() }

@@ -1,0 +1,244 @@
+//! Who made it so that no node takes the pod.
+
+use super::funnel::Decision;
+use super::hurdle::Hurdle;
+use super::message::Said;
+use super::words;
+use crate::blame::{self, Blame};
+use crate::detectors::revision::WINDOW;
+use crate::spot::{self, Path, Spot};
+use crate::{View, describe, ownership};
+use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind};
+use reckon_model::k8s::Pod;
+use reckon_model::{FieldChange, Object, Quantity, Timestamp};
+use serde_json::{Value, json};
+
+pub(super) struct Case<'v, 'a> {
+    pub(super) view: &'v View<'a>,
+    pub(super) subject: &'a Object,
+    pub(super) pod: &'a Pod,
+    pub(super) workload: &'a Object,
+    /// Since when it waits.
+    pub(super) since: Option<Timestamp>,
+}
+
+impl<'a> Case<'_, 'a> {
+    /// The change that made it so, or the field that is wrong as it stands.
+    pub(super) fn cause(&self, decision: &Decision<'_, 'a>, said: &Said, words: &str) -> Cause {
+        let hurdle = decision.hurdle;
+        let resource = words::resource(decision, said);
+        let own = self.own_change(hurdle, resource.as_deref());
+        let nodes = self.node_change(decision);
+        // The later one came last to what had gone well before.
+        let latest = [own, nodes].into_iter().flatten().max_by_key(|blame| blame.change.at);
+        if let Some(blame) = latest {
+            let whose = match blame.change.subject == self.workload.reference() {
+                true => blame.field().field.clone(),
+                false => format!("{} of {}", blame.field().field, describe::name(&blame.change.subject)),
+            };
+            return blame.cause(self.view, format!("{whose} was {}, and since then {words}.", blame.words()));
+        }
+        self.as_it_stands(decision, resource.as_deref(), format!("No node takes the pod: {words}."))
+    }
+
+    fn as_it_stands(&self, decision: &Decision<'_, 'a>, resource: Option<&str>, sentence: String) -> Cause {
+        let node = decision.on.first().map(|node| node.node);
+        match (decision.hurdle, node) {
+            (Hurdle::Ill, Some(node)) => Cause::plain(CauseKind::Node, Some(&node.reference()), sentence),
+            (Hurdle::Cordoned, Some(node)) => Cause::plain(CauseKind::Resource, Some(&node.reference()), sentence)
+                .at_field("spec.unschedulable", "/spec/unschedulable", Some(json!(true))),
+            (Hurdle::Taint, Some(node)) => {
+                let taint =
+                    decision.on.iter().flat_map(|node| &node.taints).next().map(|taint| json!(taint.describe()));
+                Cause::plain(CauseKind::Resource, Some(&node.reference()), sentence).at_field(
+                    "spec.taints",
+                    "/spec/taints",
+                    taint,
+                )
+            }
+            (Hurdle::Existing, _) => {
+                let holder =
+                    decision.on.iter().find_map(|node| node.holder).map(|holder| self.view.workload_of(holder));
+                self.at(holder.unwrap_or(self.workload), &["affinity", "podAntiAffinity"], None, sentence)
+            }
+            (Hurdle::Slots | Hurdle::NoNodes, _) => {
+                Cause::plain(CauseKind::Node, node.map(Object::reference).as_ref(), sentence)
+            }
+            (Hurdle::Size | Hurdle::Room, _) => self.request(resource, sentence),
+            (Hurdle::Labels, _) if self.pod.spec.node_selector.is_empty() => {
+                self.at(self.workload, &["affinity", "nodeAffinity"], None, sentence)
+            }
+            (Hurdle::Labels, _) => {
+                self.at(self.workload, &["nodeSelector"], Some(json!(self.pod.spec.node_selector)), sentence)
+            }
+            (Hurdle::Taint | Hurdle::Ill | Hurdle::Cordoned, None) => {
+                self.at(self.workload, &["tolerations"], None, sentence)
+            }
+            (Hurdle::HostPort, _) => self.at(self.workload, &["containers"], None, sentence),
+            (Hurdle::Affinity, _) => self.at(self.workload, &["affinity", "podAffinity"], None, sentence),
+            (Hurdle::AntiAffinity, _) => self.at(self.workload, &["affinity", "podAntiAffinity"], None, sentence),
+            (Hurdle::Spread, _) => self.at(self.workload, &["topologySpreadConstraints"], None, sentence),
+            (Hurdle::Devices, _) => self.at(self.workload, &["resourceClaims"], None, sentence),
+            _ => Cause::plain(CauseKind::Unknown, Some(&self.workload.reference()), sentence),
+        }
+    }
+
+    /// A field of a workload's pod spec that is wrong as it stands.
+    fn at(&self, workload: &Object, keys: &[&str], value: Option<Value>, sentence: String) -> Cause {
+        let Some((spot, (first, rest))) = Spot::of(workload).zip(keys.split_first()) else {
+            return Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence);
+        };
+        let path = rest.iter().fold(spot.path(first), |path, key| path.key(key));
+        spot.wrong(&path, value, sentence)
+    }
+
+    /// The request itself: of the pod as a whole, or of the container that asks most.
+    fn request(&self, resource: Option<&str>, sentence: String) -> Cause {
+        let plain = |sentence: String| {
+            let mut cause = Cause::plain(CauseKind::Resource, Some(&self.workload.reference()), sentence);
+            cause.managed_by = ownership::managed_by(self.workload).map(str::to_owned);
+            cause
+        };
+        let (Some(resource), Some(spot)) = (resource, Spot::of(self.workload)) else { return plain(sentence) };
+        let written = |quantity: &Quantity| json!(quantity.as_str());
+        if let Some(whole) = spot.spec.resources.requests.get(resource) {
+            return spot.wrong(
+                &entry(spot.path("resources").key("requests"), resource),
+                Some(written(whole)),
+                sentence,
+            );
+        }
+        let asks = |container: &&reckon_model::k8s::Container| {
+            container.resources.requests.get(resource).and_then(Quantity::nanos).unwrap_or(0)
+        };
+        let all = spot.spec.containers.iter().chain(&spot.spec.init_containers);
+        let Some(most) = all.filter(|container| asks(container) > 0).max_by_key(asks) else { return plain(sentence) };
+        let Some(path) = spot.container(&most.name) else { return plain(sentence) };
+        let value = most.resources.requests.get(resource).map(written);
+        spot.wrong(&entry(path.key("resources").key("requests"), resource), value, sentence)
+    }
+
+    /// The newest change of the template that can have made this, if it came shortly before.
+    fn own_change(&self, hurdle: Hurdle, resource: Option<&str>) -> Option<Blame> {
+        let touches = |change: &FieldChange, part: &str| change.field.contains(part) || change.pointer.contains(part);
+        let blame = blame::template_change(self.view, self.workload, Some(self.subject), None, |change| {
+            let fits = match hurdle {
+                Hurdle::Room | Hurdle::Size => {
+                    let asked = resource.is_some_and(|resource| {
+                        change.pointer.ends_with(&format!("/requests/{}", reckon_model::diff::escape(resource)))
+                    });
+                    asked && raised(change)
+                }
+                Hurdle::Taint => touches(change, "tolerations"),
+                Hurdle::Labels => touches(change, "nodeSelector") || touches(change, "nodeAffinity"),
+                Hurdle::Affinity => touches(change, "podAffinity"),
+                Hurdle::AntiAffinity => touches(change, "podAntiAffinity"),
+                Hurdle::Spread => touches(change, "topologySpreadConstraints"),
+                Hurdle::HostPort => touches(change, "hostPort") || touches(change, "hostNetwork"),
+                Hurdle::Devices => touches(change, "resourceClaims"),
+                _ => false,
+            };
+            fits.then_some(0)
+        })?;
+        self.is_fresh(&blame).then_some(blame)
+    }
+
+    /// The newest change of one of the nodes in question that can have made this.
+    fn node_change(&self, decision: &Decision<'_, 'a>) -> Option<Blame> {
+        let fits = |change: &FieldChange| match decision.hurdle {
+            Hurdle::Taint => change.pointer.starts_with("/spec/taints"),
+            Hurdle::Cordoned => change.pointer == "/spec/unschedulable" || change.pointer.starts_with("/spec/taints"),
+            Hurdle::Labels => self
+                .pod
+                .spec
+                .node_selector
+                .keys()
+                .any(|key| change.pointer == format!("/metadata/labels/{}", reckon_model::diff::escape(key))),
+            _ => false,
+        };
+        // What the pod was never meant for may have been changed for reasons of its own; many nodes are changed alike.
+        let changes = decision.on.iter().take(20).filter_map(|node| {
+            blame::object_change(self.view, node.node, self.since, |change| fits(change).then_some(0))
+        });
+        changes.filter(|blame| self.is_fresh(blame)).max_by_key(|blame| blame.change.at)
+    }
+
+    /// Whether a change came within a day before: one that was lived with for longer did not make what is wrong now.
+    fn is_fresh(&self, blame: &Blame) -> bool {
+        let from = self.since.and_then(|since| since.checked_sub(WINDOW).ok());
+        from.is_none_or(|from| blame.change.at >= from)
+    }
+
+    /// What would end it.
+    pub(super) fn remedies(&self, decision: &Decision<'_, 'a>, said: &Said) -> Vec<Remedy> {
+        let workload = self.workload.reference();
+        let advice = |kind, sentence: String| {
+            let mut remedy = spot::remedy(kind, &workload, sentence);
+            remedy.managed_by = ownership::managed_by(self.workload).map(str::to_owned);
+            vec![remedy]
+        };
+        let resource = words::resource(decision, said).unwrap_or_default();
+        match (decision.hurdle, decision.on.first().map(|node| node.node)) {
+            (Hurdle::Cordoned, Some(node)) => {
+                let sentence = format!("Uncordon {}, if whoever cordoned it is done.", node.meta.name);
+                let mut remedy = spot::remedy(RemedyKind::Uncordon, &node.reference(), sentence);
+                remedy.risk = reckon_model::document::Risk::Medium;
+                remedy.patch_type = Some("merge".to_owned());
+                remedy.patch = Some(json!({"spec": {"unschedulable": false}}));
+                vec![remedy]
+            }
+            (Hurdle::Size, _) => {
+                let offer = if words::largest(&decision.on, &resource) == 0 { "offer it" } else { "are larger" };
+                advice(
+                    RemedyKind::SetResources,
+                    format!("Lower the request for {resource}, or add nodes that {offer}."),
+                )
+            }
+            (Hurdle::Room, _) => {
+                let free = words::most_free(&decision.on, &resource);
+                let most = free.map(|free| format!(" to {} or less", super::nodes::amount(&resource, free)));
+                let sentence =
+                    format!("Lower the request for {resource}{}, make room, or add nodes.", most.unwrap_or_default());
+                advice(RemedyKind::SetResources, sentence)
+            }
+            (Hurdle::Taint, Some(node)) => {
+                let taint = decision.on.first().and_then(|node| node.taints.first()).map(|taint| taint.describe());
+                let sentence = format!(
+                    "Tolerate the taint {} in the pod template, or take it off {} if it was not meant for this pod.",
+                    taint.unwrap_or_default(),
+                    node.meta.name
+                );
+                advice(RemedyKind::Patch, sentence)
+            }
+            (Hurdle::Slots | Hurdle::NoNodes, _) => {
+                let mut remedy = spot::remedy(RemedyKind::Outside, &workload, "Add nodes.");
+                remedy.requires = None;
+                vec![remedy]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// An entry of a map, whose key may have dots and slashes.
+fn entry(path: Path, key: &str) -> Path {
+    if key.contains(['.', '/']) {
+        let pointer = format!("{}/{}", path.pointer, reckon_model::diff::escape(key));
+        return Path { field: format!("{}[{key}]", path.field), pointer };
+    }
+    path.key(key)
+}
+
+/// Whether more is asked for than before.
+fn raised(change: &FieldChange) -> bool {
+    let nanos = |value: &Option<Value>| match value {
+        Some(Value::String(text)) => Quantity::new(text).nanos(),
+        Some(Value::Number(number)) => Quantity::new(&number.to_string()).nanos(),
+        _ => None,
+    };
+    match (nanos(&change.from), nanos(&change.to)) {
+        (Some(from), Some(to)) => to > from,
+        (None, Some(_)) => true,
+        _ => false,
+    }
+}
