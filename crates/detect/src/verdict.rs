@@ -57,6 +57,16 @@ fn about<'a>(view: &View<'a>, object: &'a Object) -> Verdict {
     {
         return verdict;
     }
+    if let Some(pod) = object.pod().filter(|pod| pod.status.phase == "Failed") {
+        let why = match (pod.status.reason.as_str(), pod.status.message.trim()) {
+            ("", "") => String::new(),
+            (reason, "") => format!(": {reason}"),
+            ("", message) => format!(": {message}"),
+            (reason, message) => format!(": {reason}, {message}"),
+        };
+        let why = why.trim_end_matches('.');
+        return quiet(Answer::Undetermined, format!("{name} failed{why}, and why is not known."));
+    }
     let top = view.workload_of(object);
     if let Some(sentence) = on_purpose(object, &name) {
         return quiet(Answer::Intentional, sentence);

@@ -8,6 +8,7 @@ mod start;
 use super::killed_by;
 use crate::catalogue::{Failure, Stage, Verified};
 use crate::{Detector, Finding, View};
+use reckon_model::k8s::ContainerType;
 use reckon_model::{Kind, Object};
 
 const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
@@ -32,7 +33,7 @@ pub(crate) static DETECTOR: Detector = Detector {
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Some(pod) = subject.pod() else { return Vec::new() };
-    if pod.status.reason == "Evicted" && pod.status.message.contains("memory") {
+    if pod.status.reason == "Evicted" && evicted::for_memory(&pod.status.message) {
         return evicted::finding(view, subject, pod).into_iter().collect();
     }
     // One that is on its way out is replaced or not wanted.
@@ -42,6 +43,11 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let before_start = start::finding(view, subject, pod);
     let killed = pod.containers().filter_map(|(kind, container, status)| {
         let status = status?;
+        // What has come to a good end since is over: an init container that succeeded on its second try.
+        let done = status.state.terminated.as_ref().is_some_and(|end| end.exit_code == 0 && end.reason != "OOMKilled");
+        if done || kind == ContainerType::Ephemeral {
+            return None;
+        }
         let end = [&status.state, &status.last_state]
             .into_iter()
             .filter_map(|state| state.terminated.as_ref())

@@ -1,15 +1,27 @@
 //! Pods that the kubelet evicted for the node's memory.
 
-use crate::{Fact, Finding, Place, View, describe};
-use reckon_model::document::{Cause, CauseKind, Death, Role, Source, Verdict};
+use crate::detectors::killed_by;
+use crate::{Fact, Finding, Place, View, describe, spot};
+use reckon_model::document::{Cause, CauseKind, Death, RemedyKind, Role, Source, Verdict};
 use reckon_model::k8s::Pod;
 use reckon_model::{Kind, Object, ResourceRef};
 
+/// Whether the kubelet's message is about memory: the names of volumes and containers stand in such messages, too.
+pub(super) fn for_memory(message: &str) -> bool {
+    message.contains("low on resource: memory") || message.contains("resource: memory.")
+}
+
 pub(super) fn finding<'a>(view: &View<'a>, subject: &'a Object, pod: &Pod) -> Option<Finding> {
     let workload = view.workload_of(subject);
-    // What is left of an evicted pod is no fault once its replacement runs.
-    let others = view.pods_of(workload);
-    if workload.kind != Kind::Pod && others.items.iter().any(|other| other.pod().is_some_and(Pod::is_ready)) {
+    // What is left of an evicted pod is no fault once its work was done, or is being done, by another: of a DaemonSet, on
+    // the same node.
+    let replaced = match workload.kind {
+        Kind::DaemonSet => view.pods_of(workload).items.iter().any(|other| {
+            other.pod().is_some_and(|other| other.spec.node_name == pod.spec.node_name && other.is_ready())
+        }),
+        _ => killed_by::superseded(view, workload, subject),
+    };
+    if replaced {
         return None;
     }
     let node = ResourceRef::new(Kind::Node, None, &pod.spec.node_name);
@@ -27,6 +39,9 @@ pub(super) fn finding<'a>(view: &View<'a>, subject: &'a Object, pod: &Pod) -> Op
     finding.opened = at;
     let text = format!("Evicted: {}", pod.status.message.trim());
     finding.evidence.push(Fact::new(Role::Symptom, Source::Status, at, subject, text));
+    let sentence =
+        "Request as much memory as its containers use: the kubelet evicts first what uses more than it requests.";
+    finding.remedies.push(spot::remedy(RemedyKind::SetResources, &workload.reference(), sentence));
     finding.death =
         Some(Death { scope: Some("node".to_owned()), effect: Some("evicted".to_owned()), ..Death::default() });
     Some(finding)

@@ -7,7 +7,7 @@ use crate::{Fact, Finding, Place, View, describe};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, Death, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Condition, Container, ContainerStatus, ContainerType, Pod, Terminated};
-use reckon_model::{Body, FieldChange, Kind, Object, Quantity, ResourceRef};
+use reckon_model::{Body, FieldChange, Kind, Object, Quantity, ResourceRef, Timestamp};
 use serde_json::{Value, json};
 
 pub(super) struct Killed<'v, 'a> {
@@ -26,6 +26,9 @@ const LIMIT: &str = "resources.limits.memory";
 
 /// The kernel kills and the kubelet tells of it within so much; a node's Event of a kill that is further away is another's.
 const SAME_KILL: SignedDuration = SignedDuration::from_secs(30);
+
+/// The API server keeps Events for an hour by default; a little less, for clocks and batches.
+const REMEMBERED: SignedDuration = SignedDuration::from_mins(55);
 
 /// What the node says of its own memory.
 enum Node {
@@ -55,6 +58,7 @@ impl<'a> Killed<'_, 'a> {
             ("container-limit", Node::Well(_), None) => Verdict::Confirmed,
             ("node", Node::Out(_), _) => Verdict::Likely,
             ("node", _, _) => Verdict::Possible,
+            _ if self.is_limitless() => Verdict::Possible,
             _ => Verdict::Likely,
         };
         let up = self.status.ready && self.status.state.running.is_some();
@@ -80,6 +84,7 @@ impl<'a> Killed<'_, 'a> {
             scope: match class {
                 "pod-limit" => Some("pod".to_owned()),
                 "node" => None,
+                _ if self.is_limitless() => None,
                 _ => Some("container".to_owned()),
             },
             effect: Some(
@@ -103,6 +108,11 @@ impl<'a> Killed<'_, 'a> {
     pub(super) fn limit(&self) -> Option<&'a Quantity> {
         let live = self.status.resources.as_ref().and_then(|live| live.limits.get("memory"));
         live.or(self.container.resources.limits.get("memory"))
+    }
+
+    /// Whether nothing but the node limits its memory.
+    pub(super) fn is_limitless(&self) -> bool {
+        self.limit().is_none() && !self.pod.spec.resources.limits.contains_key("memory")
     }
 
     fn class(&self, node: &Node) -> &'static str {
@@ -164,7 +174,7 @@ impl<'a> Killed<'_, 'a> {
                 let sentence = format!("{field} was {words} while the limit stayed: what runs there needs more since.");
                 blame.cause(self.view, sentence)
             }
-            _ if class == "node" => {
+            _ if class == "node" || self.is_limitless() => {
                 let node = self.node_reference();
                 let sentence = match self.limit() {
                     Some(limit) => format!(
@@ -221,6 +231,18 @@ impl<'a> Killed<'_, 'a> {
         (!name.is_empty()).then(|| ResourceRef::new(Kind::Node, None, name))
     }
 
+    /// Whether the limits of all that runs on the node fit into the share that pods may use: else the kernel may have killed
+    /// for that share, of which it tells nobody.
+    fn within_allocatable(&self, node: &reckon_model::k8s::Node) -> bool {
+        let Some(pods) = self.view.pods_on(&self.pod.spec.node_name) else { return false };
+        let limit = |container: &Container| container.resources.limits.get("memory").and_then(remedy::bytes);
+        let running = pods.iter().filter_map(|pod| pod.pod()).filter(|pod| !pod.is_finished());
+        let mut limits = running.flat_map(|pod| &pod.spec.containers).map(limit);
+        let sum = limits.try_fold(0_u64, |sum, limit| sum.checked_add(limit?));
+        let share = node.status.allocatable.get("memory").and_then(remedy::bytes);
+        sum.zip(share).is_some_and(|(sum, share)| sum <= share)
+    }
+
     /// Whether the node itself was out of memory. Only a whole node's kill makes an Event, and only there.
     fn node(&self) -> Node {
         let Some(node) = self.node_reference().and_then(|node| self.view.look_up(&node).found()) else {
@@ -230,17 +252,20 @@ impl<'a> Killed<'_, 'a> {
         let Some(pressure) = Condition::find(&body.status.conditions, "MemoryPressure") else { return Node::Unknown };
         let gaps = self.view.has_gaps();
         let events = self.view.events(node);
+        let lately = |at: Timestamp| self.view.now().duration_since(at) <= REMEMBERED;
+        let before = |at: Timestamp| self.end.finished_at.is_some_and(|end| at < end);
         let killed = events.iter().find(|event| {
-            let near = |at: reckon_model::Timestamp| {
-                self.end.finished_at.is_some_and(|end| end.duration_since(at).abs() <= SAME_KILL)
-            };
+            let near =
+                |at: Timestamp| self.end.finished_at.is_some_and(|end| end.duration_since(at).abs() <= SAME_KILL);
             event.reason == "SystemOOM" && [event.first_seen(), event.last_seen()].into_iter().flatten().any(near)
         });
         if let Some(event) = killed {
             let text = format!("SystemOOM: {}", event.message.trim());
             return Node::Out(Fact::new(Role::Cause, Source::Event, event.last_seen(), node, text));
         }
-        if pressure.is_true() || (!gaps && self.view.has_gaps()) {
+        // Silence says something only as long as Events are kept, and of a condition that was so already at the death.
+        let silent = self.end.finished_at.is_some_and(lately) && pressure.since.is_none_or(before);
+        if pressure.is_true() || !silent || (!gaps && self.view.has_gaps()) || !self.within_allocatable(body) {
             return Node::Unknown;
         }
         let text = format!("node {} reports no memory pressure and no kill of its own", node.meta.name);

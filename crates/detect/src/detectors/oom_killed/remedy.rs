@@ -13,7 +13,7 @@ pub(super) fn of(killed: &Killed<'_, '_>, class: &str, cut: Option<&Suspect>) ->
     let site = Site::new(killed.workload, &killed.container.name);
     let name = &killed.container.name;
     match class {
-        "node" => {
+        _ if class == "node" || killed.is_limitless() => {
             let sentence = format!(
                 "Give {name} a memory request of what it uses and a limit above it, so that it is placed where there is room."
             );

@@ -14,8 +14,8 @@ const SLIP: i64 = 1 << 20;
 
 pub(super) fn finding<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) -> Option<Finding> {
     let (kind, container, status) = tightest(pod)?;
-    let limit = killed_by::no_room(container)?;
-    let Said { at, source, text } = said(view, subject, pod, status)?;
+    let limit = container.resources.limits.get("memory")?;
+    let Said { at, source, text } = said(view, subject, pod, container, status)?;
     let workload = view.workload_of(subject);
     let (name, whose) = (&container.name, describe::object(workload));
     let meant = meant(limit);
@@ -32,7 +32,7 @@ pub(super) fn finding<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) ->
     finding.class = Some("killed-before-start");
     finding.shows_on = [subject.reference()].into();
     // So little is wrong whatever is said of it; newer runtimes say what it was.
-    let told = text.contains("memory limit too low");
+    let told = killed_at_start(&text);
     finding.verdict = if slip || told { Verdict::Confirmed } else { Verdict::Likely };
     finding.opened = at.or(subject.meta.created);
     let fact = format!("limits.memory {limit} of {name}");
@@ -67,7 +67,7 @@ pub(super) fn finding<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) ->
 fn tightest(pod: &Pod) -> Option<(ContainerType, &Container, Option<&ContainerStatus>)> {
     pod.containers()
         .filter(|(_, container, status)| {
-            killed_by::no_room(container).is_some()
+            container.resources.limits.contains_key("memory")
                 && status.is_none_or(|status| status.state.running.is_none() && !status.ready)
         })
         .min_by_key(|(_, container, _)| container.resources.limits.get("memory").and_then(Quantity::value))
@@ -80,28 +80,50 @@ struct Said {
     text: String,
 }
 
+/// Whether a runtime's words are those of a container that was killed while it was set up: newer ones of runc say so, older
+/// ones name what they were doing when its process was gone.
+fn killed_at_start(message: &str) -> bool {
+    ["OOM-killed", "memory limit too low"].iter().any(|words| message.contains(words))
+}
+
+/// The same where the limit is so small that nothing else is to be expected. A command that is not there, or a mount that
+/// fails, is told with other words.
+fn gone_at_start(message: &str) -> bool {
+    const WORDS: [&str; 7] =
+        ["bpf", "openat2", "stopped process", "went away", "signal: killed", "read init-p: connection reset", "EOF"];
+    WORDS.iter().any(|words| message.contains(words))
+}
+
 /// That the container was not started, in the status; or, as the pod's own group has the limits' sum and its tokens are kept
 /// in memory of that size, that its sandbox or its volumes could not be made, in Events.
-fn said(view: &View<'_>, subject: &Object, pod: &Pod, status: Option<&ContainerStatus>) -> Option<Said> {
+fn said(
+    view: &View<'_>,
+    subject: &Object,
+    pod: &Pod,
+    container: &Container,
+    status: Option<&ContainerStatus>,
+) -> Option<Said> {
+    let tight = killed_by::no_room(container).is_some();
+    let fits = |message: &str| killed_at_start(message) || (tight && gone_at_start(message));
     let waiting = status.and_then(|status| status.state.waiting.as_ref());
     let end = status.and_then(ContainerStatus::last_end);
-    if let Some(waiting) =
-        waiting.filter(|waiting| matches!(waiting.reason.as_str(), "RunContainerError" | "CreateContainerError"))
-    {
+    if let Some(waiting) = waiting.filter(|waiting| {
+        matches!(waiting.reason.as_str(), "RunContainerError" | "CreateContainerError") && fits(&waiting.message)
+    }) {
         let text = format!("{}: {}", waiting.reason, waiting.message.trim());
         return Some(Said { at: None, source: Source::Status, text });
     }
-    if let Some(end) = end.filter(|end| end.reason == "StartError" || end.exit_code == 128) {
+    if let Some(end) = end.filter(|end| end.reason == "StartError" && fits(&end.message)) {
         let text = format!("{}, exit {}: {}", end.reason, end.exit_code, end.message.trim());
         return Some(Said { at: end.finished_at, source: Source::Status, text });
     }
-    if pod.status.phase != "Pending" || pod.spec.node_name.is_empty() {
+    if !tight || pod.status.phase != "Pending" || pod.spec.node_name.is_empty() {
         return None;
     }
-    let event = view.events(subject).into_iter().rev().find(|event| {
-        let sandbox = event.reason == "FailedCreatePodSandBox";
-        let token = event.reason == "FailedMount" && event.message.contains("no space left on device");
-        sandbox || token
+    let event = view.events(subject).into_iter().rev().find(|event| match event.reason.as_str() {
+        "FailedCreatePodSandBox" => fits(&event.message),
+        "FailedMount" => event.message.contains("no space left on device"),
+        _ => false,
     })?;
     let text = format!("{}: {}", event.reason, event.message.trim());
     Some(Said { at: event.first_seen(), source: Source::Event, text })
