@@ -217,7 +217,7 @@ async fn failures_are_told_apart() {
         server.connection().await.server_version().await.unwrap_err()
     };
     let unauthorized = refusing(401).await;
-    assert_eq!(unauthorized.obstacle(), Obstacle::Denied);
+    assert_eq!(unauthorized.obstacle(), Obstacle::Unauthenticated);
     assert!(unauthorized.to_string().contains("401 unauthorized"), "{unauthorized}");
     assert_eq!(refusing(403).await.obstacle(), Obstacle::Denied);
     assert_eq!(refusing(404).await.obstacle(), Obstacle::NotFound);
@@ -236,6 +236,41 @@ async fn failures_are_told_apart() {
     other.url = "http://no-such-host.invalid:1".into();
     let error = other.connection().await.server_version().await.unwrap_err();
     assert_eq!(error.obstacle(), Obstacle::Unreachable, "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_kubernetes_api_is_said_to_be_none() {
+    let server = FakeServer::start(|_| Reply::Json(404, b"default backend - 404".to_vec())).await;
+    let connection = server.connection().await;
+    for error in [connection.server_version().await.unwrap_err(), connection.cluster_id().await.unwrap_err()] {
+        assert!(matches!(error, ReadError::Malformed { .. }), "{error:?}");
+        assert!(error.to_string().contains("no Kubernetes API"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_without_an_answer_is_no_answer_cut_short() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut server = FakeServer::start(|_| Reply::ok("")).await;
+    server.url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move { while listener.accept().await.is_ok() {} });
+    let error = server.connection().await.server_version().await.unwrap_err();
+    assert_eq!(error.obstacle(), Obstacle::Unreachable, "{error}");
+}
+
+#[tokio::test]
+async fn no_time_limit_is_none() {
+    let server = FakeServer::start(|_| Reply::ok(r#"{"gitVersion":"v1"}"#)).await;
+    let options = Options { request_timeout: Some(Duration::ZERO), ..Options::default() };
+    assert_eq!(server.connection_with(options, "").await.server_version().await.unwrap(), "v1");
+}
+
+#[tokio::test]
+async fn empty_text_in_a_kubeconfig_is_unset() {
+    let server = FakeServer::start(|_| Reply::ok(r#"{"gitVersion":"v1"}"#)).await;
+    let cluster = "    certificate-authority-data: ''\n    tls-server-name: ''\n    proxy-url: ''";
+    let connection = server.connection_with(Options::default(), cluster).await;
+    assert_eq!(connection.server_version().await.unwrap(), "v1");
 }
 
 #[tokio::test]
@@ -305,5 +340,5 @@ async fn a_certificate_that_is_untrusted_expired_or_for_another_host_is_said_to_
     };
     let other = tls_error(elsewhere, true).await.unwrap_err();
     assert!(matches!(other, ReadError::Untrusted { .. }), "{other:?}");
-    assert_eq!(other.obstacle(), Obstacle::Denied);
+    assert_eq!(other.obstacle(), Obstacle::Unauthenticated);
 }

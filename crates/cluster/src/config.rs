@@ -99,7 +99,7 @@ impl ConnectError {
     /// What kind of failure it is.
     pub fn obstacle(&self) -> Obstacle {
         match self {
-            ConnectError::Credentials { .. } | ConnectError::InCluster { .. } => Obstacle::Denied,
+            ConnectError::Credentials { .. } | ConnectError::InCluster { .. } => Obstacle::Unauthenticated,
             _ => Obstacle::Usage,
         }
     }
@@ -162,7 +162,9 @@ pub(crate) async fn target(options: &Options, env: &Environment) -> Result<Targe
     }
     // Retries are this crate's own: kube's would hide `Retry-After` and wait without a bound.
     config.default_retry = false;
-    config.connect_timeout = Some(options.request_timeout.map_or(CONNECT_TIMEOUT, |limit| limit.min(CONNECT_TIMEOUT)));
+    // Zero means no limit, as it does for kubectl.
+    let limit = options.request_timeout.filter(|limit| !limit.is_zero());
+    config.connect_timeout = Some(limit.map_or(CONNECT_TIMEOUT, |limit| limit.min(CONNECT_TIMEOUT)));
     config.write_timeout = Some(Duration::from_secs(60));
     Ok(Target { config, context })
 }
@@ -230,11 +232,11 @@ fn cluster_server(kubeconfig: &Kubeconfig, name: &str) -> String {
 /// the latter two that do not exist are passed over, as kubectl does; `None` if there is none at all.
 fn read(options: &Options, env: &Environment) -> Result<Option<Kubeconfig>, ConnectError> {
     if let Some(file) = &options.kubeconfig {
-        return read_file(file).map(Some);
+        return read_file(file).map(|read| Some(without_empty(read)));
     }
     let mut merged: Option<Kubeconfig> = None;
     for file in candidates(env) {
-        let next = match read_file(&file) {
+        let next = match read_file(&file).map(without_empty) {
             Ok(next) => next,
             Err(ConnectError::Unreadable { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
@@ -247,6 +249,39 @@ fn read(options: &Options, env: &Environment) -> Result<Option<Kubeconfig>, Conn
         });
     }
     Ok(merged)
+}
+
+/// Empty text is unset, as it is for kubectl, which writes it so.
+fn without_empty(mut kubeconfig: Kubeconfig) -> Kubeconfig {
+    fn drop_empty(value: &mut Option<String>) {
+        value.take_if(|text| text.is_empty());
+    }
+    drop_empty(&mut kubeconfig.current_context);
+    for context in kubeconfig.contexts.iter_mut().filter_map(|named| named.context.as_mut()) {
+        drop_empty(&mut context.namespace);
+    }
+    for cluster in kubeconfig.clusters.iter_mut().filter_map(|named| named.cluster.as_mut()) {
+        for value in [
+            &mut cluster.certificate_authority,
+            &mut cluster.certificate_authority_data,
+            &mut cluster.tls_server_name,
+            &mut cluster.proxy_url,
+        ] {
+            drop_empty(value);
+        }
+    }
+    for user in kubeconfig.auth_infos.iter_mut().filter_map(|named| named.auth_info.as_mut()) {
+        for value in [
+            &mut user.token_file,
+            &mut user.client_certificate,
+            &mut user.client_certificate_data,
+            &mut user.client_key,
+            &mut user.impersonate,
+        ] {
+            drop_empty(value);
+        }
+    }
+    kubeconfig
 }
 
 fn candidates(env: &Environment) -> Vec<PathBuf> {

@@ -43,6 +43,8 @@ pub(crate) struct Inner {
 pub(crate) struct Patience {
     /// For the head of an answer. A server that lost etcd gives up by itself after 60 s.
     pub(crate) head: Duration,
+    /// For the head of an answer that a kubelet has to give: of a node that is gone there is none.
+    pub(crate) kubelet: Duration,
     /// For the next byte of an answer.
     pub(crate) idle: Duration,
     /// For the next byte of a watch: bookmarks come every minute.
@@ -59,6 +61,7 @@ impl Default for Patience {
     fn default() -> Self {
         Patience {
             head: Duration::from_secs(65),
+            kubelet: Duration::from_secs(5),
             idle: Duration::from_secs(30),
             watch_idle: Duration::from_secs(90),
             bookmark: Duration::from_secs(30),
@@ -93,7 +96,7 @@ impl Connection {
         let namespace = config.default_namespace.clone();
         config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
         let client = ClientBuilder::try_from(config)
-            .map_err(|error| ConnectError::Credentials { why: error.to_string() })?
+            .map_err(|error| ConnectError::Credentials { why: credentials(&error) })?
             .build();
         Ok(Connection {
             inner: Arc::new(Inner {
@@ -196,6 +199,21 @@ impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("server", &self.inner.server).finish_non_exhaustive()
     }
+}
+
+/// Why credentials could not be had, without what a plug-in was given and what it printed: both hold credentials.
+pub(crate) fn credentials(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut link = Some(error);
+    while let Some(this) = link {
+        if let Some(kube::client::AuthError::AuthExecRun { out, .. }) = this.downcast_ref() {
+            return format!(
+                "the credential plug-in of the kubeconfig ended with {}; run it by hand to see why",
+                out.status
+            );
+        }
+        link = this.source();
+    }
+    error.to_string()
 }
 
 /// The URL as shown: without a user and password, without the trailing slash.

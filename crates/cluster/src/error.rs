@@ -179,8 +179,8 @@ impl ReadError {
             | ReadError::CertificateExpired { .. }
             | ReadError::ClientCertificate { .. }
             | ReadError::Credentials { .. }
-            | ReadError::Unauthorized { .. }
-            | ReadError::Forbidden { .. } => Obstacle::Denied,
+            | ReadError::Unauthorized { .. } => Obstacle::Unauthenticated,
+            ReadError::Forbidden { .. } => Obstacle::Denied,
             ReadError::NotFound { .. } => Obstacle::NotFound,
             ReadError::Gone { .. }
             | ReadError::Status { .. }
@@ -235,7 +235,7 @@ impl ReadError {
             if link.is::<kube::client::AuthError>() {
                 return ReadError::Credentials {
                     server,
-                    why: shorten(&clean_line(&link.to_string()), 500).into_owned(),
+                    why: shorten(&clean_line(&crate::connection::credentials(*link)), 500).into_owned(),
                 };
             }
         }

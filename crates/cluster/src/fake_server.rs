@@ -46,6 +46,8 @@ impl Reply {
 pub(crate) struct FakeServer {
     pub(crate) url: String,
     pub(crate) asked: Arc<Mutex<Vec<Asked>>>,
+    /// How long its clients wait for what: not long.
+    pub(crate) patience: Patience,
     _tasks: JoinSet<()>,
 }
 
@@ -84,7 +86,16 @@ impl FakeServer {
                 });
             }
         });
-        FakeServer { url, asked, _tasks: tasks }
+        let patience = Patience {
+            head: Duration::from_secs(20),
+            kubelet: Duration::from_secs(20),
+            idle: Duration::from_millis(300),
+            watch_idle: Duration::from_millis(300),
+            bookmark: Duration::from_millis(300),
+            backoff: (Duration::from_millis(1), Duration::from_millis(5)),
+            refused: Duration::from_millis(5),
+        };
+        FakeServer { url, asked, patience, _tasks: tasks }
     }
 
     /// A connection to it that waits for nothing long.
@@ -100,16 +111,8 @@ impl FakeServer {
             self.url
         );
         std::fs::write(&file, yaml).unwrap();
-        let patience = Patience {
-            head: Duration::from_secs(20),
-            idle: Duration::from_millis(300),
-            watch_idle: Duration::from_millis(300),
-            bookmark: Duration::from_millis(300),
-            backoff: (Duration::from_millis(1), Duration::from_millis(5)),
-            refused: Duration::from_millis(5),
-        };
         let options = Options { kubeconfig: Some(file), ..options };
-        Connection::open_in(&options, &Environment::default(), patience).await.unwrap()
+        Connection::open_in(&options, &Environment::default(), self.patience).await.unwrap()
     }
 
     pub(crate) fn targets(&self) -> Vec<String> {

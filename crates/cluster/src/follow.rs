@@ -99,6 +99,11 @@ impl Follower {
                     self.failures = 0;
                     continue;
                 }
+                // A balancer that resets what it has held for a while: what was heard until then was sound.
+                End::Failed(error) if error.is_transient() && started.elapsed() >= SHORTEST_WATCH => {
+                    self.failures = 0;
+                    self.failed(&error).await
+                }
                 End::Over { .. } => self.pause().await,
                 End::Expired(reason) => self.expired(reason).await,
                 End::NoStreamingList(reason) => {

@@ -3,13 +3,13 @@
 use crate::connection::Connection;
 use crate::endpoint::{Endpoint, encode, with_query};
 use crate::error::{Intent, NOT_SERVED, ReadError};
-use crate::list::{Ended, Item, Scope, Sink, decode_object};
+use crate::list::{Broken, Ended, Item, Scope, Sink, decode_object};
 use crate::wire::Ask;
 use crate::{helm, logs, metrics};
 use futures::StreamExt;
 use reckon_model::text::clean_line;
 use reckon_model::{Answer, Gap, Kind, Need, Object, Obstacle};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
@@ -90,6 +90,8 @@ impl Purse {
 /// What came of asking, before it is put into an [`Answer`].
 enum Outcome {
     Answer(Answer),
+    /// Some of it, and why not all.
+    Part(Vec<Object>, Obstacle, String),
     Failed(ReadError),
     Refused(Obstacle, String),
 }
@@ -118,12 +120,13 @@ impl Connection {
                     (need.clone(), answer(need, outcome))
                 }
             })
-            .buffered(SIDE_BY_SIDE)
-            .collect()
+            // A slow one holds no other up.
+            .buffer_unordered(SIDE_BY_SIDE)
+            .collect::<BTreeMap<Need, Answer>>()
             .await;
         budget.requests = purse.requests.into_inner();
         budget.bytes = purse.bytes.into_inner();
-        answers
+        answers.into_iter().collect()
     }
 
     async fn answer(&self, need: &Need, purse: &Purse) -> Outcome {
@@ -199,23 +202,28 @@ impl Connection {
         };
         let mut few = Few::default();
         let ended = self.pages(scope, selectors, &before_page, &mut few).await;
-        let Few { objects, bytes, full } = few;
+        let Few { objects, bytes, full, broken } = few;
         purse.spend(bytes);
         if full {
             let why = format!(
-                "more than {MAX_OBJECTS} {} or {} MB match; they were not read",
+                "more than {MAX_OBJECTS} {} or {} MB match; the rest was not read",
                 scope.endpoint.plural,
                 MAX_LIST_BYTES / (1024 * 1024)
             );
-            return Outcome::Refused(Obstacle::Limit, why);
+            return Outcome::Part(objects, Obstacle::Limit, why);
         }
-        match ended {
-            Ok(Ended::Complete(_)) => Outcome::Answer(Answer::Objects(objects)),
-            Ok(Ended::Stopped) => {
-                let why = refused.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-                Outcome::Refused(Obstacle::Limit, why.unwrap_or_else(|| "the list was not read to its end".to_owned()))
+        match (ended, broken) {
+            (Ok(Ended::Complete(_)), None) => Outcome::Answer(Answer::Objects(objects)),
+            (Ok(Ended::Complete(_)), Some(broken)) => {
+                let gap = broken.gap(&scope.kind);
+                Outcome::Part(objects, gap.obstacle, format!("{}: {}", gap.what, gap.why))
             }
-            Err(error) => Outcome::Failed(error),
+            (Ok(Ended::Stopped), _) => {
+                let why = refused.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
+                let why = why.unwrap_or_else(|| "the list was not read to its end".to_owned());
+                Outcome::Part(objects, Obstacle::Limit, why)
+            }
+            (Err(error), _) => Outcome::Failed(error),
         }
     }
 
@@ -253,7 +261,7 @@ impl Connection {
             ];
             let intent = Intent { verb: "get", resource: "pods/log".to_owned(), namespace: Some(namespace.to_owned()) };
             // Not JSON alone: the log is plain text, and an older server answers 406 to what it cannot serve.
-            Ask::get(with_query(path.clone(), &query), intent).accepting("*/*")
+            Ask::get(with_query(path.clone(), &query), intent).accepting("*/*").through_kubelet()
         };
         let mut read = self.bounded(&ask(TAIL_LINES), MAX_LOG_BYTES + 1024, purse).await;
         if read.as_ref().is_ok_and(|bytes| bytes.len() as u64 >= MAX_LOG_BYTES) && purse.request().is_ok() {
@@ -292,7 +300,7 @@ impl Connection {
 
     async fn node_stats(&self, node: &str, purse: &Purse) -> Outcome {
         let intent = Intent { verb: "get", resource: "nodes/proxy".to_owned(), namespace: None };
-        let ask = Ask::get(format!("/api/v1/nodes/{}/proxy/stats/summary", encode(node)), intent);
+        let ask = Ask::get(format!("/api/v1/nodes/{}/proxy/stats/summary", encode(node)), intent).through_kubelet();
         match self.bounded(&ask, u64::MAX, purse).await {
             Ok(bytes) => measured(metrics::node_stats(&bytes)),
             Err(outcome) => outcome,
@@ -335,6 +343,7 @@ fn measured(samples: Result<Vec<reckon_model::Sample>, serde_json::Error>) -> Ou
 fn answer(need: &Need, outcome: Outcome) -> Answer {
     match outcome {
         Outcome::Answer(answer) => answer,
+        Outcome::Part(objects, obstacle, why) => Answer::Part(objects, Gap { what: need.what(), why, obstacle }),
         Outcome::Refused(obstacle, why) => Answer::Refused(Gap { what: need.what(), why, obstacle }),
         Outcome::Failed(error) => match (&error, need) {
             // A list's path is always there if its kind is served.
@@ -353,6 +362,8 @@ struct Few {
     objects: Vec<Object>,
     bytes: u64,
     full: bool,
+    /// The first that could not be decoded.
+    broken: Option<Broken>,
 }
 
 impl Sink for Few {
@@ -362,9 +373,9 @@ impl Sink for Few {
             self.full = true;
             return ControlFlow::Break(());
         }
-        // What cannot be decoded was logged; a list without it is still the answer.
-        if let Item::Object(object) = item {
-            self.objects.push(object);
+        match item {
+            Item::Object(object) => self.objects.push(object),
+            Item::Broken(broken) => drop(self.broken.get_or_insert(broken)),
         }
         ControlFlow::Continue(())
     }

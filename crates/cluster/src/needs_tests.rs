@@ -70,12 +70,42 @@ async fn the_budget_bounds_bytes() {
 }
 
 #[tokio::test]
-async fn too_many_objects_are_said_to_be_too_many() {
+async fn of_too_many_objects_those_that_were_read_are_kept_and_the_rest_is_said_to_be_unread() {
     let items: Vec<String> = (0..2001).map(|i| format!(r#"{{"metadata":{{"name":"p{i}"}}}}"#)).collect();
     let body = format!(r#"{{"items":[{}]}}"#, items.join(","));
     let server = FakeServer::start(move |_| Reply::ok(&body)).await;
     let list = Need::List { kind: Kind::Pod, namespace: None, selector: String::new() };
-    assert!(why(&ask(&server, list).await).starts_with("more than 2000 pods or 3 MB match"));
+    let Answer::Part(read, gap) = ask(&server, list).await else { panic!("not a part") };
+    assert_eq!(read.len(), 2000);
+    assert!(gap.why.starts_with("more than 2000 pods or 3 MB match"), "{}", gap.why);
+}
+
+#[tokio::test]
+async fn a_list_with_an_object_that_cannot_be_decoded_is_not_all_there_is() {
+    let body = r#"{"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"},"spec":"hunter2"}]}"#;
+    let server = FakeServer::start(move |_| Reply::ok(body)).await;
+    let list = Need::List { kind: Kind::Pod, namespace: None, selector: String::new() };
+    let Answer::Part(read, gap) = ask(&server, list).await else { panic!("not a part") };
+    assert_eq!(read.len(), 1);
+    assert!(gap.why.starts_with("pod b: ") && !gap.why.contains("hunter2"), "{}", gap.why);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kubelet_that_is_gone_holds_no_other_answer_up() {
+    let mut server = FakeServer::start(|asked| match asked.target.contains("/log?") {
+        true => {
+            std::thread::sleep(std::time::Duration::from_millis(1500));
+            Reply::ok("")
+        }
+        false => Reply::ok(r#"{"metadata":{"name":"web"}}"#),
+    })
+    .await;
+    let needs = BTreeSet::from([log(false), object(Kind::Service, "web")]);
+    server.patience.kubelet = std::time::Duration::from_millis(200);
+    let answers = server.connection().await.fulfil(&needs, &mut Budget::default()).await;
+    // In the order of the needs, whatever came first.
+    assert!(matches!(&answers[0].1, Answer::Objects(found) if found.len() == 1));
+    assert!(why(&answers[1].1).contains("no answer within"), "{:?}", answers[1]);
 }
 
 #[tokio::test]

@@ -17,6 +17,9 @@ use tokio::time::{Instant, timeout_at};
 /// Plain JSON.
 pub(crate) const JSON: &str = "application/json";
 
+/// An answer that took longer says nothing about clocks.
+const DATED: Duration = Duration::from_secs(2);
+
 /// The longest pause a server can ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
@@ -38,20 +41,41 @@ pub(crate) struct Ask {
     pub(crate) intent: Intent,
     /// A watch is not bound by `--request-timeout`.
     pub(crate) endless: bool,
+    /// The API server has to ask a kubelet first, which may be gone.
+    pub(crate) through_kubelet: bool,
 }
 
 impl Ask {
     pub(crate) fn get(target: String, intent: Intent) -> Self {
-        Ask { method: Method::GET, target, accept: JSON, body: Vec::new(), intent, endless: false }
+        Ask {
+            method: Method::GET,
+            target,
+            accept: JSON,
+            body: Vec::new(),
+            intent,
+            endless: false,
+            through_kubelet: false,
+        }
     }
 
     pub(crate) fn post(target: String, body: Vec<u8>, intent: Intent) -> Self {
-        Ask { method: Method::POST, target, accept: JSON, body, intent, endless: false }
+        Ask { method: Method::POST, target, accept: JSON, body, intent, endless: false, through_kubelet: false }
+    }
+
+    pub(crate) fn through_kubelet(mut self) -> Self {
+        self.through_kubelet = true;
+        self
     }
 
     pub(crate) fn accepting(mut self, accept: &'static str) -> Self {
         self.accept = accept;
         self
+    }
+
+    /// Whether an API server may answer to this path with plain text that it knows no such page: only what every server has,
+    /// the core group and its version, it must know.
+    fn may_be_unserved(&self) -> bool {
+        !(self.target.starts_with("/api/v1/") || self.target == "/api" || self.target.starts_with("/version"))
     }
 
     /// `GET /path`, without the query.
@@ -119,13 +143,26 @@ impl Connection {
         let request = request.body(Body::from(ask.body.clone())).map_err(malformed)?;
         self.inner.requests.fetch_add(1, Ordering::Relaxed);
         let (started, sent) = (Instant::now(), Timestamp::now());
-        let end = deadline.unwrap_or_else(|| started + self.inner.patience.head);
+        let patience = &self.inner.patience;
+        let head = if ask.through_kubelet { patience.kubelet } else { patience.head };
+        let end =
+            deadline.map_or(started + head, |end| if ask.through_kubelet { end.min(started + head) } else { end });
         let response = match timeout_at(end, self.inner.client.send(request)).await {
             Err(_) => return Err(self.timed_out(&ask.describe(), end - started)),
-            Ok(Err(error)) => return Err(ReadError::from_transport(self.server(), &ask.describe(), &error)),
+            Ok(Err(error)) => {
+                return Err(match ReadError::from_transport(self.server(), &ask.describe(), &error) {
+                    // Nothing of an answer had come: a balancer without a server behind it.
+                    ReadError::Truncated { server, .. } => {
+                        let why = "it closes the connection without an answer".to_owned();
+                        ReadError::Unreachable { server, why }
+                    }
+                    other => other,
+                });
+            }
             Ok(Ok(response)) => response,
         };
-        if let Some(date) = header(&response, http::header::DATE) {
+        // The server dates an answer when it writes it: of a slow one nobody knows when that was.
+        if let Some(date) = header(&response, http::header::DATE).filter(|_| started.elapsed() <= DATED) {
             self.saw_date(date, sent);
         }
         Ok(response)
@@ -159,8 +196,14 @@ impl Connection {
             idle: self.inner.patience.idle.min(Duration::from_secs(5)),
             deadline: None,
         };
-        let message = message(&incoming.head(16 * 1024).await, status);
+        let body = incoming.head(16 * 1024).await;
+        let message = message(&body, status);
         match status {
+            // Every refusal of an API server is a Status, but for paths that it does not know.
+            StatusCode::NOT_FOUND if !is_status(&body) && !ask.may_be_unserved() => {
+                let why = format!("this is no Kubernetes API: 404 {message}; look at the address in the kubeconfig");
+                ReadError::Malformed { server, request, why }
+            }
             StatusCode::UNAUTHORIZED => ReadError::Unauthorized { server },
             StatusCode::FORBIDDEN => ReadError::Forbidden { server, intent: ask.intent.clone(), message },
             StatusCode::NOT_FOUND => ReadError::NotFound { server, request, message },
@@ -184,6 +227,15 @@ fn retry_after(response: &Response<Body>) -> Option<Duration> {
         (StatusCode::TOO_MANY_REQUESTS, None) => Some(Duration::from_secs(1)),
         _ => None,
     }
+}
+
+/// Whether a body is a Status, as an API server writes it.
+fn is_status(body: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Kind {
+        kind: String,
+    }
+    serde_json::from_slice::<Kind>(body).is_ok_and(|kind| kind.kind == "Status")
 }
 
 /// What the server says in the body of a refusal: the message of a Status, or the text itself.

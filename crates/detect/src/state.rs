@@ -74,6 +74,10 @@ impl State {
     pub fn apply(&mut self, mut object: Object) {
         redact::object_in_place(&mut object);
         let reference = object.reference();
+        let restarted = self.objects.get(&reference).is_some_and(|old| old.pod().map(ends) != object.pod().map(ends));
+        if restarted {
+            self.forget_logs(&reference);
+        }
         if let Some(old) = self.objects.get(&reference) {
             self.index.remove(&reference, old);
             // Another object of the same name: the one before it is gone.
@@ -87,10 +91,33 @@ impl State {
         self.objects.insert(reference, object);
     }
 
+    /// Answers grow old while the cluster goes on: those that were refused, that found nothing, or that brought what nobody
+    /// follows are asked again when they are needed again. Logs stay as long as their pod does not change.
+    pub fn forget_answers(&mut self) {
+        let is_log = |need: &Need| matches!(need, Need::Log { .. });
+        self.answers.retain(|need, standing| is_log(need) && *standing == Standing::Got);
+        self.samples.clear();
+        self.manifests.clear();
+    }
+
+    /// What was told of a pod's containers before it changed or went.
+    fn forget_logs(&mut self, pod: &ResourceRef) {
+        let of_it = |need: &Need| matches!(need, Need::Log { namespace, pod: name, .. } if *name == pod.name && namespace == pod.namespace());
+        self.logs.retain(|need, _| !of_it(need));
+        self.answers.retain(|need, _| !of_it(need));
+    }
+
     /// An object went away, seen at this time.
     pub fn delete(&mut self, reference: &ResourceRef, at: Timestamp) {
+        if reference.kind == Kind::Pod {
+            self.forget_logs(reference);
+        }
         if let Some((reference, object)) = self.objects.remove_entry(reference) {
             self.index.remove(&reference, &object);
+            // Events expire, and slices follow their Service: neither is evidence by its absence.
+            if matches!(reference.kind, Kind::Event | Kind::EndpointSlice) {
+                return;
+            }
             self.tombstones.insert(reference, Tombstone { object, at });
         }
         let horizon = at.saturating_sub(jiff::SignedDuration::from_hours(TOMBSTONE_HOURS)).unwrap_or(Timestamp::MIN);
@@ -115,6 +142,10 @@ impl State {
             Answer::Objects(objects) => {
                 objects.into_iter().for_each(|object| self.apply(object));
                 Standing::Got
+            }
+            Answer::Part(objects, gap) => {
+                objects.into_iter().for_each(|object| self.apply(object));
+                Standing::Refused(gap)
             }
             Answer::Log(mut lines) => {
                 for line in &mut lines {
@@ -258,6 +289,13 @@ impl State {
         }
         looked
     }
+}
+
+/// The ends of a pod's containers: another one makes another log.
+fn ends(pod: &reckon_model::k8s::Pod) -> Vec<(&str, i64, bool)> {
+    let of = |status: &reckon_model::k8s::ContainerStatus| i64::from(status.restart_count);
+    let statuses = pod.containers().filter_map(|(_, container, status)| Some((container.name.as_str(), status?)));
+    statuses.map(|(name, status)| (name, of(status), status.state.terminated.is_some())).collect()
 }
 
 impl Index {

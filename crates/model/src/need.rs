@@ -74,6 +74,8 @@ pub enum Need {
 pub enum Answer {
     /// The objects asked for: one for [`Need::Object`], any number for lists and Events.
     Objects(Vec<Object>),
+    /// Some of the objects asked for, and why not all: from these nothing may be concluded about others.
+    Part(Vec<Object>, Gap),
     /// The end of a log, oldest line first.
     Log(Vec<LogLine>),
     /// Usage samples.
@@ -95,7 +97,9 @@ pub enum Obstacle {
     Usage,
     /// The API server did not answer at all.
     Unreachable,
-    /// One side did not prove who it is (401, certificates, credentials), or the right is missing (403).
+    /// One side did not prove who it is: 401, certificates, credentials.
+    Unauthenticated,
+    /// The right is missing: 403.
     Denied,
     /// It does not exist, or nothing here provides it.
     NotFound,

@@ -50,7 +50,7 @@ impl From<Obstacle> for Exit {
         match obstacle {
             Obstacle::Usage => Exit::Usage,
             Obstacle::Unreachable => Exit::Unreachable,
-            Obstacle::Denied => Exit::Forbidden,
+            Obstacle::Unauthenticated | Obstacle::Denied => Exit::Forbidden,
             Obstacle::NotFound => Exit::NotFound,
             Obstacle::TimedOut => Exit::TimedOut,
             Obstacle::Server | Obstacle::Limit => Exit::Partial,

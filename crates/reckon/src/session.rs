@@ -29,6 +29,9 @@ const PROBLEMS_BYTES: u64 = 32 << 20;
 /// Rights that are asked about for one answer.
 const MAX_REVIEWS: usize = 24;
 
+/// Remedies whose rights are looked at: many need the same one.
+const MAX_RIGHTS: usize = 200;
+
 /// A right: verb, resource as RBAC names it, namespace.
 pub(crate) type Right = (String, String, Option<String>);
 
@@ -86,6 +89,8 @@ pub(crate) fn named(scope: &Scope) -> document::Scope {
 /// Answers a question about one object by fetching its neighbourhood.
 pub(crate) async fn why(connection: &Connection, target: &ResourceRef, tape: &mut Tape) -> Result<Answered, Failure> {
     let mut budget = Budget::default();
+    // The cluster's id is one request, too.
+    budget.requests -= 1;
     let first =
         Need::Object { kind: target.kind.clone(), namespace: target.namespace.clone(), name: target.name.clone() };
     let asked = BTreeSet::from([first]);
@@ -109,7 +114,7 @@ pub(crate) async fn why(connection: &Connection, target: &ResourceRef, tape: &mu
     let scope = Scope::Object(target.clone());
     let now = connection.now();
     let (mut diagnosis, state) = settle(connection, state, &scope, now, ROUNDS, &mut budget, tape).await;
-    review(connection, &mut diagnosis.problems, tape).await;
+    review(connection, &mut diagnosis.problems, &budget, tape).await;
     Ok(Answered { diagnosis, state, cluster: cluster.map(|id| id.0), as_of: now, partial: false, warnings: Vec::new() })
 }
 
@@ -126,6 +131,7 @@ pub(crate) async fn problems(connection: &Connection, scope: &Scope, tape: &mut 
     let mut skipped = Vec::new();
     let (mut objects, mut listed, mut partial) = (0_usize, 0_usize, false);
     let mut refused: Vec<(Kind, Gap)> = Vec::new();
+    let mut unread: BTreeMap<Kind, Gap> = BTreeMap::new();
     let mut progress = Progress::new();
     let mut read = 0_usize;
     while let Some(event) = listing.next().await {
@@ -139,8 +145,17 @@ pub(crate) async fn problems(connection: &Connection, scope: &Scope, tape: &mut 
             ListEvent::Deleted(reference, at) => state.delete(&reference, at),
             ListEvent::Listed { kind, namespace } => {
                 listed += 1;
-                tape.listed(&kind, namespace.as_deref());
-                state.cover(&kind, namespace.as_deref());
+                match unread.get(&kind) {
+                    // What could not be decoded is there all the same: of such a kind nothing is known to be absent.
+                    Some(gap) => {
+                        tape.refused(&kind, namespace.as_deref(), gap);
+                        state.refuse(&kind, namespace.as_deref(), Gap::clone(gap));
+                    }
+                    None => {
+                        tape.listed(&kind, namespace.as_deref());
+                        state.cover(&kind, namespace.as_deref());
+                    }
+                }
             }
             ListEvent::Refused { kind, namespace, gap } => {
                 partial |= is_asked_for(&kind, gap.obstacle);
@@ -148,8 +163,9 @@ pub(crate) async fn problems(connection: &Connection, scope: &Scope, tape: &mut 
                 state.refuse(&kind, namespace.as_deref(), gap.clone());
                 refused.push((kind, gap));
             }
-            ListEvent::Skipped { gap, .. } => {
+            ListEvent::Skipped { kind, gap } => {
                 partial = true;
+                unread.entry(kind).or_insert_with(|| gap.clone());
                 warnings.push(format!("{} was left out: {}", gap.what, gap.why));
                 tape.skipped(&gap);
                 skipped.push(gap);
@@ -167,7 +183,7 @@ pub(crate) async fn problems(connection: &Connection, scope: &Scope, tape: &mut 
     let mut budget = Budget::new(PROBLEMS_REQUESTS, PROBLEMS_BYTES);
     let now = connection.now();
     let (mut diagnosis, state) = settle(connection, state, scope, now, ROUNDS_AFTER_LISTS, &mut budget, tape).await;
-    review(connection, &mut diagnosis.problems, tape).await;
+    review(connection, &mut diagnosis.problems, &budget, tape).await;
     diagnosis.not_checked.extend(skipped.into_iter().map(|gap| NotChecked { what: gap.what, why: gap.why }));
     Ok(Answered { diagnosis, state, cluster: cluster.map(|id| id.0), as_of: now, partial, warnings })
 }
@@ -241,8 +257,12 @@ pub(crate) async fn follow_up(connection: &Connection, engine: &mut Engine, scop
 }
 
 /// Asks whether the user may do what the remedies propose.
-async fn review(connection: &Connection, problems: &mut [Problem], tape: &mut Tape) {
-    let rights: BTreeSet<Right> = rights(problems).take(MAX_REVIEWS).collect();
+async fn review(connection: &Connection, problems: &mut [Problem], budget: &Budget, tape: &mut Tape) {
+    let left = usize::try_from(budget.requests).unwrap_or(usize::MAX).min(MAX_REVIEWS);
+    let mut rights: BTreeSet<Right> = rights(problems).take(MAX_RIGHTS).collect();
+    while rights.len() > left {
+        rights.pop_last();
+    }
     let asks: Vec<AccessAsk> = rights.iter().map(access_ask).collect();
     let answers = connection.reviews(&asks).await;
     let known: BTreeMap<Right, bool> =
@@ -304,11 +324,10 @@ pub(crate) fn identity(read: Result<ClusterId, ReadError>) -> Result<Option<Clus
 }
 
 fn nothing_listed(connection: &Connection, refused: &[(Kind, Gap)]) -> Failure {
-    // What a person would ask for first tells best what is wrong.
-    let first = refused.iter().find(|(kind, _)| *kind == Kind::Pod).or(refused.first());
+    // The gravest tells best what is wrong; of these what a person would ask for first.
+    let first = refused.iter().max_by_key(|(kind, gap)| (Exit::from(gap.obstacle), *kind == Kind::Pod));
     let why = first.map_or("the server answered nothing", |(_, gap)| &gap.why);
-    let other = refused.iter().map(|(_, gap)| gap.obstacle).find(|obstacle| *obstacle != Obstacle::Denied);
-    let exit = other.unwrap_or(Obstacle::Denied).into();
+    let exit = first.map_or(Exit::Partial, |(_, gap)| gap.obstacle.into());
     Failure::new(exit, format!("nothing could be listed at {}: {why}", connection.server()))
 }
 

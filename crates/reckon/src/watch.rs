@@ -10,9 +10,9 @@ use crate::terminal::{Terminal, filled, json_line, yaml};
 use crate::when::When;
 use reckon_cluster::{Connection, ListEvent};
 use reckon_detect::{Engine, Scope, State};
-use reckon_model::Timestamp;
 use reckon_model::document::{Problem, ProblemList};
 use reckon_model::text::clean_line;
+use reckon_model::{Gap, Kind, Timestamp};
 use std::collections::BTreeMap;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
@@ -23,6 +23,9 @@ const QUIET: Duration = Duration::from_millis(500);
 const AT_MOST: Duration = Duration::from_secs(2);
 /// The first answer waits for the lists, but not for ever: a kind that hangs holds nothing up.
 const FIRST: Duration = Duration::from_secs(15);
+
+/// How long an answer that nobody follows is taken for true.
+const FRESH: Duration = Duration::from_secs(60);
 
 /// Follows the cluster until interrupted.
 pub(crate) async fn run(
@@ -42,6 +45,9 @@ pub(crate) async fn run(
     let kinds = reckon_detect::kinds();
     let mut awaited = kinds.len();
     let mut listing = connection.follow(kinds, namespace);
+    // Kinds of which an object could not be decoded since they were last listed.
+    let mut unread: BTreeMap<Kind, Gap> = BTreeMap::new();
+    let mut asked = Instant::now();
     let mut shown: BTreeMap<String, Problem> = BTreeMap::new();
     let mut due = Some(Instant::now() + FIRST);
     let mut burst: Option<Instant> = None;
@@ -50,7 +56,7 @@ pub(crate) async fn run(
         tokio::select! {
             event = listing.next() => {
                 let Some(event) = event else { return Ok(Exit::Fine) };
-                let settled = apply(&mut engine, terminal, event);
+                let settled = apply(&mut engine, terminal, &mut unread, event);
                 awaited = awaited.saturating_sub(usize::from(settled));
                 if awaited == 0 {
                     let start = *burst.get_or_insert_with(Instant::now);
@@ -60,6 +66,10 @@ pub(crate) async fn run(
             () = sleep_until(wake) => {
                 burst = None;
                 awaited = 0;
+                if asked.elapsed() >= FRESH {
+                    asked = Instant::now();
+                    engine.state_mut().forget_answers();
+                }
                 let diagnosis = session::follow_up(connection, &mut engine, scope).await;
                 due = diagnosis.recheck_at.map(|at| Instant::now() + until(connection.now(), at));
                 let answered = Answered {
@@ -84,12 +94,16 @@ fn until(now: Timestamp, at: Timestamp) -> Duration {
 }
 
 /// Applies an event; whether a kind's first list is settled by it.
-fn apply(engine: &mut Engine, terminal: &Terminal, event: ListEvent) -> bool {
+fn apply(engine: &mut Engine, terminal: &Terminal, unread: &mut BTreeMap<Kind, Gap>, event: ListEvent) -> bool {
     match event {
         ListEvent::Object(object) => engine.state_mut().apply(object),
         ListEvent::Deleted(reference, at) => engine.state_mut().delete(&reference, at),
         ListEvent::Listed { kind, namespace } => {
-            engine.state_mut().cover(&kind, namespace.as_deref());
+            match unread.remove(&kind) {
+                // What could not be decoded is there all the same.
+                Some(gap) => engine.state_mut().refuse(&kind, namespace.as_deref(), gap),
+                None => engine.state_mut().cover(&kind, namespace.as_deref()),
+            }
             return true;
         }
         ListEvent::Refused { kind, namespace, gap } => {
@@ -98,12 +112,20 @@ fn apply(engine: &mut Engine, terminal: &Terminal, event: ListEvent) -> bool {
         }
         ListEvent::Skipped { kind, gap } => {
             terminal.warn(&format!("one {} was left out: {}", kind.singular(), gap.why));
+            unread.insert(kind, gap);
         }
         ListEvent::Relisting { kind, reason, .. } => {
             terminal.warn(&format!("{}: listing anew: {reason}", kind.resource()));
         }
-        ListEvent::Interrupted { kind, gap, .. } => terminal.warn(&format!("{}: stale: {}", kind.resource(), gap.why)),
-        ListEvent::Resumed { kind, .. } => terminal.warn(&format!("{}: following again", kind.resource())),
+        // What is known grows stale: nothing may be concluded from its silence until it is followed again.
+        ListEvent::Interrupted { kind, namespace, gap } => {
+            terminal.warn(&format!("{}: stale: {}", kind.resource(), gap.why));
+            engine.state_mut().refuse(&kind, namespace.as_deref(), gap);
+        }
+        ListEvent::Resumed { kind, namespace } => {
+            terminal.warn(&format!("{}: following again", kind.resource()));
+            engine.state_mut().cover(&kind, namespace.as_deref());
+        }
     }
     false
 }

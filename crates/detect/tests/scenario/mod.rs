@@ -23,6 +23,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 /// The moment of the diagnosis where a scenario names none.
 const NOW: &str = "2026-01-01T12:00:00Z";
@@ -44,7 +45,9 @@ pub(crate) struct Scenario {
     pub(crate) name: String,
     /// What it gives.
     pub(crate) expected: String,
-    input: String,
+    /// As it stands on the page.
+    text: String,
+    input: OnceLock<Value>,
 }
 
 impl Page {
@@ -56,7 +59,8 @@ impl Page {
             let (heading, rest) = part.split_once('\n').unwrap();
             Scenario {
                 name: heading.trim().to_owned(),
-                input: block(rest, "yaml").unwrap_or_else(|| panic!("{name}: {heading}: no yaml block")),
+                text: block(rest, "yaml").unwrap_or_else(|| panic!("{name}: {heading}: no yaml block")),
+                input: OnceLock::new(),
                 expected: block(rest, "text").unwrap_or_default(),
             }
         });
@@ -89,7 +93,7 @@ impl Page {
         for scenario in &self.scenarios {
             out.push_str(&format!(
                 "\n## Scenario: {}\n\n```yaml\n{}```\n\n```text\n{}```\n",
-                scenario.name, scenario.input, scenario.expected
+                scenario.name, scenario.text, scenario.expected
             ));
         }
         fs::write(&self.path, out).unwrap();
@@ -107,16 +111,17 @@ impl Scenario {
     /// written).
     pub(crate) fn run_turned(&self, turn: u64) -> String {
         let mut order = Order(turn);
-        let input: Value = serde_saphyr::from_str(&self.input).unwrap_or_else(|error| panic!("{error}"));
+        let input =
+            self.input.get_or_init(|| serde_saphyr::from_str(&self.text).unwrap_or_else(|error| panic!("{error}")));
         let parts = ["now", "objects", "logs", "metrics", "absent-metrics", "helm", "refused", "scope", "then"];
-        known(&input, &parts);
+        known(input, &parts);
         let start: Timestamp = input["now"].as_str().unwrap_or(NOW).parse().unwrap();
         let mut state = State::new(ClusterId("scenario".into()));
         for kind in Kind::named() {
             state.cover(kind, None);
         }
         let mut answers = Answers::default();
-        for refusal in list(&input, "refused") {
+        for refusal in list(input, "refused") {
             let why = refusal["why"].as_str().unwrap_or("forbidden").to_owned();
             let what = refusal["kind"].as_str().unwrap();
             match Kind::parse(what) {
@@ -142,10 +147,10 @@ impl Scenario {
             None => Scope::Object(reference(name)),
         });
         let mut engine = Engine::with_detectors(state, order.of(detectors()));
-        apply(&mut engine, list(&input, "objects"), start, &mut order);
-        answers.learn(&mut engine, &input, start);
+        apply(&mut engine, list(input, "objects"), start, &mut order);
+        answers.learn(&mut engine, input, start);
         let mut diagnosis = settle(&mut engine, &scope, &answers, start, &mut order);
-        for step in list(&input, "then") {
+        for step in list(input, "then") {
             known(step, &["at", "apply", "delete", "logs", "metrics", "helm"]);
             let now = start + relative(step["at"].as_str().unwrap()).unwrap();
             for name in list(step, "delete") {

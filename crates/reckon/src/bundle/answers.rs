@@ -78,7 +78,7 @@ pub(crate) fn entry(need: &Need, answer: &Answer) -> Value {
     let outcome = match answer {
         Answer::Objects(_) | Answer::Log(_) => json!({"answer": "read"}),
         Answer::NotFound => json!({"answer": "not found"}),
-        Answer::Refused(gap) => {
+        Answer::Part(_, gap) | Answer::Refused(gap) => {
             json!({"answer": "refused", "what": gap.what, "why": gap.why, "obstacle": gap.obstacle})
         }
         Answer::Manifest(objects) => json!({"answer": "read", "manifest": objects}),

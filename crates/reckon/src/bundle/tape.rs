@@ -71,6 +71,11 @@ impl Tape {
                 self.answers.insert(need.clone(), Answer::Objects(Vec::new()));
                 Answer::Objects(objects)
             }
+            Answer::Part(objects, gap) => {
+                let objects = objects.into_iter().map(|object| self.object(object)).collect();
+                self.answers.insert(need.clone(), Answer::Refused(gap.clone()));
+                Answer::Part(objects, gap)
+            }
             Answer::Log(mut lines) => {
                 // A line is a line of the file as well.
                 for line in &mut lines {
