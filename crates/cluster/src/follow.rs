@@ -11,7 +11,7 @@ use crate::listing::{ListEvent, Shared};
 use crate::splitter::{MAX_ITEM_BYTES, name_in};
 use crate::wire::Ask;
 use reckon_model::ident::Fnv;
-use reckon_model::{Gap, Object, ResourceRef, Timestamp};
+use reckon_model::{Gap, Kind, Object, ResourceRef, Timestamp};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
@@ -179,12 +179,20 @@ impl Follower {
         }
     }
 
+    /// Of namespaces the one that is followed, as who may see one may seldom see them all.
+    fn only_this_namespace(&self) -> Option<String> {
+        let namespace = self.scope.namespace.as_ref().filter(|_| self.scope.kind == Kind::Namespace)?;
+        Some(format!("metadata.name={namespace}"))
+    }
+
     async fn list_in_pages(&mut self) -> End {
         let shared = self.shared.clone();
         let Ok(_permit) = shared.gate.acquire().await else { return End::Closed };
         let scope = self.scope.clone();
         self.known.begin();
-        let listed = shared.connection.pages(&scope, &[], &|| ControlFlow::Continue(()), self).await;
+        let only = self.only_this_namespace();
+        let selectors = only.iter().map(|only| ("fieldSelector", only.as_str())).collect::<Vec<_>>();
+        let listed = shared.connection.pages(&scope, &selectors, &|| ControlFlow::Continue(()), self).await;
         match listed {
             Ok(Ended::Stopped) => End::Closed,
             Ok(Ended::Complete(meta)) => self.listed(meta.resource_version.unwrap_or_else(|| "0".to_owned())).await,
@@ -196,6 +204,7 @@ impl Follower {
         let shared = self.shared.clone();
         let Ok(permit) = shared.gate.acquire().await else { return End::Closed };
         let seconds = watch_seconds();
+        let only = self.only_this_namespace().unwrap_or_default();
         let ask = self.scope.endpoint.watch(
             self.scope.namespace.as_deref(),
             &[
@@ -204,6 +213,7 @@ impl Follower {
                 ("resourceVersionMatch", "NotOlderThan"),
                 ("allowWatchBookmarks", "true"),
                 ("timeoutSeconds", &seconds),
+                ("fieldSelector", &only),
             ],
         );
         self.known.begin();
@@ -219,6 +229,7 @@ impl Follower {
     async fn watch(&mut self) -> End {
         let seconds = watch_seconds();
         let version = self.version.clone().unwrap_or_default();
+        let only = self.only_this_namespace().unwrap_or_default();
         let ask = self.scope.endpoint.watch(
             self.scope.namespace.as_deref(),
             &[
@@ -226,6 +237,7 @@ impl Follower {
                 ("resourceVersion", &version),
                 ("allowWatchBookmarks", "true"),
                 ("timeoutSeconds", &seconds),
+                ("fieldSelector", &only),
             ],
         );
         self.stream(&ask, None).await

@@ -11,7 +11,7 @@ use crate::terminal::Progress;
 use reckon_cluster::{AccessAsk, Budget, Connection, ListEvent, ReadError};
 use reckon_detect::{Diagnosis, Engine, Scope, State};
 use reckon_model::document::{API_VERSION, NotChecked, Problem, ProblemList, Requires};
-use reckon_model::text::count;
+use reckon_model::text::{clean_line, count};
 use reckon_model::{Answer, ClusterId, Gap, Kind, Need, Obstacle, ResourceRef, Timestamp, document};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -379,7 +379,7 @@ async fn names(
 ) -> Vec<(String, String)> {
     let list = Need::List { kind: target.kind.clone(), namespace, selector: String::new() };
     match connection.fulfil(&BTreeSet::from([list]), budget).await.into_iter().next() {
-        Some((_, Answer::Objects(objects))) => {
+        Some((_, Answer::Objects(objects) | Answer::Part(objects, _))) => {
             objects.into_iter().map(|object| (object.namespace().to_owned(), object.meta.name)).collect()
         }
         _ => Vec::new(),
@@ -397,7 +397,19 @@ pub(crate) async fn named_object(
         return Ok(ResourceRef::new(kind, Some(namespace), name));
     }
     let discovery = connection.discover().await?;
-    let served = discovery.resolve(kind).ok_or_else(|| target::unknown(kind, "the cluster"))?;
+    let served = discovery.resolve(kind).ok_or_else(|| match discovery.gaps() {
+        [] => target::unknown(kind, "the cluster"),
+        // It may well be one of those that could not be asked.
+        gaps => {
+            let down: Vec<String> = gaps.iter().map(|gap| format!("{} ({})", gap.what, gap.why)).collect();
+            let sentence = format!(
+                "{:?} is no type that could be found, and not all were served: {}",
+                clean_line(kind),
+                down.join(", ")
+            );
+            Failure::new(Exit::Partial, sentence)
+        }
+    })?;
     let mut reference = ResourceRef::new(served.kind.clone(), Some(namespace), name);
     if !served.namespaced {
         reference.namespace = None;
