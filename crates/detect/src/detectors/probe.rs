@@ -83,7 +83,7 @@ fn look<'a>(
             which,
             probe: which.of(container)?,
             event,
-            answer: event.map_or(Answer::Unknown, |event| Answer::read(answer::said(event))),
+            answer: event.map_or(Answer::Unknown, Answer::of),
         })
     };
     if status.restart_count > 0 || status.state.terminated.is_some() {
@@ -319,7 +319,8 @@ impl Failing<'_, '_> {
         let (slug, class) = if moved { ("probe-wrong-target", "moved") } else { (slug, class) };
         let known = self.answer != Answer::Unknown;
         let firm = wrong.as_ref().is_some_and(|wrong| wrong.firm);
-        let sure = firm && known || suspect.as_ref().is_some_and(|suspect| suspect.contrast.is_some());
+        let alone = wrong.as_ref().is_some_and(|wrong| wrong.alone);
+        let sure = firm && (known || alone) || suspect.as_ref().is_some_and(|suspect| suspect.contrast.is_some());
         let mut finding = self.told(slug, class, &format!("{name} is not ready"), &why, wrong, suspect);
         finding.verdict = match (sure, known) {
             (true, _) => Verdict::Confirmed,

@@ -85,7 +85,11 @@ fn outlives(view: &View<'_>, other: &Object, pod: &Object, container: &str) -> b
     };
     let lived = status(pod).and_then(|status| Some(life(pod, status.last_end()?))).unwrap_or_default();
     let well = status(other).is_some_and(|status| status.ready && status.restart_count == 0);
-    well && duration::between(since, view.now()) > lived.max(SETTLED)
+    let due = since.checked_add(lived.max(SETTLED)).unwrap_or(Timestamp::MAX);
+    if well && due > view.now() {
+        view.recheck_at(due);
+    }
+    well && due <= view.now()
 }
 
 fn revision(pod: &Object) -> Option<&str> {

@@ -21,6 +21,8 @@ pub(super) struct Wrong {
     pub(super) right: Option<Value>,
     /// Whether more than a declaration says so, which nobody has to keep to.
     pub(super) firm: bool,
+    /// Whether the spec alone says so, without the kubelet.
+    pub(super) alone: bool,
     /// What says so, beside the kubelet.
     pub(super) facts: Vec<Fact>,
 }
@@ -36,8 +38,20 @@ pub(super) fn wrong(failing: &Failing<'_, '_>) -> Option<Wrong> {
         words,
         right: None,
         firm: true,
+        alone: false,
         facts: Vec::new(),
     };
+    if let Some(port @ IntOrString::String(_)) = failing.probe.port()
+        && resolve(failing.container, &port).is_none()
+    {
+        let words = format!("asks port {port}, which the container does not declare");
+        let right = match failing.container.ports.as_slice() {
+            [only] if only.name.is_empty() => Some(json!(only.container_port)),
+            [only] => Some(json!(only.name)),
+            _ => None,
+        };
+        return Some(Wrong { right, alone: true, ..make("port", "port", value(&port), words) });
+    }
     match failing.answer {
         Answer::Status(404) => {
             let path = failing.probe.http_get.as_ref().map_or("/", |http| http.path.as_str());
@@ -113,7 +127,9 @@ fn resolve(container: &Container, port: &IntOrString) -> Option<i64> {
     match port {
         IntOrString::Int(number) => Some(*number),
         IntOrString::String(name) => {
-            container.ports.iter().find(|port| port.name == *name).map(|port| port.container_port)
+            let named = container.ports.iter().find(|port| port.name == *name).map(|port| port.container_port);
+            // The kubelet takes a number in quotes for what it is.
+            named.or_else(|| name.parse().ok())
         }
     }
 }
