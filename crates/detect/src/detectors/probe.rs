@@ -13,7 +13,7 @@ use crate::{Detector, Fact, Finding, Place, View, describe, spot};
 use answer::{Answer, Which};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
-use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Event, Pod, Probe, Terminated};
+use reckon_model::k8s::{Condition, Container, ContainerStatus, ContainerType, Event, Pod, Probe, Terminated};
 use reckon_model::{FieldChange, Kind, Object, Timestamp, text};
 use serde_json::json;
 use target::Wrong;
@@ -316,6 +316,10 @@ impl Failing<'_, '_> {
             })
         };
         let moved = suspect.as_ref().is_some_and(|suspect| self.moved(suspect));
+        let plain = wrong.as_ref().is_none_or(|wrong| !wrong.firm) && !moved && !was_ready && standby.is_none();
+        if plain && self.is_rolling_out(started) {
+            return None;
+        }
         let (slug, class) = if moved { ("probe-wrong-target", "moved") } else { (slug, class) };
         let known = self.answer != Answer::Unknown;
         let firm = wrong.as_ref().is_some_and(|wrong| wrong.firm);
@@ -336,6 +340,25 @@ impl Failing<'_, '_> {
             finding.evidence.push(Fact::new(Role::Symptom, Source::Log, line.at, self.subject, words));
         }
         Some(finding)
+    }
+
+    /// Whether this may be the slow start of a roll-out that hurts nobody: others serve, and its controller gives it time.
+    fn is_rolling_out(&self, started: Timestamp) -> bool {
+        let Some(body) = self.workload.workload().filter(|_| self.workload.kind == Kind::Deployment) else {
+            return false;
+        };
+        let progresses = Condition::find(&body.status.conditions, "Progressing")
+            .is_some_and(|condition| condition.is_true() && condition.reason != "NewReplicaSetAvailable");
+        let serves = |pod: &&Object| pod.meta.deleted.is_none() && pod.pod().is_some_and(Pod::is_ready);
+        if !progresses || !self.view.pods_of(self.workload).items.iter().any(serves) {
+            return false;
+        }
+        let deadline = SignedDuration::from_secs(body.spec.progress_deadline_seconds.unwrap_or(600).clamp(0, 86_400));
+        let due = started.checked_add(deadline).unwrap_or(Timestamp::MAX);
+        if due > self.view.now() {
+            self.view.recheck_at(due);
+        }
+        due > self.view.now()
     }
 
     /// What is common to both: the cause by change, by field or by the program, and what the kubelet said.
