@@ -214,8 +214,8 @@ fn heap(line: &str) -> Option<&'static str> {
     let any = |words: &[&str]| words.iter().any(|word| line.contains(word));
     match () {
         () if any(&["heap out of memory", "allocation failed - javascript heap"]) => Some("v8"),
-        // Threads are not memory, whatever the class is called.
-        () if line.contains("outofmemoryerror") => (!line.contains("thread")).then_some("jvm"),
+        // Threads are not memory, whatever the class is called; but every exception tells in which thread it was thrown.
+        () if line.contains("outofmemoryerror") => (!line.contains("unable to create")).then_some("jvm"),
         () if line.trim_start().starts_with("memoryerror") => Some("python"),
         () if any(&["std::bad_alloc"]) || (line.contains("memory allocation of ") && line.contains("bytes failed")) => {
             Some("native")
