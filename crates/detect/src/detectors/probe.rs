@@ -1,6 +1,7 @@
 //! Failing probes, and whether the probe or the program is wrong.
 
 mod answer;
+mod listening;
 mod remedy;
 mod target;
 
@@ -12,7 +13,7 @@ use crate::catalogue::{Failure, Stage, Verified};
 use crate::{Detector, Fact, Finding, Place, View, describe, spot};
 use answer::{Answer, Which};
 use jiff::SignedDuration;
-use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
+use reckon_model::document::{Alternative, Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Condition, Container, ContainerStatus, ContainerType, Event, Pod, Probe, Terminated};
 use reckon_model::{FieldChange, Kind, Object, Timestamp, text};
 use serde_json::json;
@@ -282,7 +283,7 @@ impl Failing<'_, '_> {
         let loopback = match (self.answer, target::asked(self)) {
             (Answer::Refused, Some(asked)) => {
                 let lines = self.view.log(self.subject, name, false).unwrap_or_default();
-                target::on_loopback(lines, asked)
+                listening::on_loopback(lines, asked)
             }
             _ => None,
         };
@@ -315,6 +316,10 @@ impl Failing<'_, '_> {
                 plausible(Which::Readiness, false, below, change)
             })
         };
+        let undeclared = match (self.answer, target::asked(self)) {
+            (Answer::Refused, Some(asked)) if wrong.is_none() && !was_ready => target::undeclared(self, asked),
+            _ => None,
+        };
         let moved = suspect.as_ref().is_some_and(|suspect| self.moved(suspect));
         let plain = wrong.as_ref().is_none_or(|wrong| !wrong.firm) && !moved && !was_ready && standby.is_none();
         if plain && self.is_rolling_out(started) {
@@ -331,6 +336,14 @@ impl Failing<'_, '_> {
             (false, true) => Verdict::Likely,
             (false, false) => Verdict::Possible,
         };
+        finding.alternatives.extend(undeclared.map(|(port, line)| Alternative {
+            reference: Some((&self.workload.reference()).into()),
+            verdict: Verdict::Possible,
+            sentence: format!(
+                "The probe may ask the wrong port: the log speaks of port {port}: {}",
+                text::shorten(line.text.trim(), 120)
+            ),
+        }));
         finding.opened = Some(since);
         finding.severity = if standby.is_some() { Severity::Info } else { spot::severity(self.workload) };
         let what = format!("{name} runs and is not ready");
