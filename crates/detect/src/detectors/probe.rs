@@ -5,6 +5,7 @@ mod listening;
 mod remedy;
 mod target;
 
+use super::crash;
 use super::killed_by::{self, Killer};
 use super::logs;
 use super::revision::{self, Suspect};
@@ -87,13 +88,18 @@ fn look<'a>(
             answer: event.map_or(Answer::Unknown, Answer::of),
         })
     };
-    if status.restart_count > 0 || status.state.terminated.is_some() {
-        let end = status.last_end()?;
-        if !killed_by::recovered(view, status)
-            && let Killer::Probe(which) = killed_by::killer(view, subject, container, end)
-        {
-            let which = if which == "startup" { Which::Startup } else { Which::Liveness };
-            return Some(failing(which)?.kills(end));
+    // The end of an instance may be gone from the status; what runs now is asked all the same.
+    if let Some(end) = status.last_end()
+        && !killed_by::recovered(view, status)
+    {
+        match killed_by::killer(view, subject, container, end) {
+            Killer::Probe(which) => {
+                let which = if which == "startup" { Which::Startup } else { Which::Liveness };
+                return Some(failing(which)?.kills(end));
+            }
+            // One that keeps ending by itself is not ready because of that, whatever the probe asks.
+            Killer::Unknown if crash::keeps_ending(view, status, end) => return None,
+            _ => {}
         }
     }
     // Nothing but a running container is asked; until the startup probe succeeded, it alone is.
