@@ -16,7 +16,7 @@ use answer::{Answer, Which};
 use jiff::SignedDuration;
 use reckon_model::document::{Alternative, Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Condition, Container, ContainerStatus, ContainerType, Event, Pod, Probe, Terminated};
-use reckon_model::{FieldChange, Kind, Object, Timestamp, text};
+use reckon_model::{FieldChange, Kind, LogLine, Object, Timestamp, text};
 use serde_json::json;
 use target::Wrong;
 
@@ -50,6 +50,21 @@ pub(crate) static DETECTOR: Detector = Detector {
 
 /// Even a probe that is due at once is given this long.
 const GRACE: SignedDuration = SignedDuration::from_secs(60);
+/// No probe gives a start more time than this by oversight.
+const PATIENT: SignedDuration = SignedDuration::from_mins(5);
+/// What programs write while they start.
+const STARTING: [&str; 10] = [
+    "starting",
+    "loading",
+    "initializ",
+    "initialis",
+    "migrat",
+    "warming",
+    "booting",
+    "bootstrap",
+    "recovering",
+    "replaying",
+];
 /// What no probe explains may still be a start.
 const NOT_READY: SignedDuration = SignedDuration::from_mins(10);
 
@@ -165,9 +180,13 @@ impl Failing<'_, '_> {
             )
         };
         let wrong = target::wrong(self).filter(|_| early);
+        // A program that answers is up, whatever it says; only a startup probe may take it for a start.
+        let silent = matches!(self.answer, Answer::Refused | Answer::Unknown) || self.which == Which::Startup;
+        let slow = wrong.is_none() && early && silent;
+        let starting = if slow { self.starting() } else { None };
         let (slug, class, why) = match &wrong {
             Some(wrong) => ("probe-wrong-target", wrong.class, format!("its {word} probe {}", wrong.words)),
-            None if early => (
+            None if slow => (
                 "probe-kills-slow-start",
                 self.which.word(),
                 format!(
@@ -184,11 +203,21 @@ impl Failing<'_, '_> {
         let suspect = suspect(wrong.is_none());
         let again = if self.status.restart_count > 1 { " over and over" } else { "" };
         let what = format!("{name} is killed{again}");
-        let confirmed = wrong.as_ref().map_or(early, |wrong| wrong.firm);
+        // That it was starting says its log, or a change that made starting slower or the probe less patient.
+        let told = starting.is_some() || suspect.as_ref().is_some_and(|suspect| self.slower(suspect));
+        let verdict = match &wrong {
+            Some(wrong) if wrong.firm => Verdict::Confirmed,
+            None if slow && told => Verdict::Confirmed,
+            // Whatever is not up by then, hangs more often than it starts.
+            None if slow && budget(self.probe) >= PATIENT => Verdict::Possible,
+            _ => Verdict::Likely,
+        };
         let mut finding = self.told(slug, class, &what, &why, wrong, suspect);
-        if !confirmed {
-            finding.verdict = Verdict::Likely;
-        }
+        finding.verdict = verdict;
+        finding.evidence.extend(starting.map(|line| {
+            let words = text::shorten(line.text.trim(), 200);
+            Fact::new(Role::Cause, Source::Log, line.at, self.subject, words)
+        }));
         let restarts = text::count(self.status.restart_count as usize, "restart");
         let what = format!("{name} ended with exit code {} ({}), {restarts}", end.exit_code, end.reason);
         finding
@@ -206,7 +235,7 @@ impl Failing<'_, '_> {
         }
         let up = self.status.ready && self.status.restart_count < 3;
         finding.severity = if up { Severity::Warning } else { spot::severity(self.workload) };
-        if slug == "probe-kills-slow-start" {
+        if slug == "probe-kills-slow-start" && (self.which == Which::Startup || budget(self.probe) < PATIENT) {
             finding.remedies.extend(remedy::more_time(self));
         }
         if slug == "liveness-kills-busy" && self.answer == Answer::Timeout {
@@ -249,6 +278,22 @@ impl Failing<'_, '_> {
             }
             (None, None) => false,
         }
+    }
+
+    /// The last line of the instance that was killed, if it tells of a start.
+    fn starting(&self) -> Option<&LogLine> {
+        let previous = self.status.state.terminated.is_none();
+        let lines = self.view.log(self.subject, &self.container.name, previous)?;
+        lines.iter().rev().find(|line| !line.text.trim().is_empty()).filter(|line| {
+            let lower = line.text.to_lowercase();
+            STARTING.iter().any(|word| lower.contains(word))
+        })
+    }
+
+    /// Whether the change that is blamed is of the kind that makes a start too slow for its probe.
+    fn slower(&self, suspect: &Suspect) -> bool {
+        let field = &suspect.blame.field().field;
+        suspect.contrast.is_some() || field.contains(self.which.field()) || field.contains(".resources.")
     }
 
     /// Whether the change that is blamed made the probe ask elsewhere.
