@@ -41,14 +41,14 @@ const SIGNALS: [(i64, &str, &str); 31] = [
 /// The pages, each under `# Exit code N`.
 const PAGES: &str = include_str!("exit.md");
 
-/// The meaning of an exit code in a few words; `None` where only the program knows.
+/// The meaning of an exit code in a few words; `None` where only the program knows. 128 is the runtime's code for a
+/// container that never ran, with reason `StartError`, and that of git for nearly everything.
 pub fn meaning(code: i64) -> Option<String> {
     let fixed = match code {
         0 => "it ended by itself and called that success",
         2 => "wrong usage, a shell's syntax error, or a Go panic",
         126 => "the command is not executable",
         127 => "the command or a library was not found",
-        128 => "the container never ran",
         255 => "the program returned -1, or its status was lost",
         _ => {
             let (_, name, what) = SIGNALS.iter().find(|(number, _, _)| number + 128 == code)?;
@@ -94,6 +94,7 @@ mod tests {
     fn signals_are_named_and_unknown_codes_are_left_to_the_program() {
         assert!(meaning(139).unwrap().starts_with("SIGSEGV"));
         assert_eq!(meaning(159).unwrap().split(':').next(), Some("SIGSYS"));
+        assert_eq!(meaning(128), None);
         assert_eq!(meaning(3), None);
         assert_eq!(meaning(160), None);
     }

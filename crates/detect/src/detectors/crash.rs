@@ -329,7 +329,7 @@ fn plausible(sort: &Sort, below: &str, change: &FieldChange, line: Option<&str>)
 const OUTLIVED: SignedDuration = SignedDuration::from_secs(60);
 
 /// Whether a container ends again and again: at least twice, and it is down, or was down moments ago.
-fn keeps_ending(view: &View<'_>, status: &ContainerStatus, end: &Terminated) -> bool {
+pub(super) fn keeps_ending(view: &View<'_>, status: &ContainerStatus, end: &Terminated) -> bool {
     let Some(running) = &status.state.running else { return status.restart_count >= 1 };
     if status.restart_count < 2 || killed_by::recovered(view, status) {
         return false;

@@ -1,9 +1,11 @@
 //! Failing probes, and whether the probe or the program is wrong.
 
 mod answer;
+mod listening;
 mod remedy;
 mod target;
 
+use super::crash;
 use super::killed_by::{self, Killer};
 use super::logs;
 use super::revision::{self, Suspect};
@@ -12,9 +14,9 @@ use crate::catalogue::{Failure, Stage, Verified};
 use crate::{Detector, Fact, Finding, Place, View, describe, spot};
 use answer::{Answer, Which};
 use jiff::SignedDuration;
-use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
-use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Event, Pod, Probe, Terminated};
-use reckon_model::{FieldChange, Kind, Object, Timestamp, text};
+use reckon_model::document::{Alternative, Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
+use reckon_model::k8s::{Condition, Container, ContainerStatus, ContainerType, Event, Pod, Probe, Terminated};
+use reckon_model::{FieldChange, Kind, LogLine, Object, Timestamp, text};
 use serde_json::json;
 use target::Wrong;
 
@@ -48,6 +50,21 @@ pub(crate) static DETECTOR: Detector = Detector {
 
 /// Even a probe that is due at once is given this long.
 const GRACE: SignedDuration = SignedDuration::from_secs(60);
+/// No probe gives a start more time than this by oversight.
+const PATIENT: SignedDuration = SignedDuration::from_mins(5);
+/// What programs write while they start.
+const STARTING: [&str; 10] = [
+    "starting",
+    "loading",
+    "initializ",
+    "initialis",
+    "migrat",
+    "warming",
+    "booting",
+    "bootstrap",
+    "recovering",
+    "replaying",
+];
 /// What no probe explains may still be a start.
 const NOT_READY: SignedDuration = SignedDuration::from_mins(10);
 
@@ -83,16 +100,21 @@ fn look<'a>(
             which,
             probe: which.of(container)?,
             event,
-            answer: event.map_or(Answer::Unknown, |event| Answer::read(answer::said(event))),
+            answer: event.map_or(Answer::Unknown, Answer::of),
         })
     };
-    if status.restart_count > 0 || status.state.terminated.is_some() {
-        let end = status.last_end()?;
-        if !killed_by::recovered(view, status)
-            && let Killer::Probe(which) = killed_by::killer(view, subject, container, end)
-        {
-            let which = if which == "startup" { Which::Startup } else { Which::Liveness };
-            return Some(failing(which)?.kills(end));
+    // The end of an instance may be gone from the status; what runs now is asked all the same.
+    if let Some(end) = status.last_end()
+        && !killed_by::recovered(view, status)
+    {
+        match killed_by::killer(view, subject, container, end) {
+            Killer::Probe(which) => {
+                let which = if which == "startup" { Which::Startup } else { Which::Liveness };
+                return Some(failing(which)?.kills(end));
+            }
+            // One that keeps ending by itself is not ready because of that, whatever the probe asks.
+            Killer::Unknown if crash::keeps_ending(view, status, end) => return None,
+            _ => {}
         }
     }
     // Nothing but a running container is asked; until the startup probe succeeded, it alone is.
@@ -158,9 +180,13 @@ impl Failing<'_, '_> {
             )
         };
         let wrong = target::wrong(self).filter(|_| early);
+        // A program that answers is up, whatever it says; only a startup probe may take it for a start.
+        let silent = matches!(self.answer, Answer::Refused | Answer::Unknown) || self.which == Which::Startup;
+        let slow = wrong.is_none() && early && silent;
+        let starting = if slow { self.starting() } else { None };
         let (slug, class, why) = match &wrong {
             Some(wrong) => ("probe-wrong-target", wrong.class, format!("its {word} probe {}", wrong.words)),
-            None if early => (
+            None if slow => (
                 "probe-kills-slow-start",
                 self.which.word(),
                 format!(
@@ -177,11 +203,21 @@ impl Failing<'_, '_> {
         let suspect = suspect(wrong.is_none());
         let again = if self.status.restart_count > 1 { " over and over" } else { "" };
         let what = format!("{name} is killed{again}");
-        let confirmed = wrong.as_ref().map_or(early, |wrong| wrong.firm);
+        // That it was starting says its log, or a change that made starting slower or the probe less patient.
+        let told = starting.is_some() || suspect.as_ref().is_some_and(|suspect| self.slower(suspect));
+        let verdict = match &wrong {
+            Some(wrong) if wrong.firm => Verdict::Confirmed,
+            None if slow && told => Verdict::Confirmed,
+            // Whatever is not up by then, hangs more often than it starts.
+            None if slow && budget(self.probe) >= PATIENT => Verdict::Possible,
+            _ => Verdict::Likely,
+        };
         let mut finding = self.told(slug, class, &what, &why, wrong, suspect);
-        if !confirmed {
-            finding.verdict = Verdict::Likely;
-        }
+        finding.verdict = verdict;
+        finding.evidence.extend(starting.map(|line| {
+            let words = text::shorten(line.text.trim(), 200);
+            Fact::new(Role::Cause, Source::Log, line.at, self.subject, words)
+        }));
         let restarts = text::count(self.status.restart_count as usize, "restart");
         let what = format!("{name} ended with exit code {} ({}), {restarts}", end.exit_code, end.reason);
         finding
@@ -199,7 +235,7 @@ impl Failing<'_, '_> {
         }
         let up = self.status.ready && self.status.restart_count < 3;
         finding.severity = if up { Severity::Warning } else { spot::severity(self.workload) };
-        if slug == "probe-kills-slow-start" {
+        if slug == "probe-kills-slow-start" && (self.which == Which::Startup || budget(self.probe) < PATIENT) {
             finding.remedies.extend(remedy::more_time(self));
         }
         if slug == "liveness-kills-busy" && self.answer == Answer::Timeout {
@@ -244,6 +280,22 @@ impl Failing<'_, '_> {
         }
     }
 
+    /// The last line of the instance that was killed, if it tells of a start.
+    fn starting(&self) -> Option<&LogLine> {
+        let previous = self.status.state.terminated.is_none();
+        let lines = self.view.log(self.subject, &self.container.name, previous)?;
+        lines.iter().rev().find(|line| !line.text.trim().is_empty()).filter(|line| {
+            let lower = line.text.to_lowercase();
+            STARTING.iter().any(|word| lower.contains(word))
+        })
+    }
+
+    /// Whether the change that is blamed is of the kind that makes a start too slow for its probe.
+    fn slower(&self, suspect: &Suspect) -> bool {
+        let field = &suspect.blame.field().field;
+        suspect.contrast.is_some() || field.contains(self.which.field()) || field.contains(".resources.")
+    }
+
     /// Whether the change that is blamed made the probe ask elsewhere.
     fn moved(&self, suspect: &Suspect) -> bool {
         let field = &suspect.blame.field().field;
@@ -282,7 +334,7 @@ impl Failing<'_, '_> {
         let loopback = match (self.answer, target::asked(self)) {
             (Answer::Refused, Some(asked)) => {
                 let lines = self.view.log(self.subject, name, false).unwrap_or_default();
-                target::on_loopback(lines, asked)
+                listening::on_loopback(lines, asked)
             }
             _ => None,
         };
@@ -315,17 +367,34 @@ impl Failing<'_, '_> {
                 plausible(Which::Readiness, false, below, change)
             })
         };
+        let undeclared = match (self.answer, target::asked(self)) {
+            (Answer::Refused, Some(asked)) if wrong.is_none() && !was_ready => target::undeclared(self, asked),
+            _ => None,
+        };
         let moved = suspect.as_ref().is_some_and(|suspect| self.moved(suspect));
+        let plain = wrong.as_ref().is_none_or(|wrong| !wrong.firm) && !moved && !was_ready && standby.is_none();
+        if plain && self.is_rolling_out(started) {
+            return None;
+        }
         let (slug, class) = if moved { ("probe-wrong-target", "moved") } else { (slug, class) };
         let known = self.answer != Answer::Unknown;
         let firm = wrong.as_ref().is_some_and(|wrong| wrong.firm);
-        let sure = firm && known || suspect.as_ref().is_some_and(|suspect| suspect.contrast.is_some());
+        let alone = wrong.as_ref().is_some_and(|wrong| wrong.alone);
+        let sure = firm && (known || alone) || suspect.as_ref().is_some_and(|suspect| suspect.contrast.is_some());
         let mut finding = self.told(slug, class, &format!("{name} is not ready"), &why, wrong, suspect);
         finding.verdict = match (sure, known) {
             (true, _) => Verdict::Confirmed,
             (false, true) => Verdict::Likely,
             (false, false) => Verdict::Possible,
         };
+        finding.alternatives.extend(undeclared.map(|(port, line)| Alternative {
+            reference: Some((&self.workload.reference()).into()),
+            verdict: Verdict::Possible,
+            sentence: format!(
+                "The probe may ask the wrong port: the log speaks of port {port}: {}",
+                text::shorten(line.text.trim(), 120)
+            ),
+        }));
         finding.opened = Some(since);
         finding.severity = if standby.is_some() { Severity::Info } else { spot::severity(self.workload) };
         let what = format!("{name} runs and is not ready");
@@ -335,6 +404,25 @@ impl Failing<'_, '_> {
             finding.evidence.push(Fact::new(Role::Symptom, Source::Log, line.at, self.subject, words));
         }
         Some(finding)
+    }
+
+    /// Whether this may be the slow start of a roll-out that hurts nobody: others serve, and its controller gives it time.
+    fn is_rolling_out(&self, started: Timestamp) -> bool {
+        let Some(body) = self.workload.workload().filter(|_| self.workload.kind == Kind::Deployment) else {
+            return false;
+        };
+        let progresses = Condition::find(&body.status.conditions, "Progressing")
+            .is_some_and(|condition| condition.is_true() && condition.reason != "NewReplicaSetAvailable");
+        let serves = |pod: &&Object| pod.meta.deleted.is_none() && pod.pod().is_some_and(Pod::is_ready);
+        if !progresses || !self.view.pods_of(self.workload).items.iter().any(serves) {
+            return false;
+        }
+        let deadline = SignedDuration::from_secs(body.spec.progress_deadline_seconds.unwrap_or(600).clamp(0, 86_400));
+        let due = started.checked_add(deadline).unwrap_or(Timestamp::MAX);
+        if due > self.view.now() {
+            self.view.recheck_at(due);
+        }
+        due > self.view.now()
     }
 
     /// What is common to both: the cause by change, by field or by the program, and what the kubelet said.

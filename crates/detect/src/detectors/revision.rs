@@ -6,10 +6,13 @@ use crate::{Fact, View, describe};
 use jiff::SignedDuration;
 use reckon_model::document::{Role, Source};
 use reckon_model::k8s::{ContainerStatus, Pod, Terminated};
-use reckon_model::{FieldChange, Object, Timestamp};
+use reckon_model::{FieldChange, Object, Timestamp, duration};
 
 /// A change that was lived with for a day did not make what fails now.
 pub(crate) const WINDOW: SignedDuration = SignedDuration::from_hours(24);
+
+/// Less than this proves nothing of a pod that is ready.
+const SETTLED: SignedDuration = SignedDuration::from_secs(60);
 
 /// A change that may have made a container fail.
 pub(crate) struct Suspect {
@@ -35,12 +38,16 @@ pub(crate) fn suspect<'a>(
     if !fresh {
         return None;
     }
-    let before: Vec<&Object> = view
+    let (same, before): (Vec<&Object>, Vec<&Object>) = view
         .pods_of(workload)
         .items
         .into_iter()
-        .filter(|other| revision(other) != revision(pod) && other.meta.deleted.is_none())
-        .collect();
+        .filter(|other| other.meta.deleted.is_none() && other.reference() != pod.reference())
+        .partition(|other| revision(other) == revision(pod));
+    // What the change made runs elsewhere: it is not the change.
+    if same.iter().any(|other| outlives(view, other, pod, container)) {
+        return None;
+    }
     let well = before.iter().find(|other| other.pod().is_some_and(|body| body.is_ready() && calm(body, container)));
     let ill = before.iter().any(|other| {
         other.pod().is_some_and(|body| {
@@ -68,6 +75,23 @@ fn calm(pod: &Pod, container: &str) -> bool {
     pod.containers().any(|(_, item, status)| item.name == container && status.is_some_and(|status| status.ready))
 }
 
+/// Whether another pod has been well, without a restart, for longer than the failing one lived.
+fn outlives(view: &View<'_>, other: &Object, pod: &Object, container: &str) -> bool {
+    let status = |object: &'_ Object| {
+        object.pod()?.containers().find(|(_, item, _)| item.name == container).and_then(|(.., status)| status.cloned())
+    };
+    let Some(since) = other.pod().filter(|body| body.is_ready()).and_then(|body| body.condition("Ready")?.since) else {
+        return false;
+    };
+    let lived = status(pod).and_then(|status| Some(life(pod, status.last_end()?))).unwrap_or_default();
+    let well = status(other).is_some_and(|status| status.ready && status.restart_count == 0);
+    let due = since.checked_add(lived.max(SETTLED)).unwrap_or(Timestamp::MAX);
+    if well && due > view.now() {
+        view.recheck_at(due);
+    }
+    well && due <= view.now()
+}
+
 fn revision(pod: &Object) -> Option<&str> {
     ["pod-template-hash", "controller-revision-hash"]
         .iter()
@@ -75,18 +99,35 @@ fn revision(pod: &Object) -> Option<&str> {
         .map(String::as_str)
 }
 
-/// When the trouble of a container began, as far as its status tells: with the pod where it restarts often, with the
-/// instance that died where that died young, else with its death.
+/// When the trouble of a container began, at the earliest, as far as its status tells: with its death where that came
+/// late, else as long ago as its restarts can have taken, and not before the pod.
 pub(crate) fn onset(pod: &Object, status: &ContainerStatus, end: &Terminated) -> Option<Timestamp> {
-    let often = match (pod.meta.created, end.finished_at) {
-        (Some(created), Some(finished)) if status.restart_count > 0 => {
-            finished.duration_since(created) / i32::try_from(status.restart_count).unwrap_or(i32::MAX) < WINDOW
-        }
-        _ => false,
-    };
-    match (end.started_at, end.finished_at) {
-        _ if often => pod.meta.created,
-        (Some(started), Some(finished)) if finished.duration_since(started) < WINDOW => Some(started),
-        (started, finished) => finished.or(started),
+    let finished = end.finished_at.or(end.started_at)?;
+    let life = life(pod, end);
+    if life >= WINDOW {
+        return Some(finished);
     }
+    let began = finished.checked_sub(life).ok()?;
+    // Instances before the last may have lived longer, and a node may have been slow: twice the time is allowed for.
+    let began = began.checked_sub(restarting(status.restart_count, life).saturating_mul(2)).unwrap_or(Timestamp::MIN);
+    Some(pod.meta.created.map_or(began, |created| began.max(created)))
+}
+
+/// How long an instance lived; none that never ran has its start in 1970.
+fn life(pod: &Object, end: &Terminated) -> SignedDuration {
+    match (end.started_at, end.finished_at) {
+        (Some(started), Some(finished)) if pod.meta.created.is_none_or(|created| started >= created) => {
+            duration::between(started, finished)
+        }
+        _ => SignedDuration::ZERO,
+    }
+}
+
+/// What this many restarts take at most: the pauses of 10 s, doubled up to 300 s, and the lives between them.
+fn restarting(restarts: u32, life: SignedDuration) -> SignedDuration {
+    let restarts = i32::try_from(restarts).unwrap_or(i32::MAX);
+    let doubled = (0..restarts.min(5)).map(|at| 10 << at).sum();
+    let pauses = SignedDuration::from_secs(doubled)
+        .saturating_add(SignedDuration::from_secs(300).saturating_mul(restarts.saturating_sub(5).max(0)));
+    pauses.saturating_add(life.saturating_mul(restarts))
 }

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use reckon_model::document::{
     Alternative, Cause, CauseKind, Ref, Remedy, RemedyKind, Requires, Risk, Role, Source, Verdict,
 };
-use reckon_model::{Change, Kind, LogLine, Object, ResourceRef, Verb, text};
+use reckon_model::{Change, FieldChange, Kind, LogLine, Object, ResourceRef, Verb, text};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -42,12 +42,11 @@ pub(super) fn changed<'a>(crash: &Crash<'_, 'a>, suspect: Option<&Suspect>, line
     let since = onset.and_then(|onset| onset.checked_sub(WINDOW).ok());
     // The instance that died has read what was there when it started.
     let until = end.started_at.or(end.finished_at).and_then(|at| at.checked_add(SLACK).ok());
-    for (reference, names) in consumed(crash) {
+    for (reference, variables) in consumed(crash) {
         let Some(object) = crash.view.look_up(&reference).found() else { continue };
-        let newest =
-            history::changes(crash.view, object).into_iter().filter(|change| change.verb == Verb::Updated).rfind(
-                |change| until.is_none_or(|until| change.at <= until) && since.is_none_or(|since| change.at >= since),
-            );
+        let newest = history::changes(crash.view, object).into_iter().filter(of_content).rfind(|change| {
+            until.is_none_or(|until| change.at <= until) && since.is_none_or(|since| change.at >= since)
+        });
         let Some(change) = newest else { continue };
         // The newer of two changes explains what began after it.
         if suspect.is_some_and(|suspect| suspect.blame.change.at > change.at) {
@@ -55,8 +54,10 @@ pub(super) fn changed<'a>(crash: &Crash<'_, 'a>, suspect: Option<&Suspect>, line
         }
         let says = line.map(|line| line.text.as_str()).unwrap_or_default();
         let said = |name: &str| name.len() > 2 && says.contains(name);
-        let key = keys(object, &change).into_iter().find(|key| said(key));
-        let named = key.is_some() || names.iter().any(|name| said(name)) || said(&object.meta.name);
+        let keys = keys(object, &change);
+        let variable = variables.iter().find(|(variable, key)| keys.contains(key) && said(variable));
+        let key = keys.iter().find(|key| said(key)).or(variable.map(|(_, key)| key)).cloned();
+        let named = key.is_some() || said(&object.meta.name);
         if named && changed.culprit.is_none() {
             changed.culprit = Some(Culprit { object, change, key });
         } else {
@@ -72,7 +73,7 @@ fn alternative(object: &Object, change: &Change) -> Alternative {
         reference: Some(Ref::from(&object.reference())),
         verdict: Verdict::Possible,
         sentence: format!(
-            "{} {} was changed at {}{by}, and the container reads it; what it says does not name it. Putting the earlier content back would settle it.",
+            "{} {} was changed at {}{by}, and the container reads it; what it says does not name what was changed. Putting the earlier content back would settle it.",
             object.kind,
             describe::object(object),
             describe::time(change.at)
@@ -80,12 +81,27 @@ fn alternative(object: &Object, change: &Change) -> Alternative {
     }
 }
 
+/// Whether a change is of what an object holds, as far as its fields are known: a label is read by no program.
+fn of_content(change: &Change) -> bool {
+    let content = |field: &FieldChange| held(&field.pointer).is_some();
+    change.verb == Verb::Updated && (change.fields.is_empty() || change.fields.iter().any(content))
+}
+
+/// The key below `/data` or `/binaryData`; nothing below them where the whole was changed.
+fn held(pointer: &str) -> Option<&str> {
+    ["/data", "/binaryData"]
+        .iter()
+        .filter_map(|start| pointer.strip_prefix(start))
+        .find_map(|rest| if rest.is_empty() { Some(rest) } else { rest.strip_prefix('/') })
+}
+
 /// The keys that changed where that is known, else all there are.
 fn keys(object: &Object, change: &Change) -> Vec<String> {
     let changed: Vec<String> = change
         .fields
         .iter()
-        .filter_map(|field| field.pointer.strip_prefix("/data/"))
+        .filter_map(|field| held(&field.pointer))
+        .filter(|key| !key.is_empty())
         .map(|key| key.replace("~1", "/").replace("~0", "~"))
         .collect();
     match &object.body {
@@ -94,46 +110,46 @@ fn keys(object: &Object, change: &Change) -> Vec<String> {
     }
 }
 
-/// The ConfigMaps and Secrets that a container reads, with what a program may call them by: variables and paths.
-fn consumed(crash: &Crash<'_, '_>) -> BTreeMap<ResourceRef, Vec<String>> {
+/// The ConfigMaps and Secrets that a container reads, with the variables a program knows their keys by. The path
+/// of a mount names all of its keys, and so none that changed.
+fn consumed(crash: &Crash<'_, '_>) -> BTreeMap<ResourceRef, Vec<(String, String)>> {
     let namespace = crash.subject.meta.namespace.as_deref();
-    let mut found: BTreeMap<ResourceRef, Vec<String>> = BTreeMap::new();
-    let mut add = |kind: Kind, name: &str, called: &[&str]| {
+    let mut found: BTreeMap<ResourceRef, Vec<(String, String)>> = BTreeMap::new();
+    let mut add = |kind: Kind, name: &str, called: Option<(&str, &str)>| {
         let entry = found.entry(ResourceRef::new(kind, namespace, name)).or_default();
-        entry.extend(called.iter().map(|&called| called.to_owned()));
+        entry.extend(called.map(|(variable, key)| (variable.to_owned(), key.to_owned())));
     };
     for variable in &crash.container.env {
         let Some(source) = &variable.value_from else { continue };
         if let Some(from) = &source.config_map_key_ref {
-            add(Kind::ConfigMap, &from.name, &[&variable.name]);
+            add(Kind::ConfigMap, &from.name, Some((&variable.name, &from.key)));
         }
         if let Some(from) = &source.secret_key_ref {
-            add(Kind::Secret, &from.name, &[&variable.name]);
+            add(Kind::Secret, &from.name, Some((&variable.name, &from.key)));
         }
     }
     for from in &crash.container.env_from {
         if let Some(map) = &from.config_map_ref {
-            add(Kind::ConfigMap, &map.name, &[]);
+            add(Kind::ConfigMap, &map.name, None);
         }
         if let Some(secret) = &from.secret_ref {
-            add(Kind::Secret, &secret.name, &[]);
+            add(Kind::Secret, &secret.name, None);
         }
     }
     for mount in &crash.container.volume_mounts {
         let Some(volume) = crash.pod.spec.volumes.iter().find(|volume| volume.name == mount.name) else { continue };
-        let path = [mount.mount_path.as_str()];
         if let Some(map) = &volume.config_map {
-            add(Kind::ConfigMap, &map.name, &path);
+            add(Kind::ConfigMap, &map.name, None);
         }
         if let Some(secret) = &volume.secret {
-            add(Kind::Secret, &secret.name, &path);
+            add(Kind::Secret, &secret.name, None);
         }
         for source in volume.projected.iter().flat_map(|projected| &projected.sources) {
             if let Some(map) = source.config_map.as_ref().filter(|map| map.name != "kube-root-ca.crt") {
-                add(Kind::ConfigMap, &map.name, &path);
+                add(Kind::ConfigMap, &map.name, None);
             }
             if let Some(secret) = &source.secret {
-                add(Kind::Secret, &secret.name, &path);
+                add(Kind::Secret, &secret.name, None);
             }
         }
     }

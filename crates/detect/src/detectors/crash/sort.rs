@@ -214,8 +214,8 @@ fn heap(line: &str) -> Option<&'static str> {
     let any = |words: &[&str]| words.iter().any(|word| line.contains(word));
     match () {
         () if any(&["heap out of memory", "allocation failed - javascript heap"]) => Some("v8"),
-        // Threads are not memory, whatever the class is called.
-        () if line.contains("outofmemoryerror") => (!line.contains("thread")).then_some("jvm"),
+        // Threads are not memory, whatever the class is called; but every exception tells in which thread it was thrown.
+        () if line.contains("outofmemoryerror") => (!line.contains("unable to create")).then_some("jvm"),
         () if line.trim_start().starts_with("memoryerror") => Some("python"),
         () if any(&["std::bad_alloc"]) || (line.contains("memory allocation of ") && line.contains("bytes failed")) => {
             Some("native")
@@ -270,18 +270,27 @@ fn not_started(crash: &Crash<'_, '_>, message: &str) -> Option<Sort> {
     }
 }
 
-/// Words with which programs complain of their arguments.
-const OF_ARGUMENTS: [&str; 9] = [
-    "flag",
-    "usage",
-    "unknown option",
-    "unrecognized",
-    "invalid option",
-    "unknown command",
-    "argument",
-    "unexpected option",
+/// Words with which programs complain of their arguments, wherever they stand.
+const OF_ARGUMENTS: [&str; 15] = [
+    "unknown flag",
     "unknown shorthand",
+    "unknown option",
+    "unknown command",
+    "unknown argument",
+    "unrecognized argument",
+    "unrecognized option",
+    "unrecognized flag",
+    "unrecognized command",
+    "invalid option",
+    "unexpected option",
+    "unexpected argument",
+    "flag provided but not defined",
+    "required flag",
+    "usage:",
 ];
+
+/// Words that mean arguments only where a line begins with them: memory has a usage, too.
+const OF_ARGUMENTS_FIRST: [&str; 3] = ["flag", "usage", "argument"];
 
 /// Whether what a program says is about what was changed: a variable by its name, the arguments by their words.
 pub(super) fn concerns(line: &str, change: &FieldChange) -> bool {
@@ -294,13 +303,24 @@ pub(super) fn concerns(line: &str, change: &FieldChange) -> bool {
         return named;
     }
     let lower = line.to_lowercase();
-    let arguments = change.field.ends_with(".args") || change.field.ends_with(".command");
-    let said = |value: &Option<Value>| {
-        value.as_ref().and_then(Value::as_array).is_some_and(|words| {
-            words.iter().filter_map(Value::as_str).any(|word| word.chars().count() > 3 && line.contains(word))
-        })
-    };
-    arguments && (OF_ARGUMENTS.iter().any(|word| lower.contains(word)) || said(&change.to))
+    if !change.field.ends_with(".args") && !change.field.ends_with(".command") {
+        return false;
+    }
+    let complains = OF_ARGUMENTS.iter().any(|words| lower.contains(words))
+        || OF_ARGUMENTS_FIRST.iter().any(|word| lower.trim_start().starts_with(word));
+    // A word that stood there before is as little to blame as the program's name.
+    let before = words(&change.from);
+    let new = words(&change.to).into_iter().filter(|word| !before.contains(word));
+    complains || new.into_iter().any(|word| word.chars().count() > 3 && line.contains(word))
+}
+
+/// The words of a command line, those of `--name=value` on their own as well.
+fn words(value: &Option<Value>) -> Vec<&str> {
+    let list = value.as_ref().and_then(Value::as_array);
+    let words = list.into_iter().flatten().filter_map(Value::as_str);
+    words
+        .flat_map(|word| std::iter::once(word).chain(word.split_once('=').into_iter().flat_map(|(a, b)| [a, b])))
+        .collect()
 }
 
 #[cfg(test)]

@@ -61,16 +61,33 @@ pub(super) enum Answer {
 }
 
 impl Answer {
-    /// From what stands behind `Readiness probe failed: `.
-    pub(super) fn read(said: &str) -> Answer {
+    /// From what the kubelet wrote.
+    pub(super) fn of(event: &Event) -> Answer {
+        let lead = event.message.split(": ").next().unwrap_or_default();
+        Answer::read(lead.contains("errored"), said(event))
+    }
+
+    /// From what stands behind `Readiness probe failed: `, or behind `Readiness probe errored …: `, where the probe could
+    /// not even be made.
+    fn read(errored: bool, said: &str) -> Answer {
         let text = said.to_lowercase();
         let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
         match () {
             () if any(&["connection refused"]) => Answer::Refused,
             () if any(&["server gave http response to https client"]) => Answer::Scheme("HTTP"),
             () if any(&["malformed http response", "http request to an https server"]) => Answer::Scheme("HTTPS"),
-            () if any(&["couldn't find port", "no port named", "invalid port"]) => Answer::NoSuchPort,
-            () if any(&["executable file not found", "no such file or directory"]) => Answer::NoSuchCommand,
+            // Up to 1.36 a name that is no port's is read as a number.
+            () if any(&["couldn't find port", "no port named", "invalid port"])
+                || (errored && text.contains("strconv.atoi"))
+                || (text.contains("port \"") && text.contains("\" not found")) =>
+            {
+                Answer::NoSuchPort
+            }
+            () if any(&["executable file not found"]) => Answer::NoSuchCommand,
+            // What a command that ran did not find, it says itself.
+            () if any(&["no such file or directory"]) && (errored || text.contains("exec: \"")) => {
+                Answer::NoSuchCommand
+            }
             () if any(&["deadline exceeded", "timeout", "timed out", "no route to host"]) => Answer::Timeout,
             () => match text.split_once("statuscode: ") {
                 Some((_, code)) => code
@@ -125,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_kubelets_words_are_told_apart() {
-        let read = Answer::read;
+        let read = |said| Answer::read(false, said);
         assert_eq!(
             read("Get \"http://10.0.0.1:80/\": dial tcp 10.0.0.1:80: connect: connection refused"),
             Answer::Refused
@@ -135,6 +152,10 @@ mod tests {
         assert_eq!(read("command timed out: \"sleep 9\" timed out after 1s"), Answer::Timeout);
         assert_eq!(read("service unhealthy (responded with \"NOT_SERVING\")"), Answer::Said);
         assert_eq!(read("HTTP probe failed with statuscode: "), Answer::Said);
+        assert_eq!(read("cat: /tmp/healthy: No such file or directory"), Answer::Said);
+        assert_eq!(read("exec: \"/x\": stat /x: no such file or directory"), Answer::NoSuchCommand);
+        assert_eq!(read("port \"htpp\" not found"), Answer::NoSuchPort);
+        assert_eq!(Answer::read(true, "strconv.Atoi: parsing \"htpp\": invalid syntax"), Answer::NoSuchPort);
         assert_eq!(
             short("Get \"http://10.0.0.1:80/\": context deadline exceeded (Client.Timeout exceeded)"),
             "context deadline exceeded"
