@@ -13,9 +13,6 @@ use std::fmt::Write;
 /// Width of the column of section names.
 const MARGIN: usize = 13;
 
-/// A cause that has less room than this beside its row stands below it.
-const CAUSE_ROOM: usize = 48;
-
 /// How a document is written.
 pub(crate) struct Page<'a> {
     pub(crate) paint: Paint,
@@ -50,7 +47,7 @@ impl Page<'_> {
     }
 
     /// The answer where there is no problem: in a sentence, with what was looked at.
-    fn quiet(&self, list: &ProblemList) -> String {
+    pub(crate) fn quiet(&self, list: &ProblemList) -> String {
         let (glyph, style) = match list.answer {
             Answer::NoFault => ("✔", Style::Good),
             Answer::Undetermined | Answer::Problem => ("▲", Style::Warning),
@@ -60,94 +57,6 @@ impl Page<'_> {
         let mut out = format!("{} {}\n", self.paint.with(style, glyph), clean_line(&list.sentence));
         self.looked(&mut out, list);
         out
-    }
-
-    /// The answer to `problems`: a table, problems of one cause side by side.
-    pub(crate) fn problems(&self, list: &ProblemList, wide: bool) -> String {
-        if list.problems.is_empty() {
-            return self.quiet(list);
-        }
-        let problems = by_cause(&list.problems);
-        let mut titles = vec!["SEVERITY", "WORKLOAD", "FAILURE", "VERDICT", "SINCE", "ID"];
-        if wide {
-            titles.extend(["KIND", "CONTAINER", "PODS", "ROOT"]);
-        }
-        let narrow = titles.len();
-        let mut rows = vec![titles.into_iter().chain(["CAUSE"]).map(str::to_owned).collect::<Vec<_>>()];
-        let mut above: Option<&Cause> = None;
-        for problem in &problems {
-            let repeated = above.is_some_and(|above| same_root(above, &problem.cause));
-            let cause = if repeated && !wide { "″ the same".to_owned() } else { clean_line(&problem.cause.sentence) };
-            let mut row = self.row(problem, wide);
-            row.push(cause);
-            rows.push(row);
-            above = Some(&problem.cause);
-        }
-        let widths: Vec<usize> =
-            (0..narrow).map(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)).collect();
-        let used: usize = widths.iter().map(|width| width + 2).sum();
-        let mut out = String::new();
-        for (at, row) in rows.iter().enumerate() {
-            let mut line = String::new();
-            for (column, width) in widths.iter().enumerate() {
-                let cell = format!("{:<width$}", row[column]);
-                let style = match (column, at) {
-                    (_, 0) => Style::Muted,
-                    (0, at) => style_of(problems[at - 1].severity),
-                    _ => Style::Plain,
-                };
-                let _ = write!(line, "{}  ", self.paint.with(style, &cell));
-            }
-            let last = &row[narrow];
-            let room = self.width.saturating_sub(used);
-            let (beside, below) = match last {
-                cause if wide || !self.terminal || at == 0 => (cause.clone().into(), None),
-                cause if room >= CAUSE_ROOM => (shorten(cause, room), None),
-                cause => ("".into(), Some(cause)),
-            };
-            let _ = writeln!(out, "{}", format!("{line}{beside}").trim_end());
-            if let Some(cause) = below {
-                let cause = indent(&wrap(cause, self.width.saturating_sub(4)), 4);
-                let _ = writeln!(out, "{}", self.paint.with(Style::Muted, &cause));
-            }
-        }
-        out.push('\n');
-        self.looked(&mut out, list);
-        if let Some(first) = problems.first() {
-            let _ = writeln!(out, "next: {} why {}{}", self.program, target(first), self.again);
-        }
-        out
-    }
-
-    /// The cells of a row but the last.
-    fn row(&self, problem: &Problem, wide: bool) -> Vec<String> {
-        let subject = &problem.subject;
-        let since = match problem.closed {
-            Some(_) => "closed".to_owned(),
-            None => problem.opened.map(|at| self.when.age(at)).unwrap_or_default(),
-        };
-        let container = subject.container.as_ref().map(|name| format!("[{name}]")).unwrap_or_default();
-        let mut row = vec![
-            format!("{} {}", glyph(problem.severity), severity(problem.severity)),
-            clean_line(&format!("{}{container}", place(&subject.reference))),
-            if wide { failure(problem) } else { problem.failure.clone() },
-            verdict(problem.verdict).to_owned(),
-            since,
-            problem.id.clone(),
-        ];
-        if wide {
-            let pods = &problem.impact.pods;
-            row.extend([
-                clean_line(&subject.reference.kind),
-                clean_line(&match (&subject.container, &subject.container_type) {
-                    (Some(name), Some(kind)) => format!("{name} ({kind})"),
-                    (name, _) => name.clone().unwrap_or_default(),
-                }),
-                if pods.of > 0 { format!("{}/{}", pods.affected, pods.of) } else { String::new() },
-                clean_line(&problem.cause.reference.as_ref().map(named).unwrap_or_default()),
-            ]);
-        }
-        row
     }
 
     fn problem(&self, out: &mut String, problem: &Problem) {
@@ -291,7 +200,7 @@ impl Page<'_> {
         Some(shorten(&clean_line(&text), 4 * self.width).into_owned())
     }
 
-    fn looked(&self, out: &mut String, list: &ProblemList) {
+    pub(crate) fn looked(&self, out: &mut String, list: &ProblemList) {
         if list.problems.is_empty() && !list.looked.is_empty() {
             self.section(out, "LOOKED AT", &[clean_line(&list.looked.join(", "))]);
         }
@@ -333,7 +242,7 @@ fn impact(problem: &Problem) -> Vec<String> {
     parts
 }
 
-fn target(problem: &Problem) -> String {
+pub(crate) fn target(problem: &Problem) -> String {
     let subject = &problem.subject.reference;
     let namespace = subject.namespace.as_ref().map(|namespace| format!(" -n {}", shell_word(namespace)));
     clean_line(&format!("{}{}", shell_word(&named(subject)), namespace.unwrap_or_default()))
@@ -347,41 +256,26 @@ pub(crate) fn name(problem: &Problem) -> String {
 }
 
 /// `deployment/checkout`.
-fn named(reference: &Ref) -> String {
+pub(crate) fn named(reference: &Ref) -> String {
     format!("{}/{}", reference.kind.to_lowercase(), reference.name)
 }
 
 /// `shop/checkout`, or `node/n1` for what lives in no namespace.
-fn place(reference: &Ref) -> String {
+pub(crate) fn place(reference: &Ref) -> String {
     match &reference.namespace {
         Some(namespace) => format!("{namespace}/{}", reference.name),
         None => named(reference),
     }
 }
 
-/// Problems in their order, those with the cause of an earlier one right after it.
-fn by_cause(problems: &[Problem]) -> Vec<&Problem> {
-    let mut ordered: Vec<&Problem> = Vec::with_capacity(problems.len());
-    for problem in problems {
-        let after = ordered.iter().rposition(|before| same_root(&before.cause, &problem.cause));
-        ordered.insert(after.map_or(ordered.len(), |at| at + 1), problem);
-    }
-    ordered
-}
-
-/// Whether two causes are one thing to touch.
-fn same_root(one: &Cause, other: &Cause) -> bool {
-    one.reference.is_some() && one.reference == other.reference && one.pointer == other.pointer
-}
-
-fn failure(problem: &Problem) -> String {
+pub(crate) fn failure(problem: &Problem) -> String {
     match &problem.class {
         Some(class) => format!("{} ({class})", problem.failure),
         None => problem.failure.clone(),
     }
 }
 
-fn indent(text: &str, by: usize) -> String {
+pub(crate) fn indent(text: &str, by: usize) -> String {
     text.lines().map(|line| format!("{}{line}", " ".repeat(by))).collect::<Vec<_>>().join("\n")
 }
 
@@ -412,7 +306,7 @@ pub(crate) fn severity(severity: Severity) -> &'static str {
     }
 }
 
-fn verdict(verdict: Verdict) -> &'static str {
+pub(crate) fn verdict(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Confirmed => "confirmed",
         Verdict::Likely => "likely",

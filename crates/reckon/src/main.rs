@@ -12,6 +12,7 @@ mod near;
 mod run;
 mod session;
 mod style;
+mod table;
 mod target;
 mod terminal;
 mod watch;
