@@ -118,7 +118,7 @@ impl<'v, 'a> Crash<'v, 'a> {
             Killer::OutOfMemory | Killer::Probe(_) | Killer::Removal => return None,
             // After a restart of the node containers that were lost run again.
             Killer::Lost if status.state.running.is_some() || end?.reason == "RestartingAllContainers" => return None,
-            Killer::Lost | Killer::Unknown => {}
+            Killer::Lost | Killer::PostStartHook | Killer::Unknown => {}
         }
         Some(Crash { view, subject, pod, workload, kind, container, status, end, not_started, for_good, killer })
     }
@@ -138,7 +138,8 @@ impl<'v, 'a> Crash<'v, 'a> {
 
     /// The line that says why, of the instance that ended.
     fn line(&self) -> Option<&'a LogLine> {
-        if self.not_started.is_some() || self.killer == Killer::Lost {
+        // One that was killed for its hook, or lost, has not said why.
+        if self.not_started.is_some() || matches!(self.killer, Killer::Lost | Killer::PostStartHook) {
             return None;
         }
         let previous = self.status.state.terminated.is_none();
@@ -280,6 +281,14 @@ impl<'v, 'a> Crash<'v, 'a> {
                 facts.push(Fact::new(Role::Symptom, Source::Status, self.subject.meta.created, self.subject, what));
             }
         }
+        if self.killer == Killer::PostStartHook {
+            let events = self.view.events(self.subject);
+            let hook = events.iter().rev().find(|event| event.message.contains("PostStartHook"));
+            facts.extend(hook.map(|event| {
+                let said = text::shorten(event.message.trim(), 300);
+                Fact::new(Role::Cause, Source::Event, event.last_seen(), self.subject, said)
+            }));
+        }
         if let Some(line) = line {
             let said = text::shorten(line.text.trim(), 300).into_owned();
             facts.push(Fact::new(Role::Cause, Source::Log, line.at, self.subject, said));
@@ -307,6 +316,7 @@ fn plausible(sort: &Sort, below: &str, change: &FieldChange, line: Option<&str>)
         // A whole container that came is as good as a new image.
         "" | "image" => 2,
         "command" | "args" => 3,
+        "lifecycle" if sort.class == Some("post-start") => 0,
         "env" | "envFrom" => 4,
         "workingDir" | "volumeMounts" | "securityContext" => 5,
         "resources" if sort.slug == "heap-exhausted" => 0,

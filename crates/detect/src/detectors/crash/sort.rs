@@ -27,6 +27,9 @@ impl Sort {
         if crash.killer == Killer::Lost {
             return Some(Sort::new("crash-loop", Some("synthetic")));
         }
+        if crash.killer == Killer::PostStartHook {
+            return Some(Sort::new("crash-loop", Some("post-start")));
+        }
         let library =
             ["error while loading shared libraries", "cannot open shared object file", "error loading shared library"]
                 .iter()
@@ -77,6 +80,7 @@ impl Sort {
             (_, Some("never-started")) => Verdict::Unknown,
             // That nothing was signalled is sure; why the node lost it is not.
             (_, Some("synthetic")) => Verdict::Likely,
+            (_, Some("post-start")) => Verdict::Confirmed,
             ("exits-zero-loop", _) => Verdict::Confirmed,
             ("library-missing" | "exec-format-error", _) => Verdict::Confirmed,
             (_, Some("killed")) if !says_why => Verdict::Possible,
@@ -110,6 +114,7 @@ impl Sort {
             ("heap-exhausted", _) => format!("{name} ends because its own heap is full"),
             (_, Some("synthetic")) => format!("{name} was lost by its node and is not back"),
             (_, Some("never-started")) => format!("{name} cannot be started"),
+            (_, Some("post-start")) => format!("{name} is killed because its postStart hook fails"),
             _ if crash.for_good => format!("{name} ended with exit code {code}"),
             _ => format!("{name} keeps ending with exit code {code}"),
         }
@@ -131,6 +136,13 @@ impl Sort {
             _ if crash.not_started.is_some() => {
                 format!("{name} cannot be started: {}", text::shorten(tail(crash.not_started.unwrap_or_default()), 200))
             }
+            (_, Some("post-start")) => {
+                format!("the postStart hook of {name} fails, and the kubelet kills {name} for it: exit code {code}")
+            }
+            // Who was not asked has not said no.
+            (_, Some("killed")) if crash.view.has_gaps() => format!(
+                "{name} ended with exit code 137, which is SIGKILL: not everything that would tell who sent it could be read, and nothing says it was memory"
+            ),
             (_, Some("killed")) => format!(
                 "{name} ended with exit code 137, which is SIGKILL: no probe and no deletion sent it, and nothing says it was memory"
             ),
@@ -152,6 +164,10 @@ impl Sort {
             ("command-not-found", _) => (
                 RemedyKind::Patch,
                 format!("Give {name} a command that its image has, or an image that has the command."),
+            ),
+            (_, Some("post-start")) => (
+                RemedyKind::Patch,
+                format!("Correct the postStart hook of {name}, or let the program itself do what it does."),
             ),
             ("command-not-executable", _) => (
                 RemedyKind::Patch,
@@ -182,6 +198,7 @@ impl Sort {
         let container = crash.container;
         let image = || Some(("image", Some(json!(container.image))));
         match self.slug {
+            _ if self.class == Some("post-start") => Some(("lifecycle.postStart", None)),
             "library-missing" | "exec-format-error" => image(),
             "command-not-found" | "command-not-executable" if self.from_runtime => {
                 let wanted = crash.not_started.and_then(quoted);
