@@ -11,7 +11,7 @@ use crate::catalogue::{Failure, Stage, Verified};
 use crate::{Detector, Fact, Finding, Place, View, describe, exit};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, Role, Severity, Source, Verdict};
-use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Pod, Terminated};
+use reckon_model::k8s::{Condition, Container, ContainerStatus, ContainerType, Pod, Terminated};
 use reckon_model::{FieldChange, Kind, LogLine, Object, ResourceRef, duration, text};
 use serde_json::json;
 use sort::Sort;
@@ -113,6 +113,8 @@ impl<'v, 'a> Crash<'v, 'a> {
         if killed_by::superseded(view, workload, subject) {
             return None;
         }
+        // The Job makes another pod in its place.
+        let for_good = for_good && job(view, subject).is_none();
         let killer = end.map_or(Killer::Unknown, |end| killed_by::killer(view, subject, container, end));
         match killer {
             Killer::OutOfMemory | Killer::Probe(_) | Killer::Removal => return None,
@@ -127,13 +129,24 @@ impl<'v, 'a> Crash<'v, 'a> {
         let line = self.line();
         let lines = line.map(|line| line.text.as_str());
         let sort = Sort::of(self, lines)?;
-        // What ends a Job is told with the Job, unless it is known by a name of its own.
-        if sort.is_plain() && matches!(self.workload.kind, Kind::Job | Kind::CronJob) {
+        // A Job allows for a failure, and what ended it is told with it, unless it is known by a name of its own.
+        if sort.is_plain() && matches!(self.workload.kind, Kind::Job | Kind::CronJob) && !self.job_retries() {
             return None;
         }
         let suspect = self.suspect(&sort, lines);
         let config = config::changed(self, suspect.as_ref(), line);
         Some(self.told(sort, line, suspect, config))
+    }
+
+    /// Whether the pod's Job has seen this more than once and has not given up.
+    fn job_retries(&self) -> bool {
+        let Some(job) = job(self.view, self.subject) else { return false };
+        let Some(body) = job.workload() else { return false };
+        let over = ["Failed", "FailureTarget", "Complete", "SuccessCriteriaMet"]
+            .iter()
+            .any(|kind| Condition::find(&body.status.conditions, kind).is_some_and(Condition::is_true));
+        let ended = i64::from(self.status.restart_count) + i64::from(self.status.state.running.is_none());
+        !over && (ended.max(body.status.failed) >= 2)
     }
 
     /// The line that says why, of the instance that ended.
@@ -218,7 +231,9 @@ impl<'v, 'a> Crash<'v, 'a> {
         finding.class = sort.class.filter(|_| finding.failure == sort.slug);
         finding.shows_on = [subject.reference()].into();
         let serves = status.ready && status.state.running.is_some();
-        finding.severity = if serves { Severity::Warning } else { crate::spot::severity(workload) };
+        // A Job that tries again may yet succeed.
+        let mild = serves || sort.is_plain() && matches!(workload.kind, Kind::Job | Kind::CronJob);
+        finding.severity = if mild { Severity::Warning } else { crate::spot::severity(workload) };
         finding.evidence.extend(self.facts(line));
         finding.alternatives.extend(self.maybe_memory(&sort));
         finding
@@ -307,6 +322,12 @@ impl<'v, 'a> Crash<'v, 'a> {
             ),
         })
     }
+}
+
+/// The Job that made a pod.
+fn job<'a>(view: &View<'a>, pod: &Object) -> Option<&'a Object> {
+    let owner = pod.meta.controller().filter(|owner| owner.kind == "Job")?;
+    view.look_up(&owner.reference(pod.meta.namespace.as_deref())).found()
 }
 
 /// Which changes can make a program end, and how well they fit what it says: lower first.
