@@ -138,6 +138,16 @@ impl<'v, 'a> Crash<'v, 'a> {
         Some(self.told(sort, line, suspect, config))
     }
 
+    /// Whether a container that could not be created has been without one for longer than a runtime's moment.
+    fn stays_so(&self) -> bool {
+        let since = self.pod.condition("Ready").and_then(|ready| ready.since).or(self.subject.meta.created);
+        let Some(due) = since.and_then(|since| since.checked_add(MOMENT).ok()) else { return true };
+        if due > self.view.now() {
+            self.view.recheck_at(due);
+        }
+        due <= self.view.now()
+    }
+
     /// Whether the pod's Job has seen this more than once and has not given up.
     fn job_retries(&self) -> bool {
         let Some(job) = job(self.view, self.subject) else { return false };
@@ -355,6 +365,9 @@ fn plausible(sort: &Sort, below: &str, change: &FieldChange, line: Option<&str>)
         _ => Some(if fits { 0 } else { rank }),
     }
 }
+
+/// A runtime may be late with what it clears away.
+const MOMENT: SignedDuration = SignedDuration::from_secs(60);
 
 /// A container that runs this long and longer than the instance before has got over it.
 const OUTLIVED: SignedDuration = SignedDuration::from_secs(60);

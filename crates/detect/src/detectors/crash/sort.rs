@@ -99,6 +99,9 @@ impl Sort {
         let name = &crash.container.name;
         let code = crash.end.map_or(0, |end| end.exit_code);
         match (self.slug, self.class) {
+            ("command-not-found", Some("at-start")) if without_command(crash) => {
+                format!("{name} cannot start, neither it nor its image names a command")
+            }
             ("command-not-found", Some("at-start")) => {
                 format!("{name} cannot start, its command {}is not in the image", program(crash))
             }
@@ -200,6 +203,7 @@ impl Sort {
         match self.slug {
             _ if self.class == Some("post-start") => Some(("lifecycle.postStart", None)),
             "library-missing" | "exec-format-error" => image(),
+            "command-not-found" if without_command(crash) => Some(("command", None)),
             "command-not-found" | "command-not-executable" if self.from_runtime => {
                 let wanted = crash.not_started.and_then(quoted);
                 let first =
@@ -266,6 +270,13 @@ fn quoted(message: &str) -> Option<&str> {
     Some(rest.split_once('"')?.0)
 }
 
+/// What a runtime says when neither the image nor the container names a program.
+const NO_COMMAND: &str = "no command specified";
+
+fn without_command(crash: &Crash<'_, '_>) -> bool {
+    crash.not_started.is_some_and(|message| message.to_lowercase().contains(NO_COMMAND))
+}
+
 /// What a runtime says when it cannot run the command. Mounts that fail are told in the same place.
 fn not_started(crash: &Crash<'_, '_>, message: &str) -> Option<Sort> {
     let text = message.to_lowercase();
@@ -279,9 +290,12 @@ fn not_started(crash: &Crash<'_, '_>, message: &str) -> Option<Sort> {
             found("command-not-found")
         }
         () if exec && any(&["permission denied", "is a directory"]) => found("command-not-executable"),
-        // Names that are in use, mounts that fail and the like stand in the same place, and have detectors of their own.
-        () if crash.status.state.waiting.as_ref().is_some_and(|w| w.reason == "CreateContainerError") => None,
-        () if killed_by::no_room(crash.container).is_some() || text.contains("mount") => None,
+        () if text.contains(NO_COMMAND) => found("command-not-found"),
+        // What is mounted or configured stands in the same place, and has detectors of its own.
+        () if killed_by::no_room(crash.container).is_some() || any(&["mount", "subpath", "runasnonroot"]) => None,
+        () if crash.status.state.waiting.as_ref().is_some_and(|w| w.reason == "CreateContainerError") => {
+            crash.stays_so().then(|| Sort::new("crash-loop", Some("never-started")))
+        }
         () if crash.status.restart_count == 0 && !crash.for_good => None,
         () => Some(Sort::new("crash-loop", Some("never-started"))),
     }
