@@ -138,6 +138,16 @@ impl<'v, 'a> Crash<'v, 'a> {
         Some(self.told(sort, line, suspect, config))
     }
 
+    /// Whether it ended for good so long ago that who left the pod there knows.
+    fn is_history(&self) -> bool {
+        let finished = self.end.filter(|_| self.for_good).and_then(|end| end.finished_at);
+        let Some(due) = finished.and_then(|at| at.checked_add(HISTORY).ok()) else { return false };
+        if due > self.view.now() {
+            self.view.recheck_at(due);
+        }
+        due <= self.view.now()
+    }
+
     /// Whether a container that could not be created has been without one for longer than a runtime's moment.
     fn stays_so(&self) -> bool {
         let since = self.pod.condition("Ready").and_then(|ready| ready.since).or(self.subject.meta.created);
@@ -241,9 +251,16 @@ impl<'v, 'a> Crash<'v, 'a> {
         finding.class = sort.class.filter(|_| finding.failure == sort.slug);
         finding.shows_on = [subject.reference()].into();
         let serves = status.ready && status.state.running.is_some();
+        let history = self.is_history();
         // A Job that tries again may yet succeed.
         let mild = serves || sort.is_plain() && matches!(workload.kind, Kind::Job | Kind::CronJob);
-        finding.severity = if mild { Severity::Warning } else { crate::spot::severity(workload) };
+        finding.severity = if history {
+            Severity::Info
+        } else if mild {
+            Severity::Warning
+        } else {
+            crate::spot::severity(workload)
+        };
         finding.evidence.extend(self.facts(line));
         finding.alternatives.extend(self.maybe_memory(&sort));
         finding
@@ -365,6 +382,9 @@ fn plausible(sort: &Sort, below: &str, change: &FieldChange, line: Option<&str>)
         _ => Some(if fits { 0 } else { rank }),
     }
 }
+
+/// A pod that failed for good stays until it is deleted; after a day it is history, as a failed Job is.
+const HISTORY: SignedDuration = SignedDuration::from_hours(24);
 
 /// A runtime may be late with what it clears away.
 const MOMENT: SignedDuration = SignedDuration::from_secs(60);
