@@ -11,7 +11,7 @@ use crate::catalogue::{Failure, Stage, Verified};
 use crate::{Detector, Fact, Finding, Place, View, describe, exit};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, Role, Severity, Source, Verdict};
-use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Pod, Terminated};
+use reckon_model::k8s::{Condition, Container, ContainerStatus, ContainerType, Pod, Terminated};
 use reckon_model::{FieldChange, Kind, LogLine, Object, ResourceRef, duration, text};
 use serde_json::json;
 use sort::Sort;
@@ -113,12 +113,14 @@ impl<'v, 'a> Crash<'v, 'a> {
         if killed_by::superseded(view, workload, subject) {
             return None;
         }
+        // The Job makes another pod in its place.
+        let for_good = for_good && job(view, subject).is_none();
         let killer = end.map_or(Killer::Unknown, |end| killed_by::killer(view, subject, container, end));
         match killer {
             Killer::OutOfMemory | Killer::Probe(_) | Killer::Removal => return None,
             // After a restart of the node containers that were lost run again.
             Killer::Lost if status.state.running.is_some() || end?.reason == "RestartingAllContainers" => return None,
-            Killer::Lost | Killer::Unknown => {}
+            Killer::Lost | Killer::PostStartHook | Killer::Unknown => {}
         }
         Some(Crash { view, subject, pod, workload, kind, container, status, end, not_started, for_good, killer })
     }
@@ -127,8 +129,8 @@ impl<'v, 'a> Crash<'v, 'a> {
         let line = self.line();
         let lines = line.map(|line| line.text.as_str());
         let sort = Sort::of(self, lines)?;
-        // What ends a Job is told with the Job, unless it is known by a name of its own.
-        if sort.is_plain() && matches!(self.workload.kind, Kind::Job | Kind::CronJob) {
+        // A Job allows for a failure, and what ended it is told with it, unless it is known by a name of its own.
+        if sort.is_plain() && matches!(self.workload.kind, Kind::Job | Kind::CronJob) && !self.job_retries() {
             return None;
         }
         let suspect = self.suspect(&sort, lines);
@@ -136,9 +138,41 @@ impl<'v, 'a> Crash<'v, 'a> {
         Some(self.told(sort, line, suspect, config))
     }
 
+    /// Whether it ended for good so long ago that who left the pod there knows.
+    fn is_history(&self) -> bool {
+        let finished = self.end.filter(|_| self.for_good).and_then(|end| end.finished_at);
+        let Some(due) = finished.and_then(|at| at.checked_add(HISTORY).ok()) else { return false };
+        if due > self.view.now() {
+            self.view.recheck_at(due);
+        }
+        due <= self.view.now()
+    }
+
+    /// Whether a container that could not be created has been without one for longer than a runtime's moment.
+    fn stays_so(&self) -> bool {
+        let since = self.pod.condition("Ready").and_then(|ready| ready.since).or(self.subject.meta.created);
+        let Some(due) = since.and_then(|since| since.checked_add(MOMENT).ok()) else { return true };
+        if due > self.view.now() {
+            self.view.recheck_at(due);
+        }
+        due <= self.view.now()
+    }
+
+    /// Whether the pod's Job has seen this more than once and has not given up.
+    fn job_retries(&self) -> bool {
+        let Some(job) = job(self.view, self.subject) else { return false };
+        let Some(body) = job.workload() else { return false };
+        let over = ["Failed", "FailureTarget", "Complete", "SuccessCriteriaMet"]
+            .iter()
+            .any(|kind| Condition::find(&body.status.conditions, kind).is_some_and(Condition::is_true));
+        let ended = i64::from(self.status.restart_count) + i64::from(self.status.state.running.is_none());
+        !over && (ended.max(body.status.failed) >= 2)
+    }
+
     /// The line that says why, of the instance that ended.
     fn line(&self) -> Option<&'a LogLine> {
-        if self.not_started.is_some() || self.killer == Killer::Lost {
+        // One that was killed for its hook, or lost, has not said why.
+        if self.not_started.is_some() || matches!(self.killer, Killer::Lost | Killer::PostStartHook) {
             return None;
         }
         let previous = self.status.state.terminated.is_none();
@@ -217,7 +251,16 @@ impl<'v, 'a> Crash<'v, 'a> {
         finding.class = sort.class.filter(|_| finding.failure == sort.slug);
         finding.shows_on = [subject.reference()].into();
         let serves = status.ready && status.state.running.is_some();
-        finding.severity = if serves { Severity::Warning } else { crate::spot::severity(workload) };
+        let history = self.is_history();
+        // A Job that tries again may yet succeed.
+        let mild = serves || sort.is_plain() && matches!(workload.kind, Kind::Job | Kind::CronJob);
+        finding.severity = if history {
+            Severity::Info
+        } else if mild {
+            Severity::Warning
+        } else {
+            crate::spot::severity(workload)
+        };
         finding.evidence.extend(self.facts(line));
         finding.alternatives.extend(self.maybe_memory(&sort));
         finding
@@ -280,6 +323,14 @@ impl<'v, 'a> Crash<'v, 'a> {
                 facts.push(Fact::new(Role::Symptom, Source::Status, self.subject.meta.created, self.subject, what));
             }
         }
+        if self.killer == Killer::PostStartHook {
+            let events = self.view.events(self.subject);
+            let hook = events.iter().rev().find(|event| event.message.contains("PostStartHook"));
+            facts.extend(hook.map(|event| {
+                let said = text::shorten(event.message.trim(), 300);
+                Fact::new(Role::Cause, Source::Event, event.last_seen(), self.subject, said)
+            }));
+        }
         if let Some(line) = line {
             let said = text::shorten(line.text.trim(), 300).into_owned();
             facts.push(Fact::new(Role::Cause, Source::Log, line.at, self.subject, said));
@@ -300,6 +351,12 @@ impl<'v, 'a> Crash<'v, 'a> {
     }
 }
 
+/// The Job that made a pod.
+fn job<'a>(view: &View<'a>, pod: &Object) -> Option<&'a Object> {
+    let owner = pod.meta.controller().filter(|owner| owner.kind == "Job")?;
+    view.look_up(&owner.reference(pod.meta.namespace.as_deref())).found()
+}
+
 /// Which changes can make a program end, and how well they fit what it says: lower first.
 fn plausible(sort: &Sort, below: &str, change: &FieldChange, line: Option<&str>) -> Option<u8> {
     let part = below.split(['.', '[']).next().unwrap_or(below);
@@ -307,6 +364,7 @@ fn plausible(sort: &Sort, below: &str, change: &FieldChange, line: Option<&str>)
         // A whole container that came is as good as a new image.
         "" | "image" => 2,
         "command" | "args" => 3,
+        "lifecycle" if sort.class == Some("post-start") => 0,
         "env" | "envFrom" => 4,
         "workingDir" | "volumeMounts" | "securityContext" => 5,
         "resources" if sort.slug == "heap-exhausted" => 0,
@@ -324,6 +382,12 @@ fn plausible(sort: &Sort, below: &str, change: &FieldChange, line: Option<&str>)
         _ => Some(if fits { 0 } else { rank }),
     }
 }
+
+/// A pod that failed for good stays until it is deleted; after a day it is history, as a failed Job is.
+const HISTORY: SignedDuration = SignedDuration::from_hours(24);
+
+/// A runtime may be late with what it clears away.
+const MOMENT: SignedDuration = SignedDuration::from_secs(60);
 
 /// A container that runs this long and longer than the instance before has got over it.
 const OUTLIVED: SignedDuration = SignedDuration::from_secs(60);

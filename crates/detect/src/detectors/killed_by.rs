@@ -12,6 +12,8 @@ pub(crate) enum Killer {
     OutOfMemory,
     /// The kubelet, because this probe failed (`liveness`, `startup`).
     Probe(&'static str),
+    /// The kubelet, because the hook that runs beside its start failed.
+    PostStartHook,
     /// The kubelet, because the pod is being deleted, was preempted or evicted, or the container was changed in place.
     Removal,
     /// Nobody: the kubelet or the runtime lost the container, and the code was made up.
@@ -22,6 +24,9 @@ pub(crate) enum Killer {
 
 /// The kubelet says why it kills just before; the runtime reports the end after the grace period at the latest.
 const SLACK: SignedDuration = SignedDuration::from_secs(60);
+
+/// Events and states are told to the second.
+const ROUNDING: SignedDuration = SignedDuration::from_secs(2);
 
 /// What the kubelet writes as a pod's reason when it ends it.
 const ENDED_BY_KUBELET: [&str; 6] =
@@ -47,16 +52,21 @@ pub(crate) fn killer(view: &View<'_>, pod: &Object, container: &Container, end: 
             return Killer::Removal;
         }
     }
-    if container.liveness_probe.is_none() && container.startup_probe.is_none() {
+    // Without a probe only what may be the answer to a signal is worth asking the Events for.
+    let probed = container.liveness_probe.is_some() || container.startup_probe.is_some();
+    if !probed && !matches!(end.exit_code, 0 | 130 | 137 | 143) {
         return Killer::Unknown;
     }
     // A kill is repeated as one Event with a count, of which only the first and the last time are known. A code that no
     // signal gives needs to be close to one of them; 0, 137, 143 and the like may be any of those between.
     let signalled = (129..=192).contains(&end.exit_code) || end.exit_code == 0;
+    let started = end.started_at;
     let near = |event: &Event| match (end.finished_at, event.last_seen(), event.first_seen()) {
         (Some(end), Some(last), Some(first)) => {
             let after = SignedDuration::from_secs(grace).saturating_add(SLACK);
-            let close = |at: Timestamp| end.duration_since(at) >= -SLACK && end.duration_since(at) <= after;
+            // A kill before its start was another instance's.
+            let own = |at: Timestamp| started.is_none_or(|started| at.duration_since(started) >= -ROUNDING);
+            let close = |at: Timestamp| own(at) && end.duration_since(at) >= -SLACK && end.duration_since(at) <= after;
             close(first) || close(last) || (signalled && first <= end && end <= last)
         }
         _ => true,
@@ -68,6 +78,7 @@ pub(crate) fn killer(view: &View<'_>, pod: &Object, container: &Container, end: 
         .find_map(|event| match () {
             () if event.message.contains("failed liveness probe") => Some(Killer::Probe("liveness")),
             () if event.message.contains("failed startup probe") => Some(Killer::Probe("startup")),
+            () if event.message.contains("FailedPostStartHook") => Some(Killer::PostStartHook),
             () if ["Stopping container", "Preempt", "definition changed", "requires restart"]
                 .iter()
                 .any(|words| event.message.contains(words)) =>

@@ -5,7 +5,17 @@ use reckon_model::{LogLine, Object};
 
 /// What programs write before they end, most telling first. Matched in lower case anywhere in the line.
 const TELLING: [&[&str]; 3] = [
-    &["panic:", "panicked at", "fatal", "traceback", "outofmemoryerror", "segmentation fault", "unhandled exception"],
+    &[
+        "panic:",
+        "panicked at",
+        "fatal",
+        "traceback",
+        "outofmemoryerror",
+        "bad_alloc",
+        "bytes failed",
+        "segmentation fault",
+        "unhandled exception",
+    ],
     &[
         "exception",
         "caused by:",
@@ -41,7 +51,7 @@ const TELLING: [&[&str]; 3] = [
 
 /// Lines that hold such words and tell nothing: other levels, frames of a stack, and what the kubelet says in place of a
 /// log that is gone.
-const NOISE: [&str; 9] = [
+const NOISE: [&str; 10] = [
     "level=info",
     "level=debug",
     "\"level\":\"info\"",
@@ -50,8 +60,12 @@ const NOISE: [&str; 9] = [
     " debug ",
     "no error",
     "0 errors",
+    "non-fatal",
     "unable to retrieve container logs for",
 ];
+
+/// A program tells why it ends in its last words; what it said long before, however loud, it has outlived.
+const LAST_WORDS: usize = 15;
 
 /// The line that says best why the program ended. `previous` asks for the instance before the one that runs; while a
 /// container is shown as terminated, the plain log is that of the one that ended. The end of a log that failed is near
@@ -67,21 +81,32 @@ pub(crate) fn decisive<'a>(view: &View<'a>, pod: &Object, container: &str, previ
 
 fn noise(line: &str) -> bool {
     let text = line.to_lowercase();
-    let frame = text.trim_start().starts_with("at ") || text.trim_start().starts_with("file \"");
-    text.trim().is_empty() || frame || NOISE.iter().any(|words| text.contains(words))
+    text.trim().is_empty() || frame(&text) || NOISE.iter().any(|words| text.contains(words))
+}
+
+/// A line of a stack: of Java and JavaScript, of Python, of Go.
+fn frame(text: &str) -> bool {
+    let trimmed = text.trim();
+    let start = |words: &str| trimmed.starts_with(words);
+    let place = text.starts_with([' ', '\t']) && trimmed.contains(".go:");
+    // `main.(*Server).run(0xc000010000, {0x1, 0x2})`
+    let call = trimmed.ends_with(')')
+        && trimmed.split_once('(').is_some_and(|(name, _)| name.contains('.') && !name.contains(char::is_whitespace));
+    start("at ") || start("file \"") || start("goroutine ") || start("created by ") || place || call
 }
 
 fn most_telling(lines: &[LogLine]) -> Option<&LogLine> {
     let telling = |line: &str| {
         let text = line.to_lowercase();
-        TELLING.iter().position(|words| words.iter().any(|word| text.contains(word))).filter(|_| !noise(line))
+        TELLING.iter().position(|words| words.iter().any(|word| text.contains(word)))
     };
-    let best = lines
-        .iter()
-        .enumerate()
-        .filter_map(|(at, line)| Some((telling(&line.text)?, at)))
-        .rev()
-        .min_by_key(|(rank, _)| *rank);
+    let told: Vec<usize> = (0..lines.len()).filter(|at| !noise(&lines[*at].text)).collect();
+    let (before, last) = told.split_at(told.len().saturating_sub(LAST_WORDS));
+    let best = |part: &[usize]| {
+        let ranked = part.iter().rev().filter_map(|&at| Some((telling(&lines[at].text)?, at)));
+        ranked.min_by_key(|(rank, _)| *rank)
+    };
+    let best = best(last).or_else(|| best(before));
     let Some((_, at)) = best else { return lines.iter().rev().find(|line| !noise(&line.text)) };
     let text = lines[at].text.trim_end();
     // Rust says where in one line and why in the next.
@@ -117,6 +142,14 @@ mod tests {
             Some("no database")
         );
         assert_eq!(decided("level=info msg=\"no error\"\nbye").as_deref(), Some("bye"));
+        let long = format!("fatal: no lock, trying again\n{}error: no route to db\nbye", "tick\n".repeat(20));
+        assert_eq!(decided(&long).as_deref(), Some("error: no route to db"));
+        assert_eq!(decided("error: no db\nnon-fatal: no cache\nbye").as_deref(), Some("error: no db"));
+        let stack = "main.(*S).run(0xc0, {0x1})\n\t/app/error failed.go:12 +0x1d\n".repeat(20);
+        assert_eq!(
+            decided(&format!("panic: no db\n\ngoroutine 1 [running]:\n{stack}")).as_deref(),
+            Some("panic: no db")
+        );
         assert_eq!(decided("unable to retrieve container logs for containerd://x"), None);
         assert_eq!(decided(""), None);
     }

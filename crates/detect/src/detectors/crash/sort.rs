@@ -27,6 +27,9 @@ impl Sort {
         if crash.killer == Killer::Lost {
             return Some(Sort::new("crash-loop", Some("synthetic")));
         }
+        if crash.killer == Killer::PostStartHook {
+            return Some(Sort::new("crash-loop", Some("post-start")));
+        }
         let library =
             ["error while loading shared libraries", "cannot open shared object file", "error loading shared library"]
                 .iter()
@@ -77,6 +80,7 @@ impl Sort {
             (_, Some("never-started")) => Verdict::Unknown,
             // That nothing was signalled is sure; why the node lost it is not.
             (_, Some("synthetic")) => Verdict::Likely,
+            (_, Some("post-start")) => Verdict::Confirmed,
             ("exits-zero-loop", _) => Verdict::Confirmed,
             ("library-missing" | "exec-format-error", _) => Verdict::Confirmed,
             (_, Some("killed")) if !says_why => Verdict::Possible,
@@ -95,6 +99,9 @@ impl Sort {
         let name = &crash.container.name;
         let code = crash.end.map_or(0, |end| end.exit_code);
         match (self.slug, self.class) {
+            ("command-not-found", Some("at-start")) if without_command(crash) => {
+                format!("{name} cannot start, neither it nor its image names a command")
+            }
             ("command-not-found", Some("at-start")) => {
                 format!("{name} cannot start, its command {}is not in the image", program(crash))
             }
@@ -110,6 +117,7 @@ impl Sort {
             ("heap-exhausted", _) => format!("{name} ends because its own heap is full"),
             (_, Some("synthetic")) => format!("{name} was lost by its node and is not back"),
             (_, Some("never-started")) => format!("{name} cannot be started"),
+            (_, Some("post-start")) => format!("{name} is killed because its postStart hook fails"),
             _ if crash.for_good => format!("{name} ended with exit code {code}"),
             _ => format!("{name} keeps ending with exit code {code}"),
         }
@@ -131,6 +139,13 @@ impl Sort {
             _ if crash.not_started.is_some() => {
                 format!("{name} cannot be started: {}", text::shorten(tail(crash.not_started.unwrap_or_default()), 200))
             }
+            (_, Some("post-start")) => {
+                format!("the postStart hook of {name} fails, and the kubelet kills {name} for it: exit code {code}")
+            }
+            // Who was not asked has not said no.
+            (_, Some("killed")) if crash.view.has_gaps() => format!(
+                "{name} ended with exit code 137, which is SIGKILL: not everything that would tell who sent it could be read, and nothing says it was memory"
+            ),
             (_, Some("killed")) => format!(
                 "{name} ended with exit code 137, which is SIGKILL: no probe and no deletion sent it, and nothing says it was memory"
             ),
@@ -152,6 +167,10 @@ impl Sort {
             ("command-not-found", _) => (
                 RemedyKind::Patch,
                 format!("Give {name} a command that its image has, or an image that has the command."),
+            ),
+            (_, Some("post-start")) => (
+                RemedyKind::Patch,
+                format!("Correct the postStart hook of {name}, or let the program itself do what it does."),
             ),
             ("command-not-executable", _) => (
                 RemedyKind::Patch,
@@ -182,7 +201,9 @@ impl Sort {
         let container = crash.container;
         let image = || Some(("image", Some(json!(container.image))));
         match self.slug {
+            _ if self.class == Some("post-start") => Some(("lifecycle.postStart", None)),
             "library-missing" | "exec-format-error" => image(),
+            "command-not-found" if without_command(crash) => Some(("command", None)),
             "command-not-found" | "command-not-executable" if self.from_runtime => {
                 let wanted = crash.not_started.and_then(quoted);
                 let first =
@@ -249,6 +270,13 @@ fn quoted(message: &str) -> Option<&str> {
     Some(rest.split_once('"')?.0)
 }
 
+/// What a runtime says when neither the image nor the container names a program.
+const NO_COMMAND: &str = "no command specified";
+
+fn without_command(crash: &Crash<'_, '_>) -> bool {
+    crash.not_started.is_some_and(|message| message.to_lowercase().contains(NO_COMMAND))
+}
+
 /// What a runtime says when it cannot run the command. Mounts that fail are told in the same place.
 fn not_started(crash: &Crash<'_, '_>, message: &str) -> Option<Sort> {
     let text = message.to_lowercase();
@@ -262,9 +290,12 @@ fn not_started(crash: &Crash<'_, '_>, message: &str) -> Option<Sort> {
             found("command-not-found")
         }
         () if exec && any(&["permission denied", "is a directory"]) => found("command-not-executable"),
-        // Names that are in use, mounts that fail and the like stand in the same place, and have detectors of their own.
-        () if crash.status.state.waiting.as_ref().is_some_and(|w| w.reason == "CreateContainerError") => None,
-        () if killed_by::no_room(crash.container).is_some() || text.contains("mount") => None,
+        () if text.contains(NO_COMMAND) => found("command-not-found"),
+        // What is mounted or configured stands in the same place, and has detectors of its own.
+        () if killed_by::no_room(crash.container).is_some() || any(&["mount", "subpath", "runasnonroot"]) => None,
+        () if crash.status.state.waiting.as_ref().is_some_and(|w| w.reason == "CreateContainerError") => {
+            crash.stays_so().then(|| Sort::new("crash-loop", Some("never-started")))
+        }
         () if crash.status.restart_count == 0 && !crash.for_good => None,
         () => Some(Sort::new("crash-loop", Some("never-started"))),
     }
