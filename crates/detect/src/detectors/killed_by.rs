@@ -34,16 +34,24 @@ const ENDED_BY_KUBELET: [&str; 6] =
 
 /// Who ended this instance.
 pub(crate) fn killer(view: &View<'_>, pod: &Object, container: &Container, end: &Terminated) -> Killer {
-    match end.reason.as_str() {
-        "OOMKilled" => return Killer::OutOfMemory,
-        // `Unknown` is written for containers that the runtime no longer knew after a restart of itself or of the node.
-        "ContainerStatusUnknown" | "RestartingAllContainers" | "Unknown" => return Killer::Lost,
-        _ => {}
+    if end.reason == "OOMKilled" {
+        return Killer::OutOfMemory;
     }
+    sent_by(view, pod, container, end)
+}
+
+/// The same without the label of a kill for memory, which stays with a container whatever ends it later.
+pub(crate) fn sent_by(view: &View<'_>, pod: &Object, container: &Container, end: &Terminated) -> Killer {
     let Some(body) = pod.pod() else { return Killer::Unknown };
+    // What the pod says of itself goes before a state that was made up for want of a better one: of most evicted pods the
+    // containers' ends are not known.
     let disrupted = body.condition("DisruptionTarget").is_some_and(Condition::is_true);
     if disrupted || ENDED_BY_KUBELET.contains(&body.status.reason.as_str()) {
         return Killer::Removal;
+    }
+    // `Unknown` is written for containers that the runtime no longer knew after a restart of itself or of the node.
+    if matches!(end.reason.as_str(), "ContainerStatusUnknown" | "RestartingAllContainers" | "Unknown") {
+        return Killer::Lost;
     }
     let grace = body.spec.termination_grace_period_seconds.unwrap_or(30);
     if let Some(due) = pod.meta.deleted {

@@ -1,6 +1,7 @@
 //! A container whose status says that a process of it was killed for memory.
 
 use super::remedy;
+use crate::detectors::killed_by::{self, Killer};
 use crate::detectors::revision::{self, Suspect};
 use crate::detectors::template::Site;
 use crate::{Fact, Finding, Place, View, describe};
@@ -110,6 +111,16 @@ impl<'a> Killed<'_, 'a> {
         live.or(self.container.resources.limits.get("memory"))
     }
 
+    /// Who ended the container, where that was not the kernel: the label stays with it whatever ends it later.
+    fn other_killer(&self) -> Option<&'static str> {
+        let probed = self.container.liveness_probe.is_some() || self.container.startup_probe.is_some();
+        match probed.then(|| killed_by::sent_by(self.view, self.subject, self.container, self.end)) {
+            Some(Killer::Probe("startup")) => Some("its startup probe"),
+            Some(Killer::Probe(_)) => Some("its liveness probe"),
+            _ => None,
+        }
+    }
+
     /// Whether nothing but the node limits its memory.
     pub(super) fn is_limitless(&self) -> bool {
         self.limit().is_none() && !self.pod.spec.resources.limits.contains_key("memory")
@@ -118,6 +129,8 @@ impl<'a> Killed<'_, 'a> {
     fn class(&self, node: &Node) -> &'static str {
         let pod_limit = self.pod.spec.resources.limits.get("memory");
         match (self.end.exit_code, self.limit(), pod_limit) {
+            // The label is of an earlier kill: this end was somebody else's.
+            (137, _, _) if self.other_killer().is_some() => "invisible-child",
             (137, _, _) if matches!(node, Node::Out(_)) => "node",
             // A container with a limit of its own meets that first, as a pod's is at least as large.
             (137, Some(_), _) => "container-limit",
@@ -137,17 +150,22 @@ impl<'a> Killed<'_, 'a> {
     fn told(&self, class: &str, suspect: Option<&Suspect>, cut: bool) -> (Cause, String) {
         let (container, code) = (&self.container.name, self.end.exit_code);
         let shown = self.limit().map_or("the pod's limit".to_owned(), |limit| format!("its limit of {limit}"));
-        let what = match class {
-            "invisible-child" => format!(
+        let what = match (class, self.other_killer()) {
+            ("invisible-child", Some(killer)) => {
+                format!(
+                    "a process in {container} was killed for memory at some time, and {killer} ended the container later"
+                )
+            }
+            ("invisible-child", None) => format!(
                 "a process in {container} was killed for memory, and the container went on until it ended with exit code {code}"
             ),
-            "masked-child" => {
+            ("masked-child", _) => {
                 format!(
                     "a process in {container} was killed for memory, and the container ended as if nothing had happened"
                 )
             }
-            "container-limit" => format!("{container} is killed when its memory reaches {shown}"),
-            "pod-limit" => format!("{container} is killed when the pod's memory reaches the pod's limit"),
+            ("container-limit", _) => format!("{container} is killed when its memory reaches {shown}"),
+            ("pod-limit", _) => format!("{container} is killed when the pod's memory reaches the pod's limit"),
             _ if self.limit().is_some() => format!("{container} is killed for memory because its node ran out of it"),
             _ => format!("{container} is killed for memory, and it has no limit of its own"),
         };
