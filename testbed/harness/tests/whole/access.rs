@@ -7,23 +7,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// A crash, a missing key and a Service without endpoints in one namespace.
+/// Beside a crash and its Service without endpoints: a missing key; and what needs nodes or Secrets to be told.
 const TROUBLE: &str = r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: orders}
-spec:
-  selector: {matchLabels: {app: orders}}
-  template:
-    metadata: {labels: {app: orders}}
-    spec:
-      containers: [{name: app, image: "reckon.test/workload:1", args: [complain, "panic: no database", exit, "3"]}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: orders}
-spec: {selector: {app: orders}, ports: [{port: 80, targetPort: 8080}]}
----
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: settings}
@@ -84,7 +69,8 @@ const OWN: &[&str] = &["asOf", "cluster", "looked", "notChecked", "allowed"];
 pub(crate) fn one_namespace(cluster: &Cluster) -> Result<()> {
     let shop = cluster.namespace("shop")?;
     // Without what needs nodes or Secrets: `view` gives neither.
-    let trouble: Vec<&str> = TROUBLE.split("---").take(4).collect();
+    let trouble: Vec<&str> = TROUBLE.split("---").take(2).collect();
+    shop.apply(super::ORDERS)?;
     shop.apply(&trouble.join("---"))?;
     shop.kubectl(&["create", "serviceaccount", "dev"])?;
     let dev = format!("--serviceaccount={}:dev", shop.name());
@@ -114,6 +100,7 @@ fn same(ours: &Value, theirs: &Value) -> Result<bool> {
 
 pub(crate) fn without_nodes_and_secrets(cluster: &Cluster) -> Result<()> {
     let shop = cluster.namespace("shop")?;
+    shop.apply(super::ORDERS)?;
     shop.apply(TROUBLE)?;
     shop.kubectl(&["create", "serviceaccount", "auditor"])?;
     let role = format!("{}-auditor", shop.name());

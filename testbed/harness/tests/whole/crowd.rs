@@ -14,24 +14,8 @@ const CROWD: (usize, usize) = (20, 500);
 const REQUESTS: usize = 40;
 const BYTES: u64 = 5_000_000;
 
-/// The questions: a crash behind a Service, a pod that fits nowhere, and one that is well.
+/// Beside a crash behind a Service: a pod that fits nowhere, and one that is well.
 const TARGETS: &str = r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: orders}
-spec:
-  replicas: 3
-  selector: {matchLabels: {app: orders}}
-  template:
-    metadata: {labels: {app: orders}}
-    spec:
-      containers: [{name: app, image: "reckon.test/workload:1", args: [complain, "panic: no database", exit, "3"]}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: orders}
-spec: {selector: {app: orders}, ports: [{port: 80, targetPort: 8080}]}
----
 apiVersion: apps/v1
 kind: Deployment
 metadata: {name: greedy}
@@ -66,6 +50,7 @@ pub(crate) fn test(cluster: &Cluster) -> Result<()> {
 }
 
 fn ask_among(cluster: &Cluster, shop: &Namespace<'_>) -> Result<()> {
+    shop.apply(super::ORDERS)?;
     shop.apply(TARGETS)?;
     shop.apply(&crowd()?)?;
     wait(Duration::from_secs(300), "ten thousand pods", || {

@@ -11,6 +11,25 @@ use reckon_testbed::{Cluster, wait};
 use serde_json::Value;
 use std::time::Duration;
 
+/// A program that crashes, and a Service that is empty for it.
+const ORDERS: &str = r#"
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: orders}
+spec:
+  replicas: 3
+  selector: {matchLabels: {app: orders}}
+  template:
+    metadata: {labels: {app: orders}}
+    spec:
+      containers: [{name: app, image: "reckon.test/workload:1", args: [complain, "panic: no database", exit, "3"]}]
+---
+apiVersion: v1
+kind: Service
+metadata: {name: orders}
+spec: {selector: {app: orders}, ports: [{port: 80, targetPort: 8080}]}
+"#;
+
 type Test = fn(&Cluster) -> Result<()>;
 
 /// Each by name.

@@ -3,24 +3,8 @@
 use anyhow::{Result, bail};
 use reckon_testbed::{AuditLog, Cluster, Reckon, Request};
 
-/// A few things to look at, some broken.
+/// Something beside that is well.
 const SOME: &str = r#"
-apiVersion: apps/v1
-kind: Deployment
-metadata: {name: orders}
-spec:
-  replicas: 3
-  selector: {matchLabels: {app: orders}}
-  template:
-    metadata: {labels: {app: orders}}
-    spec:
-      containers: [{name: app, image: "reckon.test/workload:1", args: [complain, "panic: no database", exit, "3"]}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: orders}
-spec: {selector: {app: orders}, ports: [{port: 80, targetPort: 8080}]}
----
 apiVersion: batch/v1
 kind: Job
 metadata: {name: report}
@@ -29,6 +13,7 @@ spec: {template: {spec: {restartPolicy: Never, containers: [{name: app, image: "
 
 pub(crate) fn problems(cluster: &Cluster) -> Result<()> {
     let shop = cluster.namespace("shop")?;
+    shop.apply(super::ORDERS)?;
     shop.apply(SOME)?;
     std::thread::sleep(std::time::Duration::from_secs(10));
     for question in [vec!["problems", "-A"], vec!["problems", "-n", shop.name()]] {
@@ -44,6 +29,7 @@ pub(crate) fn problems(cluster: &Cluster) -> Result<()> {
 
 pub(crate) fn why(cluster: &Cluster) -> Result<()> {
     let shop = cluster.namespace("shop")?;
+    shop.apply(super::ORDERS)?;
     shop.apply(SOME)?;
     std::thread::sleep(std::time::Duration::from_secs(10));
     let requests = asked(cluster, &["why", "deployment/orders", "-n", shop.name()])?;
