@@ -4,7 +4,7 @@ mod references;
 mod settings;
 mod words;
 
-use crate::blame::{self, distance};
+use crate::blame::{self, distance, is_slip};
 use crate::catalogue::{Failure, Stage, Verified};
 use crate::finding::{Fact, Finding, Place};
 use crate::spot::{self, Path, Spot};
@@ -232,7 +232,9 @@ impl<'a> Case<'a, '_> {
             return None;
         }
         let who = describe::object(written.referrer);
-        let near = near(config, key);
+        // What was there tells more than what looks like it: of numbered keys each is near the next.
+        let removed = self.removed(object, key);
+        let near = if removed.is_some() { None } else { near(config, key) };
         let hint = near.map(|near| format!("; it has a key {near}")).unwrap_or_default();
         let name = format!("{} {}", reference.kind, object.meta.name);
         let lacks = format!("{name} has no key {key}");
@@ -240,7 +242,6 @@ impl<'a> Case<'a, '_> {
         let asked = blame::template_change(self.view, self.workload, Some(self.pod), self.onset, |change| {
             path.is_touched_by(change).then_some(0)
         });
-        let removed = near.is_none().then(|| self.removed(object, key)).flatten();
         let cause = match (removed, asked) {
             (Some(cause), _) => cause,
             (None, Some(blame)) => {
@@ -329,7 +330,7 @@ fn near<'a>(config: &'a Config, key: &str) -> Option<&'a str> {
     keys().find(|known| plain(known) == plain(key)).or_else(|| {
         keys()
             .map(|known| (distance(known, key), known))
-            .filter(|(distance, known)| *distance <= 2 && known.chars().count() > 2)
+            .filter(|(distance, known)| is_slip(*distance, known.chars().count()))
             .min()
             .map(|(_, known)| known)
     })

@@ -43,6 +43,9 @@ const JOINING: SignedDuration = SignedDuration::from_mins(5);
 /// unreachable, which is grace enough.)
 const RESTARTING: SignedDuration = SignedDuration::from_secs(60);
 
+/// A node that was closed to new pods and then went is most likely rebooted on purpose, which takes some minutes.
+const REBOOTING: SignedDuration = SignedDuration::from_mins(10);
+
 /// Clocks of nodes and of the control plane differ by less.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(60);
 
@@ -89,11 +92,20 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
 fn not_ready<'a>(view: &View<'a>, subject: &'a Object, node: &'a Node) -> Option<Finding> {
     let conditions = &node.status.conditions;
     if let Some(ready) = Condition::find(conditions, "Ready").filter(|ready| !ready.is_true()) {
-        if ready.status == "Unknown" {
+        let lost = ready.status == "Unknown";
+        let grace = match (node.spec.unschedulable, lost) {
+            (true, _) => REBOOTING,
+            (false, true) => SignedDuration::ZERO,
+            (false, false) => RESTARTING,
+        };
+        if !lasts(view, ready, grace) {
+            return None;
+        }
+        if lost {
             return Some(unreachable(view, subject, ready));
         }
         // A shutdown that the kubelet was told of is somebody's doing.
-        if ready.message.contains("node is shutting down") || !lasts(view, ready) {
+        if ready.message.contains("node is shutting down") {
             return None;
         }
         let network = ["network not ready", "NetworkPluginNotReady", "cni plugin not initialized", "cni config"];
@@ -103,12 +115,12 @@ fn not_ready<'a>(view: &View<'a>, subject: &'a Object, node: &'a Node) -> Option
         return Some(runtime_down(view, subject, ready));
     }
     let routes = Condition::find(conditions, "NetworkUnavailable").filter(|condition| condition.is_true())?;
-    lasts(view, routes).then(|| no_network(view, subject, routes, "routes"))
+    lasts(view, routes, RESTARTING).then(|| no_network(view, subject, routes, "routes"))
 }
 
-/// Whether a condition has been so for longer than a restart takes.
-fn lasts(view: &View<'_>, condition: &Condition) -> bool {
-    let due = condition.since.and_then(|since| since.checked_add(RESTARTING).ok());
+/// Whether a condition has been so for as long as it may.
+fn lasts(view: &View<'_>, condition: &Condition, grace: SignedDuration) -> bool {
+    let due = condition.since.and_then(|since| since.checked_add(grace).ok());
     if let Some(due) = due {
         view.recheck_at(due);
     }

@@ -70,15 +70,14 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     if wanted == 0 {
         return Vec::new();
     }
-    if let Some(finding) = paused(view, subject, workload) {
+    // Pods that are refused are missed whether a new template waits or not.
+    let behind = status.ready_replicas < wanted || status.updated_replicas < wanted;
+    let refused = if behind { refused(view, subject, workload, wanted) } else { None };
+    if let Some(finding) = refused.or_else(|| paused(view, subject, workload)) {
         return vec![finding];
     }
-    let behind = status.ready_replicas < wanted || status.updated_replicas < wanted;
     if !behind {
         return Vec::new();
-    }
-    if let Some(finding) = refused(view, subject, workload, wanted) {
-        return vec![finding];
     }
     stalled(view, subject, workload).or_else(|| missing(view, subject, workload, wanted)).into_iter().collect()
 }

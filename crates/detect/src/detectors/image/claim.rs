@@ -7,10 +7,14 @@ use crate::blame::{self, Blame};
 use crate::finding::Fact;
 use crate::spot::{self, Path, Spot};
 use crate::{Lookup, describe, ownership};
+use jiff::SignedDuration;
 use reckon_model::document::{Alternative, Cause, CauseKind, Remedy, RemedyKind, Role, Source, Verdict};
 use reckon_model::k8s::Condition;
 use reckon_model::{Body, FieldChange, Kind, ResourceRef};
 use serde_json::{Value, json};
+
+/// A change that was lived with for a day did not make what fails now.
+const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// The parts of a finding that depend on the reason.
 pub(super) struct Claim {
@@ -45,11 +49,28 @@ impl<'a> Case<'a, '_> {
         Some(self.spot.as_ref()?.container(&self.container.name)?.key("image"))
     }
 
-    /// The change that made this pod ask for this image, if the image is what changed.
+    /// The change that made this pod ask for this image, if the image is what changed and if it never worked since: what
+    /// was pulled after the change fails today for another reason.
     pub(super) fn image_change(&self) -> Option<Blame> {
         let path = self.image_path()?;
         self.change(|field| path.is_touched_by(field))
             .filter(|blame| mentions(blame.field().to.as_ref(), &self.container.image))
+            .filter(|blame| self.is_fresh(blame) && !self.has_run())
+    }
+
+    /// Whether a change is not too old to be to blame, or its roll-out is known never to have ended.
+    fn is_fresh(&self, blame: &Blame) -> bool {
+        let stuck = self.progressing().is_some_and(|condition| condition.reason == "ProgressDeadlineExceeded");
+        let since = self.onset.and_then(|onset| onset.checked_sub(WINDOW).ok());
+        stuck || since.is_none_or(|since| blame.change.at >= since)
+    }
+
+    /// How far a Deployment is with its newest template.
+    fn progressing(&self) -> Option<&'a Condition> {
+        let body = self.workload.workload()?;
+        // A status that speaks of an earlier template says nothing of this one.
+        let current = body.status.observed_generation >= self.workload.meta.generation;
+        Condition::find(&body.status.conditions, "Progressing").filter(|_| current)
     }
 
     /// The newest change of the template in a field that may explain this.
@@ -95,16 +116,15 @@ impl<'a> Case<'a, '_> {
     }
 
     /// Whether this template is known to have run: then its image was there once.
-    fn has_run(&self) -> bool {
-        let settled = self.workload.workload().is_some_and(|body| {
-            Condition::find(&body.status.conditions, "Progressing")
-                .is_some_and(|condition| condition.reason == "NewReplicaSetAvailable")
-        });
-        let pulled_before = self
-            .body
-            .containers()
-            .filter(|(_, container, _)| container.name == self.container.name)
-            .any(|(_, _, status)| status.is_some_and(|status| status.restart_count > 0));
+    pub(super) fn has_run(&self) -> bool {
+        let settled = self.progressing().is_some_and(|condition| condition.reason == "NewReplicaSetAvailable");
+        // The image of a pod of its own may be changed under it: then it was another one that ran.
+        let pulled_before = self.pod.reference() != self.workload.reference()
+            && self
+                .body
+                .containers()
+                .filter(|(_, container, _)| container.name == self.container.name)
+                .any(|(_, _, status)| status.is_some_and(|status| status.restart_count > 0));
         settled || pulled_before || self.has_it_elsewhere().is_some()
     }
 }
@@ -157,7 +177,7 @@ fn not_found(case: &Case<'_, '_>) -> Claim {
         claim.verdict = Verdict::Likely;
         claim.cause = case.image_cause(
             CauseKind::External,
-            format!("The image {image} ran here before and nobody changed it: it is gone from {host}."),
+            format!("The image {image} ran here before and nobody changed it since: it is gone from {host}."),
         );
         let ask = format!("Push {image} again, or ask whoever cleans up {host} to keep what is in use.");
         claim.remedies.insert(0, case.outside(&case.workload.reference(), ask));

@@ -132,6 +132,16 @@ pub(super) fn hidden(case: &Case<'_, '_>) -> Claim {
             );
             claim.remedies = case.put_back(&blame);
         }
+        // It was there to be seen once, and what changed is at the registry.
+        None if case.has_run() => {
+            claim.what = format!("cannot start: its image {image} was deleted or is private now");
+            claim.cause = case.image_cause(
+                CauseKind::External,
+                format!("The image {image} ran here before and nobody changed it since: {host} no longer shows it."),
+            );
+            let ask = format!("Ask who runs {host} whether {image} is still there and who may pull it.");
+            claim.remedies.push(case.outside(&case.workload.reference(), ask));
+        }
         None => claim.remedies.extend(
             case.patch_container(None, format!("Correct the name of the image, or name a pull Secret for {host}.")),
         ),

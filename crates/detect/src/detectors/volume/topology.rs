@@ -3,6 +3,7 @@
 use super::Case;
 use crate::finding::{Fact, Finding};
 use crate::spot;
+use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Source, Verdict};
 use reckon_model::k8s::{Condition, PersistentVolume, PodSpec};
 use reckon_model::selector::Requirement;
@@ -12,6 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// What the scheduler says of a volume elsewhere: up to 1.32, from 1.33 on, and of zones named by labels.
 const SAID: [&str; 3] =
     ["volume node affinity conflict", "didn't match PersistentVolume's node affinity", "no available volume zone"];
+
+/// How long a machine may take from being asked for until it is a node.
+const SCALING: SignedDuration = SignedDuration::from_mins(10);
 
 /// The scheduler says that volumes are elsewhere, and no node reaches all of them; `None` where one does and something else
 /// keeps the pod from it.
@@ -39,6 +43,7 @@ pub(super) fn found(case: &Case<'_, '_>, condition: &Condition) -> Option<Findin
         nodes.items.iter().filter(|node| reaches(volume, node)).map(|node| node.meta.name.as_str()).collect()
     };
     let finding = match volumes.iter().find(|(_, volume)| reach(volume).is_empty()) {
+        Some(_) if is_scaling_up(case) => return None,
         Some((object, volume)) => out_of_reach(case, object, volume),
         None => {
             let common = volumes
@@ -68,6 +73,15 @@ pub(super) fn found(case: &Case<'_, '_>, condition: &Condition) -> Option<Findin
     }
     finding.evidence.push(case.condition(condition));
     Some(finding)
+}
+
+/// Whether an autoscaler is making a node for this pod: that may be the one that reaches the volume.
+fn is_scaling_up(case: &Case<'_, '_>) -> bool {
+    let events = case.view.events(case.pod);
+    let begun = events.iter().filter(|event| event.reason == "TriggeredScaleUp").filter_map(|event| event.last_seen());
+    let Some(due) = begun.max().and_then(|begun| begun.checked_add(SCALING).ok()) else { return false };
+    case.view.recheck_at(due);
+    due > case.view.now()
 }
 
 fn reaches(volume: &PersistentVolume, node: &Object) -> bool {
