@@ -6,10 +6,10 @@
 use crate::View;
 use crate::view::Lookup;
 use jiff::SignedDuration;
-use reckon_model::document::{Problem, Severity};
+use reckon_model::document::{Alternative, Problem, Severity};
 use reckon_model::k8s::Condition;
 use reckon_model::{Body, Kind, Object, ResourceRef, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// How long pods have to be ready before that counts as recovery: two default probe periods (10 s each).
 const RECOVERY: SignedDuration = SignedDuration::from_secs(20);
@@ -23,11 +23,17 @@ pub(crate) fn problems(
 ) -> Vec<Problem> {
     let mut known: BTreeMap<String, Problem> =
         before.into_iter().map(|problem| (problem.id.clone(), problem)).collect();
-    let mut after = Vec::new();
-    let mut ids = BTreeSet::new();
+    let mut after: Vec<Problem> = Vec::new();
     for mut problem in now_open {
-        if !ids.insert(problem.id.clone()) {
-            // Two roots of one family on one container: the more certain stands, the other is its alternative name.
+        // Two roots of one family on one container are one problem with two causes: both have to be seen to.
+        if let Some(first) = after.iter_mut().find(|first| first.id == problem.id) {
+            let Problem { cause, verdict, alternatives, .. } = problem;
+            let also = Alternative { reference: cause.reference, verdict, sentence: cause.sentence };
+            for other in std::iter::once(also).chain(alternatives) {
+                if !first.alternatives.contains(&other) && other.sentence != first.cause.sentence {
+                    first.alternatives.push(other);
+                }
+            }
             continue;
         }
         if let Some(earlier) = known.remove(&problem.id) {

@@ -87,7 +87,9 @@ impl Page<'_> {
             let _ = writeln!(out, "{}", indent(&wrap(&change, self.width.saturating_sub(2)), 2));
         }
         for alternative in &problem.alternatives {
-            let text = format!("or ({}): {}", verdict(alternative.verdict), clean_line(&alternative.sentence));
+            // What is sure as well is no other cause but a second one.
+            let lead = if alternative.verdict == Verdict::Confirmed { "and" } else { "or" };
+            let text = format!("{lead} ({}): {}", verdict(alternative.verdict), clean_line(&alternative.sentence));
             let _ = writeln!(out, "{}", indent(&wrap(&text, self.width.saturating_sub(2)), 2));
         }
         if !problem.evidence.is_empty() {
