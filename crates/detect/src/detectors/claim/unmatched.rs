@@ -274,6 +274,12 @@ fn misfit(case: &Case<'_, '_>, nearest: &Candidate<'_>, only: bool) -> Finding {
             &volume.reference(),
             format!("Give {name} the labels that the claim selects, or make the claim again without the selector."),
         )],
+        // No claim, however it is written, gets this volume.
+        "deleting" | "failed" => vec![spot::remedy(
+            RemedyKind::Create,
+            &case.claim.reference(),
+            format!("Make another volume as the claim asks: nothing is bound to {name} any more."),
+        )],
         _ => vec![spot::remedy(
             RemedyKind::Create,
             &case.claim.reference(),

@@ -368,6 +368,11 @@ fn unusable(case: &Case<'_, '_>, class: &'static str) -> Claim {
                 "cannot be inspected by the node's runtime",
             );
             claim.verdict = Verdict::Likely;
+            // It was pulled, so the name is right; what lies on the node may not be.
+            let node = ResourceRef::new(Kind::Node, None, &case.body.spec.node_name);
+            let ask = format!("On node {}: `crictl rmi {}`, so that it is pulled anew.", node.name, case.image());
+            claim.remedies.retain(|remedy| remedy.patch.is_some() || remedy.kind == RemedyKind::RollBack);
+            claim.remedies.insert(0, case.outside(&node, ask));
             claim
         }
     }
