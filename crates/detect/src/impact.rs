@@ -8,7 +8,9 @@ use std::collections::BTreeSet;
 
 /// What an incident takes down, as far as the known objects tell. Asks nothing: a problem does not get truer by it.
 pub(crate) fn of(view: &View<'_>, incident: &Incident) -> Impact {
-    let findings = || std::iter::once(&incident.root).chain(&incident.also);
+    // What blames the root suffers from it as much as what it shows on.
+    let blaming = || incident.symptoms.iter().filter(|symptom| rank::ails(&incident.root, symptom));
+    let findings = || std::iter::once(&incident.root).chain(&incident.also).chain(blaming());
     let affected = rank::pods(findings());
     let mut pods = PodCount { affected: count(affected.len()), of: 0 };
     let mut workloads = BTreeSet::new();

@@ -4,8 +4,8 @@ use crate::finding::{Fact, Finding};
 use crate::rank::Incident;
 use crate::{View, catalogue, describe, impact, rank};
 use reckon_model::document::{
-    self, CauseKind, Evidence, Link, LinkRole, NotChecked, Problem, Ref, Remedy, Role, RuledOut, Source, Subject,
-    Symptom,
+    self, CauseKind, Evidence, Link, LinkRole, NotChecked, Problem, Ref, Remedy, Role, RuledOut, Severity, Source,
+    Subject, Symptom,
 };
 use reckon_model::{ProblemId, ResourceRef};
 use std::collections::BTreeSet;
@@ -29,7 +29,10 @@ pub(crate) fn of(view: &View<'_>, incident: Incident) -> Problem {
     }
     // What ends a root's consequence may be more than what ends the root: a volume that a lost node still holds.
     let blaming = incident.symptoms.iter().filter(|symptom| rank::ails(&incident.root, symptom));
-    let consequences: Vec<Remedy> = blaming.flat_map(|symptom| symptom.remedies.clone()).collect();
+    let (consequences, worst): (Vec<Vec<Remedy>>, Vec<Severity>) =
+        blaming.map(|symptom| (symptom.remedies.clone(), symptom.severity)).unzip();
+    let consequences: Vec<Remedy> = consequences.into_iter().flatten().collect();
+    let severity = worst.into_iter().fold(incident.root.severity, Severity::min);
     let root = incident.root;
     let mut facts = root.evidence;
     facts.extend(change_fact(&root.cause, &facts));
@@ -63,7 +66,7 @@ pub(crate) fn of(view: &View<'_>, incident: Incident) -> Problem {
         failure: root.failure.to_owned(),
         class: root.class.map(str::to_owned),
         title: root.title,
-        severity: root.severity,
+        severity,
         verdict: root.verdict,
         opened: began.or(root.cause.at),
         closed: None,

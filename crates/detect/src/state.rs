@@ -184,6 +184,18 @@ impl State {
         self.objects.get(reference).map(|object| &object.meta.labels)
     }
 
+    /// The namespaces in which something is known, and those that are known themselves.
+    pub fn namespaces(&self) -> BTreeSet<String> {
+        let used = self.objects.keys().filter_map(|reference| reference.namespace.clone());
+        used.chain(self.names(&Kind::Namespace, None)).collect()
+    }
+
+    /// The namespaces with a known object of this kind and name.
+    pub fn places(&self, kind: &Kind, name: &str) -> Vec<String> {
+        let named = self.objects(kind, None).filter(|object| object.meta.name == name);
+        named.filter_map(|object| object.meta.namespace.clone()).collect()
+    }
+
     /// The names of the known objects of a kind, in a namespace if one is given.
     pub fn names(&self, kind: &Kind, namespace: Option<&str>) -> Vec<String> {
         self.objects(kind, namespace).map(|object| object.meta.name.clone()).collect()

@@ -151,10 +151,8 @@ fn faults(page: &Page, detector: &Detector) -> Vec<String> {
                 .map(|class| format!("{}/{class} is found and not in the table under Failures", failure.slug)),
         );
     }
-    let shown = |slug: &str, class: &str| {
-        let class = (!class.is_empty()).then(|| class.to_owned());
-        UNSHOWN.contains(&(slug, class.as_deref().unwrap_or(""))) || found.contains(&(slug.to_owned(), class))
-    };
+    let shown =
+        |slug: &str, class: &str| found.contains(&(slug.to_owned(), (!class.is_empty()).then(|| class.to_owned())));
     for (slug, class) in table.iter().flat_map(|row| promises(row)).filter(|(slug, class)| !shown(slug, class)) {
         faults.push(format!("no scenario finds {slug}/{class}, which is in the table under Failures"));
     }
@@ -163,24 +161,6 @@ fn faults(page: &Page, detector: &Detector) -> Vec<String> {
     faults.extend(strange.map(|slug| format!("{slug} is in the table and none of the detector's failures")));
     faults
 }
-
-/// Classes that pages promise and no scenario shows yet.
-const UNSHOWN: &[(&str, &str)] = &[
-    ("command-not-executable", "in-shell"),
-    ("library-missing", "version"),
-    ("native-crash", "abort"),
-    ("native-crash", "arithmetic"),
-    ("native-crash", "illegal-instruction"),
-    ("native-crash", "bus-error"),
-    ("heap-exhausted", "jvm"),
-    ("heap-exhausted", "python"),
-    ("heap-exhausted", "native"),
-    ("liveness-kills-busy", "refused"),
-    ("liveness-kills-busy", "unsaid"),
-    ("readiness-failing", "scheme"),
-    ("readiness-failing", "port"),
-    ("readiness-failing", "command"),
-];
 
 /// The failures and classes that a row of a page's table promises; a table without classes has three cells.
 fn promises(row: &[String]) -> Vec<(&str, &str)> {

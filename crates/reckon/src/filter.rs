@@ -68,7 +68,9 @@ impl Filter<'_> {
                 && self.fields.iter().all(|field| field.fits(problem))
         });
         let hidden = all - list.problems.len();
-        if hidden > 0 {
+        if hidden > 0 && list.problems.is_empty() {
+            list.sentence = format!("No problem fits the flags given; {} not shown.", count(hidden, "other problem"));
+        } else if hidden > 0 {
             list.sentence.push_str(&format!(" {} not shown by the flags given.", count(hidden, "problem")));
         }
     }

@@ -84,7 +84,11 @@ pub(crate) fn command(remedy: &Remedy) -> Option<String> {
         (RemedyKind::Outside | RemedyKind::Create | RemedyKind::Evict, _) => return None,
         (RemedyKind::RollBack, None) => format!("kubectl rollout undo {object}"),
         (RemedyKind::Restart, None) if reference.kind == "Pod" => format!("kubectl delete {object}"),
-        (RemedyKind::Restart, None) => format!("kubectl rollout restart {object}"),
+        (RemedyKind::Restart, None)
+            if matches!(reference.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet") =>
+        {
+            format!("kubectl rollout restart {object}")
+        }
         (RemedyKind::Delete, None) => format!("kubectl delete {object}"),
         (RemedyKind::Cordon, _) => format!("kubectl cordon {}", shell_word(&reference.name)),
         (RemedyKind::Uncordon, _) => format!("kubectl uncordon {}", shell_word(&reference.name)),

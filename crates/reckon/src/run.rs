@@ -127,7 +127,8 @@ async fn why(
     if let Some(path) = &offline.file {
         let bundle = bundle::open(path)?;
         let scope = scope_of(bundle.target(words, global.namespace.as_deref())?);
-        let asked = Asked { scope: &scope, layout: Question::Why, output, filter: None, again: again(path) };
+        let asked =
+            Asked { scope: &scope, layout: Question::Why, output, filter: None, again: again(path, offline.at) };
         return from_bundle(global, terminal, bundle, offline.at, asked);
     }
     let connection = connect(global).await?;
@@ -172,8 +173,13 @@ async fn problems(
         // A bundle of one namespace answers for that namespace, as the capture did.
         let namespace = global.namespace.clone().or_else(|| bundle.namespace.clone()).filter(|_| !all);
         let scope = namespace.map_or(Scope::Cluster, Scope::Namespace);
-        let asked =
-            Asked { scope: &scope, layout: Question::Problems, output, filter: Some(filter), again: again(path) };
+        let asked = Asked {
+            scope: &scope,
+            layout: Question::Problems,
+            output,
+            filter: Some(filter),
+            again: again(path, offline.at),
+        };
         return from_bundle(global, terminal, bundle, offline.at, asked);
     }
     let connection = connect(global).await?;
@@ -212,6 +218,10 @@ fn finish(global: &Global, terminal: &Terminal, answered: Answered, asked: Asked
     answered.warnings.iter().for_each(|warning| terminal.warn(warning));
     let partial = answered.partial;
     let (mut list, state) = answered.document(asked.scope);
+    if partial && list.answer == Answer::NoFault {
+        list.answer = Answer::Undetermined;
+        list.sentence = format!("{} But not all could be read.", list.sentence);
+    }
     if let Some(filter) = asked.filter {
         filter.keep(&mut list, &state);
     }
@@ -226,8 +236,13 @@ fn finish(global: &Global, terminal: &Terminal, answered: Answered, asked: Asked
 }
 
 /// The flag that reads the same bundle again.
-fn again(path: &std::path::Path) -> String {
-    format!(" -f {}", shell_word(&path.display().to_string()))
+fn again(path: &std::path::Path, at: Option<Moment>) -> String {
+    let at = match at {
+        None => String::new(),
+        Some(Moment::Time(at)) => format!(" --at {at}"),
+        Some(Moment::After(span)) => format!(" --at +{}s", span.as_secs()),
+    };
+    format!(" -f {}{at}", shell_word(&path.display().to_string()))
 }
 
 fn explain(terminal: &Terminal, topic: Option<&str>) -> Result<Exit, Failure> {
@@ -246,7 +261,7 @@ fn explain(terminal: &Terminal, topic: Option<&str>) -> Result<Exit, Failure> {
             let near =
                 crate::near::nearest(topic, &topics).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
             let sentence =
-                format!("there is no page about {:?}{near} `{} explain` lists all", clean(topic), terminal.program);
+                format!("there is no page about {:?}{near}; `{} explain` lists all", clean(topic), terminal.program);
             Err(Failure::new(Exit::NotFound, sentence))
         }
     }

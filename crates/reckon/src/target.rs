@@ -16,7 +16,7 @@ pub(crate) fn words(words: &[String]) -> Result<Words<'_>, Failure> {
     let (kind, name) = match words {
         [one] => one
             .split_once('/')
-            .ok_or_else(|| usage(format!("{one:?} names no object; write TYPE/NAME, such as pod/{one}")))?,
+            .ok_or_else(|| usage(format!("{one:?} names no object; write TYPE/NAME, such as deployment/checkout")))?,
         [kind, name] if !kind.contains('/') => (kind.as_str(), name.as_str()),
         words => return Err(usage(format!("{:?} names no single object; write TYPE/NAME", words.join(" ")))),
     };

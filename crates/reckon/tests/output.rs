@@ -199,7 +199,7 @@ fn what_is_left_out_by_a_filter_is_said() {
     shop(&api);
     let output = api.run(&["problems", "--since", "1m"]);
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("1 problem not shown by the flags given"), "{text}");
+    assert!(text.contains("No problem fits the flags given; 1 other problem not shown"), "{text}");
     assert_eq!(api.run(&["problems", "--since", "1m", "--exit-code"]).status.code(), Some(0));
     assert_eq!(
         document(&api.run(&["problems", "--severity", "critical", "-o", "json"]))["problems"].as_array().unwrap().len(),

@@ -126,7 +126,12 @@ fn finding<'a>(view: &View<'a>, subject: &'a Object, owner: &'a Object, failed: 
     if let Some(last) = &last {
         let end = last.end;
         let meaning = exit::meaning(end.exit_code).map(|meaning| format!(" ({meaning})")).unwrap_or_default();
-        let text = format!("{} ended {} with exit code {}{meaning}", last.container, end.reason, end.exit_code);
+        let message = match end.message.trim() {
+            "" => String::new(),
+            message => format!(": {}", shown(message)),
+        };
+        let text =
+            format!("{} ended {} with exit code {}{meaning}{message}", last.container, end.reason, end.exit_code);
         finding.evidence.push(Fact::new(Role::Symptom, Source::Status, end.finished_at, last.pod, text));
         if let Some(line) = last.line {
             finding.evidence.push(Fact::new(Role::Cause, Source::Log, line.at, last.pod, shown(&line.text)));

@@ -126,7 +126,7 @@ impl Reader<'_> {
             return;
         }
         match Object::decode(json, kind.or(self.fallback.as_ref())) {
-            Ok(object) => self.objects.push(object),
+            Ok(object) => self.objects.push(placed(object)),
             Err(error) => {
                 let (line, why) = reason(&error);
                 let what = name_in(json)
@@ -167,7 +167,7 @@ impl Reader<'_> {
             other => {
                 let json = other.to_string();
                 match Object::decode(json.as_bytes(), kind.or(self.fallback.as_ref())) {
-                    Ok(object) => self.objects.push(object),
+                    Ok(object) => self.objects.push(placed(object)),
                     Err(error) => {
                         let what = name_in(json.as_bytes()).unwrap_or_else(|| "an object".to_owned());
                         self.warn(line, &format!("{} was left out: {}", clean_line(&what), reason(&error).1));
@@ -176,6 +176,14 @@ impl Reader<'_> {
             }
         }
     }
+}
+
+/// A manifest may leave its namespace out: then it is the default one, as for kubectl.
+fn placed(mut object: Object) -> Object {
+    if object.kind.namespaced() && !matches!(object.kind, Kind::Other(_)) && object.meta.namespace.is_none() {
+        object.meta.namespace = Some("default".to_owned());
+    }
+    object
 }
 
 /// The kind of a typed list's items.

@@ -57,8 +57,24 @@ impl Bundle {
             let near = nearest(&wanted.name, &names)
                 .map(|near| format!("; did you mean {}/{near}?", wanted.kind.singular()))
                 .unwrap_or_default();
-            let sentence = format!("{} is not in the bundle{near}", target::describe(wanted));
+            let elsewhere = engine.state().places(&wanted.kind, &wanted.name);
+            let there = match elsewhere.as_slice() {
+                [] => near,
+                places => format!("; there is one in namespace {}", reckon_model::text::enumerate(places)),
+            };
+            let sentence = format!("{} is not in the bundle{there}", target::describe(wanted));
             return Err(Failure::new(Exit::NotFound, sentence));
+        }
+        if let Scope::Namespace(wanted) = scope {
+            let known = engine.state().namespaces();
+            if !known.is_empty() && !known.contains(wanted) {
+                let known: Vec<String> = known.into_iter().take(10).collect();
+                let sentence = format!(
+                    "namespace {wanted} is not in the bundle; it has {}",
+                    reckon_model::text::enumerate(&known)
+                );
+                return Err(Failure::new(Exit::NotFound, sentence));
+            }
         }
         let partial = !self.warnings.is_empty()
             || !self.skipped.is_empty()

@@ -31,10 +31,13 @@ pub(super) fn matches_nothing<'a>(view: &View<'a>, service: &'a Object, spec: &'
         return without_pods(service, &own).into_iter().collect();
     }
     let near = workloads.iter().filter_map(|workload| near(workload, service, spec)).min_by_key(|near| near.how);
-    match near {
-        Some(near) if complete => vec![differs(view, service, spec, &near)],
-        _ => Vec::new(),
+    let Some(near) = near else { return Vec::new() };
+    let mut finding = differs(view, service, spec, &near);
+    // One that was not read may be the Service's own.
+    if !complete {
+        finding.verdict = finding.verdict.max(Verdict::Likely);
     }
+    vec![finding]
 }
 
 fn labels(workload: &Object) -> &std::collections::BTreeMap<String, String> {
