@@ -94,12 +94,14 @@ impl Engine {
 
         let problems: Vec<Problem> =
             self.problems.iter().filter(|problem| explored.concerns(problem)).cloned().collect();
+        let none = BTreeSet::new();
         let view = View::new(&self.state, now);
         let Verdict { answer, sentence } = verdict::of(&view, scope, &problems);
         let not_checked = self
             .state
             .refusals()
             .chain(&scope_gaps)
+            .chain(if problems.is_empty() { &asked.gaps } else { &none })
             .map(|gap| NotChecked { what: gap.what.clone(), why: gap.why.clone() })
             .collect::<BTreeSet<_>>();
         Diagnosis {
@@ -139,6 +141,8 @@ fn detect_all(
                     asked.needs.extend(needs);
                 }
                 asked.recheck_at = earlier(asked.recheck_at, recheck_at);
+                // What was refused is told even where nothing was found: it may be the reason why.
+                asked.gaps.extend(gaps.iter().cloned());
                 for finding in &mut found {
                     finding.gaps.extend(gaps.iter().cloned());
                 }

@@ -7,6 +7,7 @@ use crate::Scope;
 use crate::problem;
 use crate::view::View;
 use reckon_model::document::Problem;
+use reckon_model::k8s::PodSpec;
 use reckon_model::selector::LabelSelector;
 use reckon_model::{Body, Kind, Object, ResourceRef};
 use std::collections::{BTreeMap, BTreeSet};
@@ -118,16 +119,61 @@ fn neighbours<'a>(view: &View<'a>, object: &'a Object, related: &mut BTreeSet<Re
         }
         Body::Service(_) | Body::Node(_) | Body::Volume(_) | Body::StorageClass(_) => {}
         Body::Claim(claim) => {
-            let _ = view.all(&Kind::Pod, namespace);
+            for pod in view.all(&Kind::Pod, namespace).items {
+                if pod.pod().is_some_and(|body| refers(&body.spec, &object.kind, &object.meta.name)) {
+                    workload(view, pod, related);
+                }
+            }
             if !claim.spec.volume_name.is_empty() {
                 let _ = view.object(&Kind::PersistentVolume, None, &claim.spec.volume_name);
             }
         }
         Body::Config(_) => {
-            let _ = view.all(&Kind::Pod, namespace);
+            for pod in view.all(&Kind::Pod, namespace).items {
+                if pod.pod().is_some_and(|body| refers(&body.spec, &object.kind, &object.meta.name)) {
+                    workload(view, pod, related);
+                }
+            }
         }
         _ => workload(view, object, related),
     }
+}
+
+/// Whether a pod takes something from this ConfigMap or Secret, or mounts this claim.
+fn refers(spec: &PodSpec, kind: &Kind, name: &str) -> bool {
+    let of = |config: Option<&str>, secret: Option<&str>| match kind {
+        Kind::ConfigMap => config == Some(name),
+        Kind::Secret => secret == Some(name),
+        _ => false,
+    };
+    let in_volume = spec.volumes.iter().any(|volume| {
+        let projected = volume.projected.iter().flat_map(|projected| &projected.sources).any(|source| {
+            of(source.config_map.as_ref().map(|it| it.name.as_str()), source.secret.as_ref().map(|it| it.name.as_str()))
+        });
+        let claim = volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.as_str());
+        projected
+            || of(
+                volume.config_map.as_ref().map(|it| it.name.as_str()),
+                volume.secret.as_ref().map(|it| it.name.as_str()),
+            )
+            || (*kind == Kind::PersistentVolumeClaim && claim == Some(name))
+    });
+    let in_container = spec.all_containers().any(|(_, container)| {
+        let from = container.env_from.iter().any(|from| {
+            of(
+                from.config_map_ref.as_ref().map(|it| it.name.as_str()),
+                from.secret_ref.as_ref().map(|it| it.name.as_str()),
+            )
+        });
+        let one = container.env.iter().filter_map(|variable| variable.value_from.as_ref()).any(|from| {
+            of(
+                from.config_map_key_ref.as_ref().map(|it| it.name.as_str()),
+                from.secret_key_ref.as_ref().map(|it| it.name.as_str()),
+            )
+        });
+        from || one
+    });
+    in_volume || in_container
 }
 
 /// The workload an object belongs to, its pods, their nodes and claims, and the Services in front of them.

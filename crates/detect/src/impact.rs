@@ -14,8 +14,7 @@ pub(crate) fn of(view: &View<'_>, incident: &Incident) -> Impact {
     let affected = rank::pods(findings());
     let mut pods = PodCount { affected: count(affected.len()), of: 0 };
     let mut workloads = BTreeSet::new();
-    for finding in findings() {
-        let workload = &finding.place.workload;
+    for workload in findings().map(|finding| &finding.place.workload).collect::<BTreeSet<_>>() {
         if let Some(object) =
             view.known(&workload.kind, workload.namespace.as_deref()).find(|object| object.meta.name == workload.name)
         {

@@ -36,6 +36,8 @@ fn order(finding: &Finding) -> (&Place, &str, Vec<&reckon_model::ResourceRef>, &
 }
 
 fn absorb(first: &mut Finding, other: Finding) {
+    // Only the first few facts are kept, and the earliest need not be among them.
+    let began = other.began();
     let Finding {
         failure: _,
         class: _,
@@ -45,7 +47,7 @@ fn absorb(first: &mut Finding, other: Finding) {
         verdict,
         title: _,
         cause: _,
-        opened,
+        opened: _,
         evidence,
         ruled_out,
         alternatives,
@@ -56,7 +58,7 @@ fn absorb(first: &mut Finding, other: Finding) {
     first.shows_on.extend(shows_on);
     first.severity = first.severity.min(severity);
     first.verdict = first.verdict.min(verdict);
-    first.opened = match (first.opened, opened) {
+    first.opened = match (first.began(), began) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     };

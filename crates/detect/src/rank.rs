@@ -98,7 +98,9 @@ fn failure_of(finding: &Finding) -> Option<&'static Failure> {
 /// volume, a webhook's Service without endpoints. Somebody's change is a cause of its own, whatever else ails its object.
 pub(crate) fn ails(other: &Finding, symptom: &Finding) -> bool {
     let Some(blamed) = &symptom.cause.reference else { return false };
+    // A field that is wrong is wrong whatever else ails its object.
     matches!(symptom.cause.kind, CauseKind::Resource | CauseKind::Node)
+        && symptom.cause.field.is_none()
         && other.place.workload != symptom.place.workload
         && other.place.workload == ResourceRef::from(blamed)
 }
@@ -115,7 +117,12 @@ fn explains(root: &Finding, symptom: &Finding) -> bool {
             (Some(node), Some(pod)) => pod.checked_add(CLOCK_SLACK).is_ok_and(|pod| pod >= node),
             _ => true,
         };
-        return after && (effect.echo || effect.stage >= Stage::Probe);
+        // What fails on other nodes as well is not this one's fault.
+        let pods = |finding: &Finding| {
+            finding.shows_on.iter().filter(|it| it.kind == Kind::Pod).cloned().collect::<BTreeSet<_>>()
+        };
+        let elsewhere = !effect.echo && !pods(symptom).is_subset(&pods(root));
+        return after && !elsewhere && (effect.echo || effect.stage >= Stage::Probe);
     }
     match (&root.place.container, &symptom.place.container) {
         // Two containers of one pod that fail each in its own way are two problems.

@@ -89,8 +89,9 @@ fn recovery(view: &View<'_>, problem: &Problem) -> Option<String> {
                 return Some(format!("{reference} was scaled to zero"));
             }
             let current = workload.status.observed_generation >= subject.meta.generation;
-            let pods: Vec<&Object> =
-                view.pods_of(subject).items.into_iter().filter(|pod| pod.meta.deleted.is_none()).collect();
+            // What has ended is left over: of these workloads no pod ends well.
+            let lives = |pod: &&Object| pod.meta.deleted.is_none() && pod.pod().is_some_and(|body| !body.is_finished());
+            let pods: Vec<&Object> = view.pods_of(subject).items.into_iter().filter(lives).collect();
             let enough = workload.status.ready_replicas >= wanted && i64::try_from(pods.len()).unwrap_or(0) >= wanted;
             (current && enough && ready_long_enough(view, &pods)).then(|| match pods.len() {
                 1 => format!("the pod of {reference} is ready"),

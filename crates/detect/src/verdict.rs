@@ -27,8 +27,8 @@ pub(crate) fn of(view: &View<'_>, scope: &Scope, problems: &[Problem]) -> Verdic
         return Verdict { answer, sentence };
     }
     match scope {
-        Scope::Cluster => quiet(Answer::NoFault, "No fault found in the cluster.".to_owned()),
-        Scope::Namespace(namespace) => quiet(Answer::NoFault, format!("No fault found in namespace {namespace}.")),
+        Scope::Cluster => none_found(view, None, "in the cluster"),
+        Scope::Namespace(namespace) => none_found(view, Some(namespace), &format!("in namespace {namespace}")),
         Scope::Object(target) => match view.look_up(target) {
             Lookup::Found(object) => about(view, object),
             Lookup::Absent { deleted: Some(at) } => {
@@ -41,6 +41,22 @@ pub(crate) fn of(view: &View<'_>, scope: &Scope, problems: &[Problem]) -> Verdic
         },
     }
 }
+
+/// No problem is known; whether that says anything depends on whether what fails could be read.
+fn none_found(view: &View<'_>, namespace: Option<&str>, place: &str) -> Verdict {
+    let unread: Vec<String> =
+        SUBJECTS.iter().filter(|kind| view.is_refused(kind, namespace)).map(Kind::resource).collect();
+    match unread.as_slice() {
+        [] => quiet(Answer::NoFault, format!("No fault found {place}.")),
+        unread => quiet(
+            Answer::Undetermined,
+            format!("No fault found {place} in what could be read, and {} could not be.", text::enumerate(unread)),
+        ),
+    }
+}
+
+/// The kinds that fail, without which a silence says nothing.
+const SUBJECTS: [Kind; 6] = [Kind::Pod, Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet, Kind::Job, Kind::CronJob];
 
 fn quiet(answer: Answer, sentence: String) -> Verdict {
     Verdict { answer, sentence }
@@ -152,8 +168,18 @@ fn under_way(object: &Object, name: &str) -> Option<String> {
                 _ => workload.spec.replicas.unwrap_or(1),
             };
             let status = &workload.status;
+            // Nobody counts what is updated of a ReplicaSet or ReplicationController; and where updates wait for a person or
+            // a partition, that they do is no roll-out.
+            let counts = !matches!(object.kind.name(), "ReplicaSet" | "ReplicationController");
+            let waits = object.whole.as_deref().is_some_and(|whole| {
+                let at = |pointer: &str| whole.pointer(pointer);
+                at("/spec/updateStrategy/type").is_some_and(|kind| kind == "OnDelete")
+                    || at("/spec/updateStrategy/rollingUpdate/partition")
+                        .and_then(serde_json::Value::as_i64)
+                        .is_some_and(|it| it > 0)
+            });
             let behind = status.observed_generation < object.meta.generation
-                || (object.kind != Kind::ReplicaSet && status.updated_replicas < wanted)
+                || (counts && !waits && status.updated_replicas < wanted)
                 || status.ready_replicas < wanted
                 || status.replicas > wanted;
             behind.then(|| format!("{name} is rolling out: {} of {wanted} ready.", status.ready_replicas))

@@ -261,6 +261,11 @@ impl<'a> View<'a> {
         self.state.pods_on(node)
     }
 
+    /// Whether a kind could not be listed in this scope. Asks nothing.
+    pub fn is_refused(&self, kind: &Kind, namespace: Option<&str>) -> bool {
+        matches!(self.state.covered(kind, namespace), Some(Err(_)))
+    }
+
     /// Whether all objects of a kind are known. Asks nothing.
     pub fn all_known(&self, kind: &Kind) -> bool {
         self.state.covered(kind, None) == Some(Ok(()))
@@ -297,6 +302,8 @@ impl<'a> View<'a> {
         };
         let mut items = Vec::new();
         let mut queue = vec![workload.reference()];
+        // Owners that own each other are hostile, and end here.
+        let mut seen = BTreeSet::from([workload.reference()]);
         while let Some(owner) = queue.pop() {
             for child in self.state.children(&owner) {
                 if child
@@ -304,6 +311,9 @@ impl<'a> View<'a> {
                     .controller()
                     .is_some_and(|o| owner.uid.as_ref().is_some_and(|uid| *uid != o.uid && !o.uid.is_empty()))
                 {
+                    continue;
+                }
+                if !seen.insert(child.reference()) {
                     continue;
                 }
                 match child.kind {

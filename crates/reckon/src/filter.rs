@@ -3,7 +3,7 @@
 use crate::args::Severity;
 use reckon_detect::State;
 use reckon_model::ResourceRef;
-use reckon_model::document::{self, Problem, ProblemList};
+use reckon_model::document::{self, Answer, Problem, ProblemList};
 use reckon_model::selector::LabelSelector;
 use reckon_model::text::count;
 
@@ -69,6 +69,7 @@ impl Filter<'_> {
         });
         let hidden = all - list.problems.len();
         if hidden > 0 && list.problems.is_empty() {
+            list.answer = Answer::NoFault;
             list.sentence = format!("No problem fits the flags given; {} not shown.", count(hidden, "other problem"));
         } else if hidden > 0 {
             list.sentence.push_str(&format!(" {} not shown by the flags given.", count(hidden, "problem")));

@@ -82,7 +82,7 @@ pub(crate) fn command(remedy: &Remedy) -> Option<String> {
     let object = object(reference)?;
     let command = match (remedy.kind, &remedy.patch) {
         (RemedyKind::Outside | RemedyKind::Create | RemedyKind::Evict, _) => return None,
-        (RemedyKind::RollBack, None) => format!("kubectl rollout undo {object}"),
+        (RemedyKind::RollBack, None) if has_rollouts(&reference.kind) => format!("kubectl rollout undo {object}"),
         (RemedyKind::Restart, None) if reference.kind == "Pod" => format!("kubectl delete {object}"),
         (RemedyKind::Restart, None)
             if matches!(reference.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet") =>
@@ -128,6 +128,11 @@ pub(crate) fn shell_word(text: &str) -> String {
         return text.to_owned();
     }
     format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// The kinds that `kubectl rollout` knows.
+fn has_rollouts(kind: &str) -> bool {
+    matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet")
 }
 
 #[cfg(test)]

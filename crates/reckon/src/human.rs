@@ -65,7 +65,10 @@ impl Page<'_> {
         let place = place(&subject.reference);
         let container = subject.container.as_ref().map(|name| format!("  container {name}")).unwrap_or_default();
         let since = problem.opened.map(|at| format!("  since {}", self.when.full(at))).unwrap_or_default();
-        let head = format!("{} {}", glyph(problem.severity), severity(problem.severity).to_uppercase());
+        let (head, style) = match problem.closed {
+            Some(_) => ("✔ CLOSED".to_owned(), Style::Good),
+            None => (format!("{} {}", glyph(problem.severity), severity(problem.severity).to_uppercase()), style),
+        };
         let _ = writeln!(
             out,
             "{}  {}{}  {}{}  problem {}",
@@ -113,7 +116,7 @@ impl Page<'_> {
             .collect();
         self.section(out, "NOT CHECKED", &gaps);
         self.section(out, "IMPACT", &impact(problem));
-        for remedy in &problem.remedies {
+        for remedy in problem.remedies.iter().filter(|_| problem.closed.is_none()) {
             self.remedy(out, remedy, &problem.cause);
         }
     }

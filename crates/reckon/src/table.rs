@@ -79,7 +79,7 @@ impl Page<'_> {
         let mut out = String::new();
         let mut above: Option<&Cause> = None;
         for problem in problems {
-            let head = format!("{} {}", glyph(problem.severity), severity(problem.severity));
+            let head = mark(problem);
             let subject = &problem.subject;
             let container = subject.container.as_ref().map(|name| format!("[{name}]")).unwrap_or_default();
             let whose = clean_line(&format!("{}{container}", place(&subject.reference)));
@@ -112,7 +112,7 @@ impl Page<'_> {
         let subject = &problem.subject;
         let container = subject.container.as_ref().map(|name| format!("[{name}]")).unwrap_or_default();
         let mut row = vec![
-            format!("{} {}", glyph(problem.severity), severity(problem.severity)),
+            mark(problem),
             clean_line(&format!("{}{container}", place(&subject.reference))),
             if wide { failure(problem) } else { problem.failure.clone() },
             verdict(problem.verdict).to_owned(),
@@ -132,6 +132,14 @@ impl Page<'_> {
             ]);
         }
         row
+    }
+}
+
+/// How bad, or that it is over.
+fn mark(problem: &Problem) -> String {
+    match problem.closed {
+        Some(_) => "✔ closed".to_owned(),
+        None => format!("{} {}", glyph(problem.severity), severity(problem.severity)),
     }
 }
 

@@ -106,6 +106,38 @@ fn an_unreadable_file_costs_that_file_alone() {
 }
 
 #[test]
+fn what_could_not_be_read_is_not_said_to_be_absent() {
+    let mut wants: Value = serde_json::from_str(&pod("web")).unwrap();
+    wants["spec"]["nodeName"] = "n1".into();
+    wants["spec"]["containers"][0]["envFrom"] = serde_json::json!([{"configMapRef": {"name": "settings"}}]);
+    wants["status"] = serde_json::json!({"phase": "Pending", "startTime": "2026-01-01T00:00:01Z", "containerStatuses": [{"name": "app", "image": "a", "imageID": "",
+        "ready": false, "restartCount": 0, "state": {"waiting": {"reason": "CreateContainerConfigError", "message": "configmap \"settings\" not found"}}}]});
+    let configs = br#"{"apiVersion":"v1","kind":"ConfigMapList","items":[
+        {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"setings","namespace":"shop"}},
+        {"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"settings","namespace":"shop"},"data":7}]}"#;
+    let directory =
+        in_directory(&[("objects/pods.json", wants.to_string().as_bytes()), ("objects/configmaps.json", configs)]);
+    let output = reckon(&["problems", "-A", "-f", text(directory.path()), "-o", "json"]);
+    assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+    let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+    for problem in document["problems"].as_array().unwrap() {
+        assert_ne!(problem["verdict"], "confirmed", "{problem:#}");
+        assert!(!problem["evidence"].to_string().contains("there is no ConfigMap"), "{problem:#}");
+    }
+}
+
+#[test]
+fn an_owner_that_owns_itself_ends_nothing_but_itself() {
+    let owner = r#"[{"apiVersion":"apps/v1","kind":"ReplicaSet","name":"a","uid":"u","controller":true}]"#;
+    let set = format!(
+        r#"{{"apiVersion":"apps/v1","kind":"ReplicaSet","metadata":{{"name":"a","namespace":"shop","uid":"u","ownerReferences":{owner}}},"spec":{{"replicas":1}}}}"#
+    );
+    let directory = in_directory(&[("objects/a.json", set.as_bytes()), ("objects/b.json", pod("b").as_bytes())]);
+    assert_eq!(reckon(&["problems", "-A", "-f", text(directory.path())]).status.code(), Some(0));
+    assert_eq!(reckon(&["why", "rs/a", "-n", "shop", "-f", text(directory.path())]).status.code(), Some(0));
+}
+
+#[test]
 fn an_alias_bomb_is_refused() {
     let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..12 {

@@ -73,6 +73,25 @@ fn a_capture_gives_the_verdict_of_the_cluster_again() {
 }
 
 #[test]
+fn a_capture_that_has_lost_a_file_is_not_healthy() {
+    let api = a_shop();
+    let directory = tempfile::tempdir().unwrap();
+    let bundle = directory.path().join("bundle");
+    let path = bundle.to_str().unwrap();
+    assert_eq!(api.run(&["capture", "-A", "-o", path]).status.code(), Some(0));
+    assert_eq!(
+        document(&command(&["problems", "-A", "-f", path, "-o", "json"]).output().unwrap())["answer"],
+        "problem"
+    );
+    std::fs::remove_file(bundle.join("objects/pods.json")).unwrap();
+    let output = command(&["problems", "-A", "-f", path, "-o", "json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(7), "{}", stderr(&output));
+    let answer = document(&output);
+    assert_eq!(answer["answer"], "undetermined");
+    assert!(answer["notChecked"].to_string().contains("pods"), "{}", answer["notChecked"]);
+}
+
+#[test]
 fn a_capture_is_for_its_owner_alone_and_holds_no_secret() {
     let api = a_shop();
     let directory = tempfile::tempdir().unwrap();

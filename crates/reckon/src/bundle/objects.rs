@@ -238,7 +238,7 @@ fn documents(bytes: &[u8]) -> Vec<(usize, &[u8])> {
 }
 
 /// The lines to add to the object's own, and why it is none.
-fn reason(error: &DecodeError) -> (usize, String) {
+pub(super) fn reason(error: &DecodeError) -> (usize, String) {
     match error {
         DecodeError::Json { source, place } => {
             // Metadata is decoded by itself, so that its lines count from elsewhere.

@@ -166,7 +166,8 @@ impl Bundle {
                 continue;
             }
             let step = serde_json::from_slice::<Line<'_>>(line).map_err(|error| error.to_string()).and_then(|line| {
-                let object = Object::decode(line.object.get().as_bytes(), None).map_err(|error| error.to_string())?;
+                let object = Object::decode(line.object.get().as_bytes(), None)
+                    .map_err(|error| format!("its object was left out: {}", super::objects::reason(&error).1))?;
                 Ok(Step { at: line.at, object, deleted: line.verb == "DELETED" })
             });
             match step {

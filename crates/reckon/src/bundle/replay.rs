@@ -9,7 +9,7 @@ use crate::session::{self, Answered};
 use crate::target;
 use reckon_detect::{Diagnosis, Engine, Scope, State};
 use reckon_model::document::NotChecked;
-use reckon_model::{Answer, Body, ClusterId, Gap, Need, Object, Obstacle, Timestamp};
+use reckon_model::{Answer, Body, ClusterId, Gap, Kind, Need, Object, Obstacle, Timestamp};
 
 /// Diagnoses in which needs are answered, before what is still asked stays open.
 const ROUNDS: usize = 16;
@@ -22,16 +22,32 @@ impl Bundle {
     pub(crate) fn answer(mut self, scope: &Scope, at: Option<Moment>) -> Result<Answered, Failure> {
         let now = self.clock(at)?;
         let mut state = State::new(ClusterId(self.cluster.clone().unwrap_or_default()));
+        let mut lost_kinds = false;
         for object in std::mem::take(&mut self.objects) {
             // With an earlier clock, what did not exist yet is not there.
             if object.meta.created.is_none_or(|created| created <= now) {
                 state.apply(object);
             }
         }
-        match &self.complete {
-            // A bundle that says what it read is believed; else what appears is taken to be all of its kind there is.
-            Some(complete) => complete.iter().for_each(|(kind, namespace)| state.cover(kind, namespace.as_deref())),
-            None => self.shown.iter().for_each(|(kind, namespace)| state.cover(kind, namespace.as_deref())),
+        // A bundle that says what it read is believed; else what appears is taken to be all of its kind there is.
+        let claimed: Vec<(Kind, Option<String>)> = match &self.complete {
+            Some(complete) => complete.clone(),
+            None => self.shown.iter().cloned().collect(),
+        };
+        for (kind, namespace) in claimed {
+            let lost = self.complete.is_some() && !self.shown.iter().any(|(shown, _)| *shown == kind);
+            let why = match self.warnings.first() {
+                _ if lost => "its file is not in the bundle".to_owned(),
+                // What could not be read may be of any kind: of none may it be said any more that something is not there.
+                Some(warning) => format!("a part of the bundle could not be read: {warning}"),
+                None => {
+                    state.cover(&kind, namespace.as_deref());
+                    continue;
+                }
+            };
+            let gap = Gap { what: kind.resource(), why, obstacle: Obstacle::Server };
+            lost_kinds |= lost;
+            state.refuse(&kind, namespace.as_deref(), gap);
         }
         for (kind, namespace, gap) in &self.refused {
             state.refuse(kind, namespace.as_deref(), gap.clone());
@@ -76,7 +92,8 @@ impl Bundle {
                 return Err(Failure::new(Exit::NotFound, sentence));
             }
         }
-        let partial = !self.warnings.is_empty()
+        let partial = lost_kinds
+            || !self.warnings.is_empty()
             || !self.skipped.is_empty()
             || self.refused.iter().any(|(kind, _, gap)| session::is_asked_for(kind, gap.obstacle));
         let skipped = std::mem::take(&mut self.skipped);

@@ -52,6 +52,10 @@ pub(crate) fn write(directory: &Path, tape: Tape, label: Label<'_>) -> Result<Wr
     for (reference, whole) in objects {
         by_kind.entry(reference.kind).or_default().push(whole);
     }
+    // That there is none of a kind is said by its file: one that gets lost is told from one that was empty.
+    for (kind, _) in &complete {
+        by_kind.entry(kind.clone()).or_default();
+    }
     for (kind, items) in by_kind {
         let path = directory.join("objects").join(format!("{}.json", segment(&kind.resource())));
         private_file(&path, list(&kind, &items).as_bytes()).map_err(failed(&path))?;
