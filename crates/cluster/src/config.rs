@@ -87,6 +87,12 @@ pub enum ConnectError {
         /// What is wrong with them.
         why: String,
     },
+    /// A credential plug-in or the identity provider has given none.
+    #[error("get credentials: {why}")]
+    NoCredentials {
+        /// What was refused, or went wrong on the way.
+        why: String,
+    },
     /// In a pod whose service account is not mounted.
     #[error("use the service account of this pod: {why}")]
     InCluster {
@@ -99,7 +105,7 @@ impl ConnectError {
     /// What kind of failure it is.
     pub fn obstacle(&self) -> Obstacle {
         match self {
-            ConnectError::Credentials { .. } | ConnectError::InCluster { .. } => Obstacle::Unauthenticated,
+            ConnectError::NoCredentials { .. } | ConnectError::InCluster { .. } => Obstacle::Unauthenticated,
             _ => Obstacle::Usage,
         }
     }

@@ -96,7 +96,7 @@ impl Connection {
         let namespace = config.default_namespace.clone();
         config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
         let client = ClientBuilder::try_from(config)
-            .map_err(|error| ConnectError::Credentials { why: credentials(&error) })?
+            .map_err(|error| no_client(&error))?
             .build();
         Ok(Connection {
             inner: Arc::new(Inner {
@@ -198,6 +198,23 @@ impl Connection {
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("server", &self.inner.server).finish_non_exhaustive()
+    }
+}
+
+/// What a client cannot be made of: a file or a field of the kubeconfig, or credentials that somebody else gives out.
+fn no_client(error: &kube::Error) -> ConnectError {
+    use kube::client::AuthError;
+    let why = credentials(error);
+    match error {
+        kube::Error::Auth(
+            AuthError::InvalidBasicAuth(_)
+            | AuthError::InvalidBearerToken(_)
+            | AuthError::ReadTokenFile(..)
+            | AuthError::MissingCommand
+            | AuthError::ExecMissingClusterInfo,
+        ) => ConnectError::Credentials { why },
+        kube::Error::Auth(_) => ConnectError::NoCredentials { why },
+        _ => ConnectError::Credentials { why },
     }
 }
 

@@ -8,7 +8,7 @@ use crate::error::ReadError;
 use crate::lines::{Line, Lines, WatchLine};
 use crate::list::{Broken, Ended, Item, Scope, Sink, decode_object};
 use crate::listing::{ListEvent, Shared};
-use crate::splitter::{MAX_ITEM_BYTES, name_in};
+use crate::splitter::{MAX_ITEM_BYTES, identity_in, name_in};
 use crate::wire::Ask;
 use reckon_model::ident::Fnv;
 use reckon_model::{Gap, Kind, Object, ResourceRef, Timestamp};
@@ -377,7 +377,13 @@ impl Follower {
             }
             "DELETED" => match decode_object(json, &self.scope.kind, false) {
                 Item::Object(object) => Event::Gone(object.reference()),
-                broken => Event::Item(broken),
+                // Of what is gone, its name is all that is needed.
+                broken => match identity_in(json) {
+                    Some((namespace, name)) => {
+                        Event::Gone(ResourceRef::new(self.scope.kind.clone(), namespace.as_deref(), &name))
+                    }
+                    None => Event::Item(broken),
+                },
             },
             _ => Event::Item(decode_object(json, &self.scope.kind, false)),
         }

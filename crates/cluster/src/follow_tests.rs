@@ -148,6 +148,18 @@ async fn an_object_that_can_no_longer_be_decoded_is_skipped_and_never_called_gon
 }
 
 #[tokio::test]
+async fn an_object_that_cannot_be_decoded_is_still_seen_to_go() {
+    let server = script(vec![|_| {
+        let bad = r#"{"metadata":{"name":"bad","namespace":"shop","resourceVersion":"2"},"spec":7}"#;
+        let body = [bookmark(1, true), event("ADDED", bad), event("DELETED", bad)].concat();
+        Reply::Stream(body.into_bytes())
+    }])
+    .await;
+    let mut listing = server.connection().await.follow(vec![Kind::Pod], None);
+    assert_eq!(take(&mut listing, 3).await, ["listed", "skipped pod bad", "-bad/"]);
+}
+
+#[tokio::test]
 async fn an_endless_line_is_skipped_once_and_the_watch_goes_on() {
     let server = script(vec![|_| {
         let endless = format!("{{\"type\":\"ADDED\",\"object\":\"{}\"}}\n", "x".repeat(9 * 1024 * 1024));

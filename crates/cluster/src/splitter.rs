@@ -353,6 +353,22 @@ impl Scan {
     }
 }
 
+/// Namespace and name of an object that is JSON, whatever else is wrong with it; nothing of them is guessed.
+pub(crate) fn identity_in(bytes: &[u8]) -> Option<(Option<String>, String)> {
+    #[derive(Deserialize)]
+    struct Named {
+        metadata: Meta,
+    }
+    #[derive(Deserialize)]
+    struct Meta {
+        name: String,
+        #[serde(default)]
+        namespace: Option<String>,
+    }
+    let Named { metadata: Meta { name, namespace } } = serde_json::from_slice(bytes).ok()?;
+    Some((namespace.filter(|namespace| !namespace.is_empty()), name))
+}
+
 /// The name in the bytes of an object that could not be decoded, as far as it can be told. For messages only.
 pub fn name_in(bytes: &[u8]) -> Option<String> {
     #[derive(Deserialize)]

@@ -113,9 +113,9 @@ pub(crate) async fn why(connection: &Connection, target: &ResourceRef, tape: &mu
     }
     let scope = Scope::Object(target.clone());
     let now = connection.now();
-    let (mut diagnosis, state) = settle(connection, state, &scope, now, ROUNDS, &mut budget, tape).await;
+    let (mut diagnosis, state, partial) = settle(connection, state, &scope, now, ROUNDS, &mut budget, tape).await;
     review(connection, &mut diagnosis.problems, &budget, tape).await;
-    Ok(Answered { diagnosis, state, cluster: cluster.map(|id| id.0), as_of: now, partial: false, warnings: Vec::new() })
+    Ok(Answered { diagnosis, state, cluster: cluster.map(|id| id.0), as_of: now, partial, warnings: Vec::new() })
 }
 
 /// Lists every kind that rules read and answers what detection asks beside.
@@ -182,7 +182,9 @@ pub(crate) async fn problems(connection: &Connection, scope: &Scope, tape: &mut 
     }
     let mut budget = Budget::new(PROBLEMS_REQUESTS, PROBLEMS_BYTES);
     let now = connection.now();
-    let (mut diagnosis, state) = settle(connection, state, scope, now, ROUNDS_AFTER_LISTS, &mut budget, tape).await;
+    let (mut diagnosis, state, lost) =
+        settle(connection, state, scope, now, ROUNDS_AFTER_LISTS, &mut budget, tape).await;
+    partial |= lost;
     review(connection, &mut diagnosis.problems, &budget, tape).await;
     diagnosis.not_checked.extend(skipped.into_iter().map(|gap| NotChecked { what: gap.what, why: gap.why }));
     Ok(Answered { diagnosis, state, cluster: cluster.map(|id| id.0), as_of: now, partial, warnings })
@@ -204,7 +206,21 @@ pub(crate) fn is_asked_for(kind: &Kind, obstacle: Obstacle) -> bool {
     is_subject || !matches!(obstacle, Obstacle::Denied | Obstacle::NotFound)
 }
 
-/// Diagnoses, answering needs within rounds and budget. What is still wanted then is refused, and thus *not checked*.
+/// Whether the API server failed in the middle of being asked, or no longer knew who asks. What the answer lacks then is no
+/// matter of rights. Logs and figures come from elsewhere through it: that these fail says nothing of the server.
+pub(crate) fn is_lost(need: &Need, answer: &Answer) -> bool {
+    let (Answer::Refused(gap) | Answer::Part(_, gap)) = answer else { return false };
+    match gap.obstacle {
+        Obstacle::Unauthenticated | Obstacle::Unreachable => true,
+        Obstacle::Server | Obstacle::TimedOut => {
+            matches!(need, Need::Object { .. } | Need::List { .. } | Need::Events { .. } | Need::PodsOn { .. })
+        }
+        _ => false,
+    }
+}
+
+/// Diagnoses, answering needs within rounds and budget. What is still wanted then is refused, and thus *not checked*. Says
+/// as well whether the server was lost on the way.
 async fn settle(
     connection: &Connection,
     mut state: State,
@@ -213,13 +229,13 @@ async fn settle(
     rounds: usize,
     budget: &mut Budget,
     tape: &mut Tape,
-) -> (Diagnosis, State) {
-    let mut round = 0;
+) -> (Diagnosis, State, bool) {
+    let (mut round, mut lost) = (0, false);
     loop {
         let mut engine = Engine::new(state);
         let diagnosis = engine.diagnose(scope, now);
         if diagnosis.needs.is_empty() || round > 2 * rounds {
-            return (diagnosis, std::mem::take(engine.state_mut()));
+            return (diagnosis, std::mem::take(engine.state_mut()), lost);
         }
         let answers = if round < rounds {
             connection.fulfil(&diagnosis.needs, budget).await
@@ -233,6 +249,7 @@ async fn settle(
         };
         state = std::mem::take(engine.state_mut());
         for (need, answer) in answers {
+            lost |= is_lost(&need, &answer);
             let answer = tape.answer(&need, answer);
             state.answer(need, answer);
         }

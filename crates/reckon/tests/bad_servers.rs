@@ -40,6 +40,60 @@ fn credentials_that_are_refused_end_with_4() {
 }
 
 #[test]
+fn credentials_that_expire_in_the_middle_make_a_partial_answer() {
+    let unauthorized = || Say::Status(401, json!({"kind": "Status", "message": "Unauthorized", "code": 401}));
+    let api = a_shop();
+    api.say("/api/v1/nodes", unauthorized());
+    assert_eq!(api.run(&["problems"]).status.code(), Some(7));
+    let api = a_shop();
+    api.say("/apis/apps/v1/namespaces/shop/replicasets/checkout-1", unauthorized());
+    assert_eq!(api.run(&["why", "pod/checkout-1-a"]).status.code(), Some(7));
+}
+
+#[test]
+fn a_kubeconfig_with_files_that_are_not_there_is_wrong_and_nobody_has_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config");
+    for cluster in [
+        "server: 'https://127.0.0.1:1', certificate-authority: missing.pem",
+        "server: 'https://127.0.0.1:1', certificate-authority-data: '%%%'",
+        "server: 'https://127.0.0.1:1', proxy-url: 'ftp://127.0.0.1:1'",
+    ] {
+        std::fs::write(&config, format!("apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{{cluster}}}}}]\nusers: []\ncontexts: [{{name: c, context: {{cluster: c}}}}]\n")).unwrap();
+        one_sentence(&command(&["problems"]).env("KUBECONFIG", &config).output().unwrap(), 2);
+    }
+}
+
+#[test]
+fn an_object_that_cannot_be_decoded_is_not_said_not_to_exist() {
+    let api = Api::new();
+    let claim = json!({"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": "data", "namespace": "shop", "uid": "u-data", "creationTimestamp": "2026-01-01T00:00:00Z"},
+        "spec": {"storageClassName": "fast", "accessModes": ["ReadWriteOnce"]}, "status": {"phase": "Pending"}});
+    api.serve("/api/v1", "persistentvolumeclaims", "PersistentVolumeClaim", &[claim]);
+    let asked = [&["problems", "-o", "json"][..], &["why", "pvc/data", "-o", "json"]];
+    for args in asked {
+        let said = String::from_utf8(api.run(args).stdout).unwrap();
+        assert!(said.contains("does not exist"), "{args:?}: {said}");
+    }
+    let class = json!({"metadata": {"name": "fast"}, "provisioner": 7});
+    api.say("/apis/storage.k8s.io/v1/storageclasses", Say::Json(json!({"items": [class]})));
+    api.say("/apis/storage.k8s.io/v1/storageclasses/fast", Say::Json(class));
+    for args in asked {
+        let said = String::from_utf8(api.run(args).stdout).unwrap();
+        assert!(!said.contains("does not exist"), "{args:?}: {said}");
+    }
+    let listed = document(&api.run(&["problems", "-o", "json"]));
+    assert!(listed["notChecked"].to_string().contains("storageclass fast"), "{}", listed["notChecked"]);
+    let directory = tempfile::tempdir().unwrap();
+    let bundle = directory.path().join("bundle");
+    let path = bundle.to_str().unwrap();
+    assert_eq!(api.run(&["capture", "-o", path]).status.code(), Some(7));
+    let again = command(&["problems", "-o", "json", "-f", path]).output().unwrap();
+    assert_eq!(again.status.code(), Some(7));
+    assert!(!String::from_utf8(again.stdout).unwrap().contains("does not exist"));
+}
+
+#[test]
 fn a_target_that_may_not_be_read_ends_with_4_and_names_the_right() {
     let api = a_shop();
     api.say("/api/v1/namespaces/shop/pods/checkout-1-a", forbidden("pods"));

@@ -52,6 +52,7 @@ impl Bundle {
         for (kind, namespace, gap) in &self.refused {
             state.refuse(kind, namespace.as_deref(), gap.clone());
         }
+        let lost_answers = self.answers.iter().any(|(need, answer)| session::is_lost(need, answer));
         for (need, answer) in std::mem::take(&mut self.answers) {
             state.answer(need, answers::until(answer, now));
         }
@@ -93,6 +94,7 @@ impl Bundle {
             }
         }
         let partial = lost_kinds
+            || lost_answers
             || !self.warnings.is_empty()
             || !self.skipped.is_empty()
             || self.refused.iter().any(|(kind, _, gap)| session::is_asked_for(kind, gap.obstacle));
