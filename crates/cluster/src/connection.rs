@@ -95,9 +95,7 @@ impl Connection {
         let server = without_credentials(&config.cluster_url);
         let namespace = config.default_namespace.clone();
         config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
-        let client = ClientBuilder::try_from(config)
-            .map_err(|error| no_client(&error))?
-            .build();
+        let client = ClientBuilder::try_from(config).map_err(|error| no_client(&error))?.build();
         Ok(Connection {
             inner: Arc::new(Inner {
                 client,

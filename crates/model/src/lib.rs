@@ -9,6 +9,7 @@ pub mod document;
 pub mod duration;
 pub mod ident;
 pub mod k8s;
+pub mod kernel;
 pub mod kind;
 pub mod need;
 pub mod object;

@@ -15,7 +15,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reckon-model", &[]),
     ("reckon-detect", &["reckon-model"]),
     ("reckon-cluster", &["reckon-model"]),
-    ("reckon", &["reckon-model", "reckon-detect", "reckon-cluster"]),
+    ("reckon-node", &["reckon-model"]),
+    ("reckon", &["reckon-model", "reckon-detect", "reckon-cluster", "reckon-node"]),
     // Knows the program only by its output.
     ("reckon-testbed", &[]),
 ];

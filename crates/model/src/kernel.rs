@@ -1,0 +1,194 @@
+//! What a node's kernel tells about memory: out-of-memory kills from its log, counters and use of its cgroups.
+//!
+//! These facts come from outside the object store. A node's own process reads them (`reckon node`), or a bundle holds
+//! them; detection takes them as they are. Names of processes are hostile text.
+
+use crate::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// One out-of-memory episode of the kernel log: an "invoked oom-killer" report with everything that belongs to it, or
+/// kills whose report the kernel's rate limit has swallowed. What the log does not say is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct OomEpisode {
+    /// As printed: `CONSTRAINT_MEMCG`, `CONSTRAINT_NONE`, `CONSTRAINT_CPUSET`, `CONSTRAINT_MEMORY_POLICY`.
+    pub constraint: Option<String>,
+    /// Whether a memory cgroup's limit was hit or the machine's (or a part of the machine's) memory ran out.
+    pub scope: Option<OomScope>,
+    /// The thread whose allocation failed, at most 15 bytes. Not always the one that died, nor in the same container.
+    pub invoker: Option<String>,
+    /// Each process that was killed, once, in the order of the log.
+    pub victims: Vec<Victim>,
+    /// How many reports the kernel says it has swallowed before or during this one.
+    pub suppressed: u64,
+    /// The cgroup whose limit was hit.
+    pub oom_memcg: Option<String>,
+    /// The cgroup of the victim.
+    pub task_memcg: Option<String>,
+    /// The pod of the victim; of the cgroup that was hit if the victim's is not known.
+    pub pod_uid: Option<String>,
+    /// The container of the victim; of the cgroup that was hit if the victim's is not known.
+    pub container_id: Option<String>,
+    /// `memory: usage`, in KiB.
+    #[serde(rename = "usageKiB")]
+    pub usage_kib: Option<u64>,
+    /// `memory: … limit`, in KiB.
+    #[serde(rename = "limitKiB")]
+    pub limit_kib: Option<u64>,
+    /// What most of the memory was.
+    pub kind: Option<MemoryKind>,
+    /// When, if the log says so in a way that can be turned into a time of day.
+    pub at: Option<Timestamp>,
+    /// The size that was asked for, as a power of two of pages; -1 means that a person asked for the kill (sysrq-f).
+    pub order: Option<i32>,
+    /// `memory.oom.group` was set on the victim's cgroup: all of it was killed.
+    pub group_kill: bool,
+    /// The kernel found nothing that it may kill.
+    pub no_victim: bool,
+    /// The base name of the invoker's cpuset cgroup (`cpuset=`): its container where it has its own.
+    pub cpuset: Option<String>,
+    /// The container that `cpuset=` names: whose allocation failed.
+    pub trigger_container_id: Option<String>,
+    /// Swap in use by the cgroup, in KiB.
+    #[serde(rename = "swapKiB")]
+    pub swap_kib: Option<u64>,
+    /// What the memory was, in bytes, where the report holds the cgroup's statistics.
+    pub breakdown: Option<MemoryBreakdown>,
+}
+
+/// What ran out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OomScope {
+    /// The limit of a memory cgroup.
+    Memcg,
+    /// The memory of the machine, of a NUMA node or of a cpuset.
+    Global,
+}
+
+/// A process that the kernel has killed for memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Victim {
+    /// The name of its first thread, at most 15 bytes, any bytes but NUL.
+    pub comm: String,
+    /// Its number in the machine's PID namespace.
+    pub pid: u32,
+    /// Anonymous memory that was resident, in KiB.
+    #[serde(rename = "anonKiB", skip_serializing_if = "Option::is_none")]
+    pub anon_kib: Option<u64>,
+    /// Pages of files that were resident, in KiB.
+    #[serde(rename = "fileKiB", skip_serializing_if = "Option::is_none")]
+    pub file_kib: Option<u64>,
+    /// Shared memory that was resident, in KiB.
+    #[serde(rename = "shmemKiB", skip_serializing_if = "Option::is_none")]
+    pub shmem_kib: Option<u64>,
+    /// Its `oom_score_adj`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_score_adj: Option<i32>,
+}
+
+/// What memory is made of: the largest part of what cannot be given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MemoryKind {
+    /// Heaps and stacks of processes.
+    Anon,
+    /// tmpfs, memory-backed volumes, `/dev/shm`.
+    Shmem,
+    /// Objects of the kernel made for the cgroup, such as inodes and dentries.
+    Slab,
+    /// Other memory of the kernel, such as pipe buffers and page tables.
+    Kernel,
+    /// Buffers of sockets.
+    Sock,
+    /// Pages of files.
+    File,
+}
+
+/// The parts of a cgroup's memory, in bytes. cgroup v1 does not tell the kernel's parts: they are 0 there, or all in
+/// `kernel` where `kmem: usage` is printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MemoryBreakdown {
+    /// Heaps and stacks.
+    pub anon: u64,
+    /// Pages of files, `shmem` not included.
+    pub file: u64,
+    /// tmpfs and shared memory.
+    pub shmem: u64,
+    /// Slab that cannot be given back.
+    pub slab_unreclaimable: u64,
+    /// Slab that can be given back.
+    pub slab_reclaimable: u64,
+    /// All of the kernel's memory: slab, stacks, page tables, per-CPU data, pipe buffers.
+    pub kernel: u64,
+    /// Buffers of sockets.
+    pub sock: u64,
+}
+
+/// What a cgroup's counters and files say at one moment. What a kernel or cgroup version does not have is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CgroupMemory {
+    /// Its path below the root of the memory hierarchy.
+    pub path: String,
+    /// What it stands for.
+    pub level: CgroupLevel,
+    /// The pod, as the API names it; the hash of its configuration for a static pod.
+    pub pod_uid: Option<String>,
+    /// The container's id without the runtime's prefix.
+    pub container_id: Option<String>,
+    /// Bytes in use, cache included.
+    pub usage: Option<u64>,
+    /// The limit in bytes; `None` without one.
+    pub limit: Option<u64>,
+    /// `memory.high` in bytes; `None` without one.
+    pub high: Option<u64>,
+    /// The most that was ever in use, in bytes.
+    pub peak: Option<u64>,
+    /// Swap in use, in bytes.
+    pub swap: Option<u64>,
+    /// The parts.
+    pub breakdown: Option<MemoryBreakdown>,
+    /// Use without the pages of files that were not touched lately: what the kubelet calls working set, in bytes.
+    pub working_set: Option<u64>,
+    /// Counts of this cgroup and those below it (`memory.events`; v1: `memory.oom_control`, `memory.failcnt`).
+    pub events: MemoryEvents,
+    /// Counts of this cgroup alone (`memory.events.local`; v2 only).
+    pub local_events: Option<MemoryEvents>,
+    /// Share of the last ten seconds in which some, and in which all, of its processes waited for memory, in hundredths
+    /// of a percent.
+    pub pressure: Option<(u32, u32)>,
+}
+
+/// Where in the tree a cgroup is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum CgroupLevel {
+    /// Below a container: made by what runs in it.
+    Nested,
+    /// A container.
+    #[default]
+    Container,
+    /// A pod.
+    Pod,
+    /// All pods of the node, or all of one class of service.
+    Kubepods,
+}
+
+/// Counts since the cgroup was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct MemoryEvents {
+    /// How often `memory.high` was exceeded.
+    pub high: u64,
+    /// How often the limit was met (v1: `memory.failcnt`).
+    pub max: u64,
+    /// How often the limit could not be kept: attempts, not kills.
+    pub oom: u64,
+    /// Processes killed; a group kill counts its first victim twice.
+    pub oom_kill: u64,
+    /// How often all of it was killed.
+    pub oom_group_kill: u64,
+}
