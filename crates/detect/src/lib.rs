@@ -13,6 +13,7 @@ pub mod exit;
 mod explore;
 pub mod finding;
 pub mod history;
+mod http;
 mod impact;
 mod merge;
 pub mod ownership;

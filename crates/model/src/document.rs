@@ -24,6 +24,8 @@ pub struct ProblemList {
     pub reckon_version: String,
     /// UID of the cluster's `kube-system` namespace, if it could be read.
     pub cluster: Option<String>,
+    /// The context of the kubeconfig, where several were asked.
+    pub context: Option<String>,
     /// The clock of the diagnosis.
     #[schemars(with = "String")]
     pub as_of: Timestamp,

@@ -38,8 +38,11 @@ pub(crate) enum Command {
         /// In all namespaces
         #[arg(short = 'A', long)]
         all_namespaces: bool,
+        /// In every context of the kubeconfig, one answer after the other
+        #[arg(long, conflicts_with_all = ["file", "watch", "context", "cluster", "user"])]
+        all_contexts: bool,
         /// Go on watching: print problems as they open, change and close
-        #[arg(short, long, conflicts_with = "file")]
+        #[arg(short, long, conflicts_with_all = ["file", "exit_code"])]
         watch: bool,
         /// Only problems at least this severe
         #[arg(long, value_enum)]
@@ -58,7 +61,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
-    /// Print the page of a failure, an exit code (137) or a reason (OOMKilled)
+    /// Print the page of a failure, a reason (OOMKilled), an exit code (137) or an HTTP status (503)
     Explain {
         /// What to explain; without it, everything there is a page for
         failure: Option<String>,
@@ -99,7 +102,7 @@ pub(crate) enum Command {
 }
 
 /// Flags that every command takes.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
     /// The kubeconfig file
     #[arg(long, global = true, value_name = "FILE")]

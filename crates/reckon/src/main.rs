@@ -1,7 +1,9 @@
 //! `reckon`, also `kubectl reckon`.
 
+mod again;
 mod args;
 mod bundle;
+mod contexts;
 mod doctor;
 mod exit;
 mod filter;

@@ -101,7 +101,15 @@ impl Bundle {
         let skipped = std::mem::take(&mut self.skipped);
         diagnosis.not_checked.extend(skipped.into_iter().map(|gap| NotChecked { what: gap.what, why: gap.why }));
         let state = std::mem::take(engine.state_mut());
-        Ok(Answered { diagnosis, state, cluster: self.cluster, as_of: now, partial, warnings: self.warnings })
+        Ok(Answered {
+            diagnosis,
+            state,
+            cluster: self.cluster,
+            context: None,
+            as_of: now,
+            partial,
+            warnings: self.warnings,
+        })
     }
 
     /// Applies the changes step by step, so that what opened and closed between them is seen to.
