@@ -2,6 +2,7 @@
 
 use crate::state::{Standing, State};
 use reckon_model::k8s::Event;
+use reckon_model::kernel::NodeFacts;
 use reckon_model::selector::LabelSelector;
 use reckon_model::{Body, Gap, Kind, LogLine, Need, Object, Obstacle, ResourceRef, Sample, Timestamp};
 use serde_json::Value;
@@ -15,8 +16,13 @@ use std::collections::BTreeSet;
 pub struct View<'a> {
     state: &'a State,
     now: Timestamp,
+    close: bool,
     asked: RefCell<Asked>,
 }
+
+/// What is said where a node's kernel cannot be asked.
+const NO_NODE_REPORTS: &str = "`reckon node` does not run there: which memory filled the limit, which process was killed, and kills \
+                               that no status shows are not known";
 
 /// What an evaluation asked for beyond what was there.
 #[derive(Debug, Default)]
@@ -66,7 +72,12 @@ pub struct Many<'a> {
 
 impl<'a> View<'a> {
     pub(crate) fn new(state: &'a State, now: Timestamp) -> Self {
-        View { state, now, asked: RefCell::default() }
+        View { state, now, close: false, asked: RefCell::default() }
+    }
+
+    /// The same where one object was asked about: what would cost too much for all of them is worth asking then.
+    pub(crate) fn closely(self, close: bool) -> Self {
+        View { close, ..self }
     }
 
     pub(crate) fn into_asked(self) -> Asked {
@@ -225,6 +236,25 @@ impl<'a> View<'a> {
             None => drop(self.ask(need)),
         }
         self.state.samples(pod.namespace(), &pod.meta.name, container)
+    }
+
+    /// What the kernel of a node tells; `None` while it is not known. Asks for it if that is the way to settle something,
+    /// or if one object was asked about.
+    pub fn kernel(&self, node: &str, to_settle: bool) -> Option<&'a NodeFacts> {
+        if let Some(facts) = self.state.kernel(node) {
+            return Some(facts);
+        }
+        if node.is_empty() || !(to_settle || self.close) {
+            return None;
+        }
+        let need = Need::Kernel { node: node.to_owned() };
+        match self.state.standing(&need) {
+            Some(Standing::Got) => {}
+            Some(Standing::NotFound) => self.not_checked(need.what(), NO_NODE_REPORTS),
+            Some(Standing::Refused(gap)) => drop(self.gap(gap.clone())),
+            None => drop(self.ask(need)),
+        }
+        None
     }
 
     /// The objects of one revision of a Helm release; `None` while it is not known.

@@ -23,6 +23,8 @@ pub struct OomEpisode {
     pub suppressed: u64,
     /// The cgroup whose limit was hit.
     pub oom_memcg: Option<String>,
+    /// Where in the tree that cgroup is; `None` where it is not Kubernetes' or not named.
+    pub level: Option<CgroupLevel>,
     /// The cgroup of the victim.
     pub task_memcg: Option<String>,
     /// The pod of the victim; of the cgroup that was hit if the victim's is not known.
@@ -89,7 +91,7 @@ pub struct Victim {
 }
 
 /// What memory is made of: the largest part of what cannot be given back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MemoryKind {
     /// Heaps and stacks of processes.
@@ -191,4 +193,40 @@ pub struct MemoryEvents {
     pub oom_kill: u64,
     /// How often all of it was killed.
     pub oom_group_kill: u64,
+}
+
+/// Kills that only counters tell of: their lines in the kernel's log were lost or never written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CounterKill {
+    /// When the counter was seen to have risen.
+    pub at: Option<Timestamp>,
+    /// The cgroup whose counter rose.
+    pub path: String,
+    /// The pod.
+    pub pod_uid: Option<String>,
+    /// The container.
+    pub container_id: Option<String>,
+    /// Processes that were killed; a group kill's first victim is counted once here.
+    pub kills: u64,
+    /// Whose limit it was, where the counters of the cgroups above tell.
+    pub level: Option<CgroupLevel>,
+    /// Whether it was no cgroup's limit: the machine, or a part of it, ran out.
+    pub global: bool,
+}
+
+/// What is known of one node's kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeFacts {
+    /// Which boot they are of.
+    pub boot_id: Option<String>,
+    /// Episodes of the kernel's log, oldest first.
+    pub episodes: Vec<OomEpisode>,
+    /// Kills that the log does not tell of.
+    pub kills: Vec<CounterKill>,
+    /// Counters and use, the newest of each cgroup.
+    pub cgroups: Vec<CgroupMemory>,
+    /// What could not be read there, each with the reason.
+    pub not_checked: Vec<String>,
 }

@@ -60,6 +60,11 @@ pub enum Need {
         /// The node.
         node: String,
     },
+    /// What a node's kernel tells about memory, where a process of ours on that node reports it.
+    Kernel {
+        /// The node.
+        node: String,
+    },
     /// One revision of a Helm release, decoded from its Secret; only the manifest, redacted, is kept.
     HelmRevision {
         /// The release's namespace.
@@ -80,6 +85,8 @@ pub enum Answer {
     Log(Vec<LogLine>),
     /// Usage samples.
     Samples(Vec<Sample>),
+    /// What a node's kernel tells.
+    Kernel(Box<crate::kernel::NodeFacts>),
     /// The objects of a Helm revision's manifest.
     Manifest(Vec<serde_json::Value>),
     /// It does not exist.
@@ -140,6 +147,7 @@ impl Need {
             }
             Need::PodMetrics { .. } => "metrics".to_owned(),
             Need::NodeStats { node } => format!("kubelet statistics of {node}"),
+            Need::Kernel { node } => format!("kernel log of {node}"),
             Need::HelmRevision { secret, .. } => format!("Helm revision {secret}"),
         }
     }

@@ -113,7 +113,7 @@ impl Scenario {
         let mut order = Order(turn);
         let input =
             self.input.get_or_init(|| serde_saphyr::from_str(&self.text).unwrap_or_else(|error| panic!("{error}")));
-        let parts = ["now", "objects", "logs", "metrics", "absent-metrics", "helm", "refused", "scope", "then"];
+        let parts = ["now", "objects", "logs", "metrics", "absent-metrics", "helm", "kernel", "refused", "scope", "then"];
         known(input, &parts);
         let start: Timestamp = input["now"].as_str().unwrap_or(NOW).parse().unwrap();
         let mut state = State::new(ClusterId("scenario".into()));
@@ -135,7 +135,7 @@ impl Scenario {
                 }
                 None => {
                     assert!(
-                        matches!(what, "logs" | "metrics"),
+                        matches!(what, "logs" | "metrics" | "kernel"),
                         "refused: {what} is neither a kind nor logs or metrics"
                     );
                     answers.refused.insert(what.to_owned(), why);
@@ -151,7 +151,7 @@ impl Scenario {
         answers.learn(&mut engine, input, start);
         let mut diagnosis = settle(&mut engine, &scope, &answers, start, &mut order);
         for step in list(input, "then") {
-            known(step, &["at", "apply", "delete", "logs", "metrics", "helm"]);
+            known(step, &["at", "apply", "delete", "logs", "metrics", "helm", "kernel"]);
             let now = start + relative(step["at"].as_str().unwrap()).unwrap();
             for name in list(step, "delete") {
                 let reference = reference(name.as_str().unwrap());
@@ -242,6 +242,10 @@ impl Answers {
             let need = Need::HelmRevision { namespace: "shop".into(), secret: secret.clone() };
             learned.push((need, Answer::Manifest(manifest)));
         }
+        for (node, facts) in entries(input, "kernel") {
+            let facts = serde_json::from_value(facts.clone()).unwrap_or_else(|error| panic!("kernel of {node}: {error}"));
+            learned.push((Need::Kernel { node: node.clone() }, Answer::Kernel(Box::new(facts))));
+        }
         for (need, answer) in learned {
             // In a step: what was asked before is told anew.
             if input.get("at").is_some() {
@@ -261,6 +265,7 @@ impl Answers {
             Need::PodsOn { .. } => Kind::Pod.name(),
             Need::Events { .. } => Kind::Event.name(),
             Need::Log { .. } => "logs",
+            Need::Kernel { .. } => "kernel",
             Need::PodMetrics { .. } | Need::NodeStats { .. } => "metrics",
             Need::HelmRevision { .. } => Kind::Secret.name(),
         };

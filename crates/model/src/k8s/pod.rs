@@ -645,6 +645,9 @@ pub struct Terminated {
     pub started_at: Option<Timestamp>,
     /// To.
     pub finished_at: Option<Timestamp>,
+    /// The runtime's id of it, `containerd://…`.
+    #[serde(rename = "containerID", deserialize_with = "null_default")]
+    pub container_id: String,
 }
 
 /// What kind of container it is.
