@@ -168,8 +168,8 @@ impl State {
                 Standing::Got
             }
             Answer::Kernel(facts) => {
-                if let Need::Kernel { node } = &need {
-                    self.kernels.insert(node.clone(), *facts);
+                if let Need::Kernel { node, .. } = &need {
+                    self.observe(node, *facts);
                 }
                 Standing::Got
             }
@@ -261,6 +261,11 @@ impl State {
 
     pub(crate) fn manifest(&self, need: &Need) -> Option<&[Value]> {
         self.manifests.get(need).map(Vec::as_slice)
+    }
+
+    /// Takes what a node's kernel tells, instead of what was known of it.
+    pub fn observe(&mut self, node: &str, facts: NodeFacts) {
+        self.kernels.insert(node.to_owned(), facts);
     }
 
     pub(crate) fn kernel(&self, node: &str) -> Option<&NodeFacts> {

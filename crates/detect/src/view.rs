@@ -20,9 +20,14 @@ pub struct View<'a> {
     asked: RefCell<Asked>,
 }
 
+/// Where `reckon node` runs, and what its pods are labelled with (`deploy/node.yaml`). Pods of that label in other
+/// namespaces are not believed: people may make those who may not read a kernel.
+const NODE_NAMESPACE: &str = "reckon";
+const NODE_LABEL: (&str, &str) = ("app.kubernetes.io/name", "reckon-node");
+
 /// What is said where a node's kernel cannot be asked.
-const NO_NODE_REPORTS: &str = "`reckon node` does not run there: which memory filled the limit, which process was killed, and kills \
-                               that no status shows are not known";
+const NO_NODE_REPORTS: &str = "no `reckon node` reports from there: which memory filled the limit, which process was killed, and \
+                               kills that no status shows are not known";
 
 /// What an evaluation asked for beyond what was there.
 #[derive(Debug, Default)]
@@ -247,10 +252,25 @@ impl<'a> View<'a> {
         if node.is_empty() || !(to_settle || self.close) {
             return None;
         }
-        let need = Need::Kernel { node: node.to_owned() };
+        let mut what = format!("kernel log of {node}");
+        let label = [(NODE_LABEL.0.to_owned(), NODE_LABEL.1.to_owned())].into();
+        let reporters = self.matching(&Kind::Pod, Some(NODE_NAMESPACE), &LabelSelector::exact(&label));
+        let running = |pod: &&&Object| pod.pod().is_some_and(|pod| pod.spec.node_name == node && !pod.is_finished());
+        let Some(reporter) = reporters.items.iter().find(running) else {
+            if reporters.complete {
+                // One word for all nodes where it runs nowhere.
+                if reporters.items.is_empty() {
+                    what.truncate("kernel log".len());
+                }
+                self.not_checked(what, NO_NODE_REPORTS);
+            }
+            return None;
+        };
+        let (namespace, pod) = (reporter.namespace().to_owned(), reporter.meta.name.clone());
+        let need = Need::Kernel { node: node.to_owned(), namespace, pod };
         match self.state.standing(&need) {
             Some(Standing::Got) => {}
-            Some(Standing::NotFound) => self.not_checked(need.what(), NO_NODE_REPORTS),
+            Some(Standing::NotFound) => self.not_checked(what, NO_NODE_REPORTS),
             Some(Standing::Refused(gap)) => drop(self.gap(gap.clone())),
             None => drop(self.ask(need)),
         }

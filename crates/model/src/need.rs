@@ -60,10 +60,14 @@ pub enum Need {
         /// The node.
         node: String,
     },
-    /// What a node's kernel tells about memory, where a process of ours on that node reports it.
+    /// What a node's kernel tells about memory, as our own pod on that node reports it in its log.
     Kernel {
         /// The node.
         node: String,
+        /// The namespace of the pod that reports.
+        namespace: String,
+        /// The pod that reports.
+        pod: String,
     },
     /// One revision of a Helm release, decoded from its Secret; only the manifest, redacted, is kept.
     HelmRevision {
@@ -147,7 +151,7 @@ impl Need {
             }
             Need::PodMetrics { .. } => "metrics".to_owned(),
             Need::NodeStats { node } => format!("kubelet statistics of {node}"),
-            Need::Kernel { node } => format!("kernel log of {node}"),
+            Need::Kernel { node, .. } => format!("kernel log of {node}"),
             Need::HelmRevision { secret, .. } => format!("Helm revision {secret}"),
         }
     }

@@ -71,7 +71,9 @@ pub(crate) fn entry(need: &Need, answer: &Answer) -> Value {
         }
         Need::PodMetrics { namespace, pod } => json!({"need": "pod-metrics", "namespace": namespace, "pod": pod}),
         Need::NodeStats { node } => json!({"need": "node-stats", "name": node}),
-        Need::Kernel { node } => json!({"need": "kernel", "name": node}),
+        Need::Kernel { node, namespace, pod } => {
+            json!({"need": "kernel", "name": node, "namespace": namespace, "pod": pod})
+        }
         Need::HelmRevision { namespace, secret } => {
             json!({"need": "helm-revision", "namespace": namespace, "name": secret})
         }
@@ -121,7 +123,7 @@ pub(crate) fn read(entry: &Value) -> Option<(Need, Answer)> {
         },
         "pod-metrics" => Need::PodMetrics { namespace: namespace(), pod: text(entry, "pod").to_owned() },
         "node-stats" => Need::NodeStats { node: name() },
-        "kernel" => Need::Kernel { node: name() },
+        "kernel" => Need::Kernel { node: name(), namespace: namespace(), pod: text(entry, "pod").to_owned() },
         "helm-revision" => Need::HelmRevision { namespace: namespace(), secret: name() },
         _ => return None,
     };

@@ -3,9 +3,8 @@
 use super::killed::Killed;
 use super::record::Whose;
 use crate::detectors::killed_by::{self, Killer};
-use jiff::SignedDuration;
 use reckon_model::document::{DeathScope, Effect};
-use reckon_model::k8s::{Container, Terminated};
+use reckon_model::k8s::Container;
 
 /// The classes of `oom-killed`: a closed set, documented on its page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +23,6 @@ pub(super) enum Class {
     NoVictim,
     Manual,
 }
-
-/// The kernel kills and the runtime notices within so much. An end that came later had another reason.
-const NOTICED: SignedDuration = SignedDuration::from_secs(10);
 
 impl Class {
     pub(super) fn name(self) -> &'static str {
@@ -92,7 +88,9 @@ impl Killed<'_, '_> {
         match end.exit_code {
             0 => Class::MaskedChild,
             // The label is of an earlier kill: this end was somebody else's, or came too late.
-            137 if self.other_killer().is_some() || self.is_late(end) => Class::InvisibleChild,
+            137 if self.other_killer().is_some() || self.record.as_ref().is_some_and(|record| record.is_late(end)) => {
+                Class::InvisibleChild
+            }
             137 if self.is_echo() => Class::ShellEcho,
             137 if self.died_together() > 1 => Class::GroupKill,
             137 => Class::ContainerLimit,
@@ -122,12 +120,6 @@ impl Killed<'_, '_> {
         last.filter(|episode| episode.group_kill).map_or(0, |episode| episode.victims.len())
     }
 
-    /// Whether the end came too long after the last kill to be that kill's.
-    fn is_late(&self, end: &Terminated) -> bool {
-        let killed = self.record.as_ref().and_then(|record| record.span()).map(|(_, last)| last);
-        killed.zip(end.finished_at).is_some_and(|(killed, finished)| finished.duration_since(killed) > NOTICED)
-    }
-
     /// Whether a shell is the first process and its child died: it ends with 128 + 9 by itself then.
     fn is_echo(&self) -> bool {
         let Some(episode) = self.record.as_ref().and_then(|record| record.last()) else { return false };
@@ -140,7 +132,8 @@ impl Killed<'_, '_> {
     fn is_exec(&self) -> bool {
         let Some(victim) = self.record.as_ref().and_then(|record| record.victim()) else { return false };
         let own = program(&self.container.command).or(program(&self.container.args));
-        probes(self.container).any(|probe| is_named(&victim.comm, probe)) && !own.is_some_and(|own| is_named(&victim.comm, own))
+        probes(self.container).any(|probe| is_named(&victim.comm, probe))
+            && !own.is_some_and(|own| is_named(&victim.comm, own))
     }
 
     /// Who ended the container, where that was not the kernel: the label stays with it whatever ends it later.

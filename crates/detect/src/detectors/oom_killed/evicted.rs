@@ -42,7 +42,6 @@ pub(super) fn finding<'a>(view: &View<'a>, subject: &'a Object, pod: &Pod) -> Op
     let sentence =
         "Request as much memory as its containers use: the kubelet evicts first what uses more than it requests.";
     finding.remedies.push(spot::remedy(RemedyKind::SetResources, &workload.reference(), sentence));
-    finding.death =
-        Some(Death { scope: Some(DeathScope::Node), effect: Some(Effect::Evicted), ..Death::default() });
+    finding.death = Some(Death { scope: Some(DeathScope::Node), effect: Some(Effect::Evicted), ..Death::default() });
     Some(finding)
 }

@@ -1,8 +1,9 @@
 //! What the kernel tells of kills in one instance of a container.
 
 use crate::Fact;
+use jiff::SignedDuration;
 use reckon_model::document::{DeathScope, Role, Source};
-use reckon_model::k8s::{Container, Pod};
+use reckon_model::k8s::{Container, Pod, Terminated, bare_id};
 use reckon_model::kernel::{CgroupLevel, CounterKill, NodeFacts, OomEpisode, OomScope, Victim};
 use reckon_model::text::{clean_line, count};
 use reckon_model::{Object, Timestamp, quantity};
@@ -16,8 +17,11 @@ const AT_ITS_LIMIT: (u64, u64) = (9, 10);
 /// A limit that is missed by more than this was lowered under use: charges come in batches of 64 pages for each processor.
 const ABOVE_LIMIT_KIB: u64 = 1024;
 
+/// The kernel kills and the runtime notices within so much. An end that came later had another reason.
+const NOTICED: SignedDuration = SignedDuration::from_secs(10);
+
 /// Kills in one instance of a container.
-pub(super) struct Record<'a> {
+pub(crate) struct Record<'a> {
     /// What the log tells, oldest first.
     pub(super) episodes: Vec<&'a OomEpisode>,
     /// What counters alone tell.
@@ -37,8 +41,8 @@ pub(super) enum Whose {
 impl<'a> Record<'a> {
     /// What is told of the instance with this id (`containerd://…`). A kill of which only the pod is known is told of its
     /// only container.
-    pub(super) fn of(facts: &'a NodeFacts, subject: &Object, pod: &Pod, id: &str) -> Option<Record<'a>> {
-        let id = id.rsplit_once("://").map_or(id, |(_, bare)| bare);
+    pub(crate) fn of(facts: &'a NodeFacts, subject: &Object, pod: &Pod, id: &str) -> Option<Record<'a>> {
+        let id = bare_id(id);
         let uid = subject.meta.annotations.get(CONFIG_HASH).unwrap_or(&subject.meta.uid);
         let alone = pod.spec.containers.len() == 1 && pod.spec.init_containers.is_empty();
         let is_its = |container: &Option<String>, of_pod: &Option<String>| match container {
@@ -49,6 +53,12 @@ impl<'a> Record<'a> {
             facts.episodes.iter().filter(|episode| is_its(&episode.container_id, &episode.pod_uid)).collect();
         let counted: Vec<_> = facts.kills.iter().filter(|kill| is_its(&kill.container_id, &kill.pod_uid)).collect();
         (!episodes.is_empty() || !counted.is_empty()).then_some(Record { episodes, counted })
+    }
+
+    /// Whether the end came too long after the last kill to be that kill's.
+    pub(crate) fn is_late(&self, end: &Terminated) -> bool {
+        let killed = self.span().map(|(_, last)| last);
+        killed.zip(end.finished_at).is_some_and(|(killed, finished)| finished.duration_since(killed) > NOTICED)
     }
 
     /// The last episode that killed, else the last of all.
@@ -139,6 +149,13 @@ impl<'a> Record<'a> {
         kib.is_some_and(|(usage, limit)| usage > limit.saturating_add(ABOVE_LIMIT_KIB))
     }
 
+    /// That the node had memory left, where the kernel says that it was a cgroup which had none.
+    pub(super) fn spared_node(&self, subject: &Object) -> Option<Fact> {
+        let episode = self.last().filter(|episode| episode.scope == Some(OomScope::Memcg))?;
+        let text = "the kernel met the limit of a cgroup, not the end of the node's memory";
+        Some(Fact::new(Role::RuledOut, Source::Kernel, episode.at, subject, text))
+    }
+
     /// The facts in a line each: the last kill in full, and how many there were.
     pub(super) fn facts(&self, subject: &Object) -> Vec<Fact> {
         let fact = |at, text| Fact::new(Role::Cause, Source::Kernel, at, subject, text);
@@ -148,7 +165,8 @@ impl<'a> Record<'a> {
             facts.push(fact(episode.at, told(episode)).raw(raw));
         }
         if let Some(kill) = self.counted.last() {
-            let text = format!("counters of its cgroup rose by {}, of which the log says nothing", count_of(kill.kills));
+            let text =
+                format!("counters of its cgroup rose by {}, of which the log says nothing", count_of(kill.kills));
             facts.push(fact(kill.at, text));
         }
         if self.kills() > 1 && self.episodes.len() + self.counted.len() > 1 {
@@ -180,10 +198,17 @@ fn told(episode: &OomEpisode) -> String {
             format!("killed {} (pid {}){size}", clean_line(&one.comm), one.pid)
         }
         [first, rest @ ..] => {
-            format!("killed {} (pid {}) and {}", clean_line(&first.comm), first.pid, count(rest.len(), "other process"))
+            let others = if rest.len() == 1 {
+                "one other process".to_owned()
+            } else {
+                format!("{} other processes", rest.len())
+            };
+            format!("killed {} (pid {}) and {others}", clean_line(&first.comm), first.pid)
         }
     };
-    if let Some(invoker) = episode.invoker.as_deref().filter(|invoker| episode.victims.first().is_none_or(|v| v.comm != **invoker)) {
+    if let Some(invoker) =
+        episode.invoker.as_deref().filter(|invoker| episode.victims.first().is_none_or(|v| v.comm != **invoker))
+    {
         text.push_str(&format!(", when {} asked for memory", clean_line(invoker)));
     }
     match (episode.usage_kib, episode.limit_kib) {

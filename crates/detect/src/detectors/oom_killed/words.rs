@@ -43,7 +43,10 @@ impl Killed<'_, '_> {
         let victim = self.victim_shown();
         match (class, self.end) {
             (Class::InvisibleChild, None) => {
-                format!("{victim} in {container} {} killed for memory, and the container goes on without it", self.is_or_was())
+                format!(
+                    "{victim} in {container} {} killed for memory, and the container goes on without it",
+                    self.is_or_was()
+                )
             }
             (Class::InvisibleChild, Some(end)) => match self.other_killer() {
                 Some(killer) => format!(
@@ -55,15 +58,21 @@ impl Killed<'_, '_> {
                 ),
             },
             (Class::MaskedChild, _) => {
-                format!("{victim} in {container} was killed for memory, and the container ended as if nothing had happened")
+                format!(
+                    "{victim} in {container} was killed for memory, and the container ended as if nothing had happened"
+                )
             }
             (Class::ExecVictim, _) => {
-                format!("{victim}, which a probe runs in {container}, is killed for memory: it counts to the container's limit")
+                format!(
+                    "{victim}, which a probe runs in {container}, is killed for memory: it counts to the container's limit"
+                )
             }
             (Class::ShellEcho, _) => {
                 format!("{victim} in {container} is killed for memory, and the shell above it passes exit code 137 on")
             }
-            (Class::GroupKill, _) => format!("{container} is killed with all its processes when its memory reaches {limit}"),
+            (Class::GroupKill, _) => {
+                format!("{container} is killed with all its processes when its memory reaches {limit}")
+            }
             (Class::ContainerLimit, _) => {
                 format!("{container} is killed when its memory{} reaches {limit}", self.mostly())
             }
@@ -77,13 +86,17 @@ impl Killed<'_, '_> {
                 format!("{container} is killed because the pods of its node use all memory that is set aside for pods")
             }
             (Class::Numa, _) => {
-                format!("{container} is killed because the part of its node's memory that it may use is full, though not the node's")
+                format!(
+                    "{container} is killed because the part of its node's memory that it may use is full, though not the node's"
+                )
             }
             (Class::Nested, _) => {
                 format!("{victim} in {container} is killed at the limit of a cgroup that was made inside the container")
             }
             (Class::NoVictim, _) => {
-                format!("{container} has reached {limit} and stands still: the kernel finds nothing in it that it may kill")
+                format!(
+                    "{container} has reached {limit} and stands still: the kernel finds nothing in it that it may kill"
+                )
             }
             (Class::Manual, _) => format!("{container} was killed because a person asked the kernel for it (SysRq-f)"),
             (Class::Node, _) if self.limit().is_some() => {
@@ -114,7 +127,44 @@ impl Killed<'_, '_> {
                 "The memory limit of {name} was lowered to {} while more was in use: the kernel takes back what it can, and then kills.",
                 limit.trim_start_matches("its limit of ")
             ),
-            _ => format!("{name} needs more memory{mostly} than {limit} allows, and no change is known that made it so."),
+            _ => {
+                format!("{name} needs more memory{mostly} than {limit} allows, and no change is known that made it so.")
+            }
+        }
+    }
+
+    /// Whose memory ran out, where that is the node's.
+    pub(super) fn node_full(&self, class: Class) -> String {
+        let container = &self.container.name;
+        match (class, self.limit()) {
+            (Class::NodeAllocatable, _) => format!(
+                "The pods of the node together reached what it sets aside for pods, and {container} was one of those that were killed for it."
+            ),
+            (Class::Numa, _) => format!(
+                "The NUMA nodes or processors that {container} is bound to ran out of memory, while others of the same node may have had some."
+            ),
+            (_, Some(limit)) => format!(
+                "The node ran out of memory, and {container}, whose own limit is {limit}, was one of those that were killed for it."
+            ),
+            (_, None) if self.record.is_some() => {
+                format!("The node ran out of memory, and {container} was one of those that were killed for it.")
+            }
+            _ => format!(
+                "{container} has no limit of its own; its node, or the share of it that pods may use, ran out of memory."
+            ),
+        }
+    }
+
+    /// What is no limit of Kubernetes'.
+    pub(super) fn from_within(&self, class: Class) -> String {
+        let container = &self.container.name;
+        match class {
+            Class::Nested => format!(
+                "Something inside {container} made a cgroup with a memory limit of its own, and that limit was reached."
+            ),
+            _ => format!(
+                "Somebody with access to the node asked its kernel to kill the largest process (SysRq-f); it was in {container}."
+            ),
         }
     }
 
