@@ -11,6 +11,7 @@ mod words;
 use super::killed_by;
 use crate::catalogue::{Failure, Stage, Verified};
 use crate::{Detector, Finding, View};
+use jiff::SignedDuration;
 use reckon_model::k8s::{Container, ContainerState, ContainerStatus, ContainerType, Pod, Terminated};
 use reckon_model::{Kind, Object};
 pub(crate) use record::Record;
@@ -34,6 +35,9 @@ pub(crate) static DETECTOR: Detector = Detector {
     page: include_str!("oom_killed.md"),
     detect,
 };
+
+/// A process that was killed in a container that lives on is history after a day without another.
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Some(pod) = subject.pod() else { return Vec::new() };
@@ -78,7 +82,14 @@ fn death<'a>(
     let running = || {
         status.state.running.as_ref()?;
         let facts = view.kernel(&pod.spec.node_name, false)?;
-        Some((None, Some(Record::of(facts, subject, pod, &status.container_id)?)))
+        let record = Record::of(facts, subject, pod, &status.container_id)?;
+        let due = record.span().and_then(|(_, last)| last.checked_add(FORGOTTEN).ok());
+        match due {
+            Some(due) if due <= view.now() => return None,
+            Some(due) => view.recheck_at(due),
+            None => {}
+        }
+        Some((None, Some(record)))
     };
     ended(&status.state).or_else(before).or_else(running)
 }

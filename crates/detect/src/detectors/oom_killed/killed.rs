@@ -65,7 +65,7 @@ impl<'a> Killed<'_, 'a> {
         finding.verdict = self.verdict(class, scope, &node, suspect.is_none(), cut || contrast);
         finding.severity = self.severity(class);
         finding.evidence.extend(self.end.map(|end| self.status_fact(end)));
-        finding.evidence.extend(self.record.iter().flat_map(|record| record.facts(self.subject)));
+        finding.evidence.extend(self.record.iter().flat_map(|record| record.facts(self.subject, self.end.is_some())));
         if let Some(limit) = limit {
             let fact = format!("limits.memory {limit} of {}", self.container.name);
             finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, self.workload, fact));
@@ -89,7 +89,8 @@ impl<'a> Killed<'_, 'a> {
 
     fn verdict(&self, class: Class, scope: Option<DeathScope>, node: &Node, unchanged: bool, proven: bool) -> Verdict {
         // The kernel's own words on whose memory it was leave nothing open.
-        if self.record.as_ref().is_some_and(|record| record.last().is_some()) && scope.is_some() {
+        let told = self.record.as_ref().is_some_and(|record| record.last().is_some());
+        if told && (scope.is_some() || class == Class::Manual) {
             return Verdict::Confirmed;
         }
         match (class, node) {

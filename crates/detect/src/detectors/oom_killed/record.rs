@@ -14,6 +14,9 @@ const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 /// More of a container's own limit than this in its processes is reaching it: the rest is page tables and buffers.
 const AT_ITS_LIMIT: (u64, u64) = (9, 10);
 
+/// The order of a report that a person asked for.
+const MANUAL: i32 = -1;
+
 /// A limit that is missed by more than this was lowered under use: charges come in batches of 64 pages for each processor.
 const ABOVE_LIMIT_KIB: u64 = 1024;
 
@@ -104,7 +107,7 @@ impl<'a> Record<'a> {
                 (false, None) => Whose::Unknown,
             };
         };
-        if episode.order == Some(-1) {
+        if episode.order == Some(MANUAL) {
             return Whose::Manual;
         }
         match (episode.scope, episode.constraint.as_deref(), episode.level) {
@@ -157,8 +160,10 @@ impl<'a> Record<'a> {
     }
 
     /// The facts in a line each: the last kill in full, and how many there were.
-    pub(super) fn facts(&self, subject: &Object) -> Vec<Fact> {
-        let fact = |at, text| Fact::new(Role::Cause, Source::Kernel, at, subject, text);
+    /// Where nothing ended, they are what is to be seen.
+    pub(super) fn facts(&self, subject: &Object, ended: bool) -> Vec<Fact> {
+        let role = if ended { Role::Cause } else { Role::Symptom };
+        let fact = |at, text| Fact::new(role, Source::Kernel, at, subject, text);
         let mut facts = Vec::new();
         if let Some(episode) = self.last() {
             let raw = serde_json::to_value(episode).unwrap_or_default();
@@ -213,6 +218,7 @@ fn told(episode: &OomEpisode) -> String {
     }
     match (episode.usage_kib, episode.limit_kib) {
         (Some(usage), Some(limit)) => text.push_str(&format!(": {} in use of {}", kib(usage), kib(limit))),
+        _ if episode.order == Some(MANUAL) => text.push_str(": asked for by SysRq-f"),
         _ if episode.scope == Some(OomScope::Global) => text.push_str(": no free memory"),
         _ => {}
     }

@@ -2,11 +2,12 @@
 
 use super::class::Class;
 use super::killed::{Killed, lowered};
+use super::record::Record;
 use crate::describe;
 use crate::detectors::revision::Suspect;
-use reckon_model::FieldChange;
 use reckon_model::kernel::MemoryKind;
 use reckon_model::text::{clean_line, enumerate};
+use reckon_model::{FieldChange, quantity};
 
 /// A kind of memory, as one names it.
 pub(super) fn kind(kind: MemoryKind) -> &'static str {
@@ -43,10 +44,7 @@ impl Killed<'_, '_> {
         let victim = self.victim_shown();
         match (class, self.end) {
             (Class::InvisibleChild, None) => {
-                format!(
-                    "{victim} in {container} {} killed for memory, and the container goes on without it",
-                    self.is_or_was()
-                )
+                format!("{victim} in {container} {}, and the container goes on without it", self.killed_once_or_more())
             }
             (Class::InvisibleChild, Some(end)) => match self.other_killer() {
                 Some(killer) => format!(
@@ -69,6 +67,11 @@ impl Killed<'_, '_> {
             }
             (Class::ShellEcho, _) => {
                 format!("{victim} in {container} is killed for memory, and the shell above it passes exit code 137 on")
+            }
+            (Class::ContainerLimit | Class::GroupKill, _) if self.is_lowered_under_use() => {
+                let used = self.record.as_ref().and_then(Record::usage).map_or(0, |(usage, _)| usage);
+                let (used, limit) = (quantity::bytes(used), limit.trim_start_matches("its limit of "));
+                format!("{container} was killed when its memory limit was lowered to {limit} while it used {used}")
             }
             (Class::GroupKill, _) => {
                 format!("{container} is killed with all its processes when its memory reaches {limit}")
@@ -195,8 +198,11 @@ impl Killed<'_, '_> {
     }
 
     /// Once, or again and again.
-    fn is_or_was(&self) -> &'static str {
-        if self.record.as_ref().is_some_and(|record| record.kills() > 1) { "are" } else { "was" }
+    fn killed_once_or_more(&self) -> String {
+        match self.record.as_ref().map_or(1, Record::kills) {
+            0 | 1 => "was killed for memory".to_owned(),
+            kills => format!("is killed for memory again and again ({kills} times so far)"),
+        }
     }
 
     /// The container whose allocation met the limit, where that is another one of the pod's.
