@@ -25,6 +25,7 @@ pub struct Tree {
     counted: BTreeMap<String, Counted>,
     /// Kills since boot at the last look.
     killed: Option<u64>,
+    looked: bool,
     buffer: Vec<u8>,
 }
 
@@ -75,7 +76,7 @@ impl Tree {
         };
         fs::read_dir(&root)?;
         let vmstat = proc.join("vmstat");
-        Ok(Tree { root, vmstat, version, counted: BTreeMap::new(), killed: None, buffer: Vec::new() })
+        Ok(Tree { root, vmstat, version, counted: BTreeMap::new(), killed: None, looked: false, buffer: Vec::new() })
     }
 
     /// Which version it is.
@@ -87,7 +88,7 @@ impl Tree {
     /// kills has not risen, nothing else is read.
     pub fn rises(&mut self) -> Vec<Rise> {
         let killed = read(&self.vmstat, &mut self.buffer).ok().and_then(file::kills_since_boot);
-        let before = self.counted.is_empty();
+        let before = !std::mem::replace(&mut self.looked, true);
         if !before && killed.is_some() && killed == self.killed {
             return Vec::new();
         }
