@@ -3,4 +3,5 @@
 //! Parsers are pure functions over bytes; what reads files and sockets is a thin shell around them.
 
 pub mod counters;
+pub mod log;
 pub mod path;

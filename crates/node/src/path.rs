@@ -47,7 +47,7 @@ pub fn place(path: &str) -> Option<Place> {
         return None;
     }
     let below = &parts[at + 1..];
-    let id = below.first().and_then(|part| container(part));
+    let id = below.first().and_then(|part| container_id(part));
     let level = match (below, id) {
         ([], _) => CgroupLevel::Pod,
         ([_] | [_, INNER], Some(_)) => CgroupLevel::Container,
@@ -80,8 +80,8 @@ fn pod(part: &str) -> Option<String> {
     (is_hex && matches!(lengths.as_slice(), [8, 4, 4, 4, 12] | [32])).then_some(uid)
 }
 
-/// The id of a container's directory.
-fn container(part: &str) -> Option<&str> {
+/// The id of a container, of its cgroup's own name: the last part of a path.
+pub fn container_id(part: &str) -> Option<&str> {
     let id = match part.strip_suffix(".scope") {
         Some(scope) => RUNTIMES.iter().find_map(|runtime| scope.strip_prefix(runtime))?,
         None => part,
