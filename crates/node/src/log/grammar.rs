@@ -4,7 +4,8 @@
 //! what follows a name is searched from the right.
 
 use super::line::number;
-use memchr::memmem;
+use memchr::memmem::{self, Finder};
+use std::sync::LazyLock;
 
 /// What a message says.
 #[derive(Debug, PartialEq, Eq)]
@@ -69,13 +70,14 @@ pub(super) struct Killed<'a> {
 /// The longest name of a process: `TASK_COMM_LEN` less its NUL.
 const COMM: usize = 15;
 
+/// What a line of a report holds that may be the first of it: `invoked oom-killer`, `oom-kill:`, `oom_kill_process`,
+/// `oom.group`; kills without those; reports before 5.0.
+static MARKS: LazyLock<[Finder<'static>; 3]> =
+    LazyLock::new(|| [Finder::new("oom"), Finder::new("illed process "), Finder::new("ut of memory")]);
+
 /// Whether a line may be of a report at all. Of most logs this is all that is done.
 pub(super) fn may_matter(line: &[u8]) -> bool {
-    // `invoked oom-killer`, `oom-kill:`, `oom_kill_process`, `oom.group`; kills without those; before 5.0.
-    memmem::find(line, b"oom").is_some()
-        || memmem::find(line, b"Killed process ").is_some()
-        || memmem::find(line, b"ut of memory").is_some()
-        || memmem::find(line, b" callbacks suppressed").is_some()
+    MARKS.iter().any(|mark| mark.find(line).is_some())
 }
 
 /// Reads a message. `in_stats`: statistics of a cgroup have begun, of which a message is one line.
@@ -142,9 +144,7 @@ fn stat(text: &[u8]) -> Option<Said<'_>> {
 }
 
 fn suppressed(text: &[u8]) -> Option<Said<'_>> {
-    let rest = [&b"oom_kill_process: "[..], b"dump_header: ", b"out_of_memory: "]
-        .into_iter()
-        .find_map(|function| text.strip_prefix(function))?;
+    let rest = text.strip_prefix(b"oom_kill_process: ")?;
     Some(Said::Suppressed(number(rest.strip_suffix(b" callbacks suppressed")?)?))
 }
 
