@@ -5,3 +5,4 @@
 pub mod counters;
 pub mod log;
 pub mod path;
+pub mod watch;
