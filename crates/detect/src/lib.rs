@@ -15,6 +15,7 @@ pub mod finding;
 pub mod history;
 mod http;
 mod impact;
+pub mod kernel;
 mod merge;
 pub mod ownership;
 mod problem;

@@ -28,6 +28,12 @@ pub struct Places {
     pub proc: PathBuf,
 }
 
+impl Default for Places {
+    fn default() -> Self {
+        Places { kmsg: "/dev/kmsg".into(), cgroup: "/sys/fs/cgroup".into(), proc: "/proc".into() }
+    }
+}
+
 /// How often counters are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 

@@ -86,6 +86,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Data,
     },
+    /// Say what the kernel of a node tells about memory: kills for want of it, whose limit it was, what filled it
+    #[command(
+        after_help = "Examples:\n  dmesg | reckon node --kmsg -\n  reckon node --kmsg /var/log/kern.log -o json\n  reckon node --print      what the DaemonSet of deploy/node.yaml runs"
+    )]
+    Node(NodeOptions),
     /// Print the versions of Reckon and of the server
     Version {
         /// Only Reckon's own
@@ -157,6 +162,32 @@ pub(crate) enum Moment {
     Time(jiff::Timestamp),
     /// So long after the bundle's first change, or after its oldest time if it holds no changes.
     After(jiff::SignedDuration),
+}
+
+/// What of a node is read, and how it is told.
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["kmsg", "print"])]
+pub(crate) struct NodeOptions {
+    /// Read a kernel log (/dev/kmsg records, dmesg or journal text; - for standard input) and print its out-of-memory episodes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kmsg: Option<PathBuf>,
+    /// Watch this machine's kernel log and cgroups and print what they tell, one JSON object a line
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// The name of this node
+    #[arg(long, value_name = "NAME", env = "NODE_NAME", default_value = "", hide_default_value = true)]
+    pub(crate) node_name: String,
+    /// Where the cgroups of the machine are
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cgroup: Option<PathBuf>,
+    /// Where its processes and counters are
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(crate) proc: Option<PathBuf>,
+    /// Where its kernel log is
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) device: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Data,
 }
 
 /// How a report is written.

@@ -11,6 +11,7 @@ mod fix;
 mod human;
 mod jsonpath;
 mod near;
+mod node;
 mod run;
 mod session;
 mod style;

@@ -52,6 +52,9 @@ impl Bundle {
         for (kind, namespace, gap) in &self.refused {
             state.refuse(kind, namespace.as_deref(), gap.clone());
         }
+        for (node, facts) in std::mem::take(&mut self.kernels) {
+            state.observe(&node, facts);
+        }
         let lost_answers = self.answers.iter().any(|(need, answer)| session::is_lost(need, answer));
         for (need, answer) in std::mem::take(&mut self.answers) {
             state.answer(need, answers::until(answer, now));

@@ -1,21 +1,19 @@
 //! What the kernel tells of kills in one instance of a container.
 
 use crate::Fact;
+use crate::kernel::{self, MANUAL, resident};
 use jiff::SignedDuration;
 use reckon_model::document::{DeathScope, Role, Source};
 use reckon_model::k8s::{Container, Pod, Terminated, bare_id};
 use reckon_model::kernel::{CgroupLevel, CounterKill, NodeFacts, OomEpisode, OomScope, Victim};
-use reckon_model::text::{clean_line, count};
-use reckon_model::{Object, Timestamp, quantity};
+use reckon_model::text::count;
+use reckon_model::{Object, Timestamp};
 
 /// A mirror pod carries the hash that is the static pod's UID on its node.
 const CONFIG_HASH: &str = "kubernetes.io/config.hash";
 
 /// More of a container's own limit than this in its processes is reaching it: the rest is page tables and buffers.
 const AT_ITS_LIMIT: (u64, u64) = (9, 10);
-
-/// The order of a report that a person asked for.
-const MANUAL: i32 = -1;
 
 /// A limit that is missed by more than this was lowered under use: charges come in batches of 64 pages for each processor.
 const ABOVE_LIMIT_KIB: u64 = 1024;
@@ -167,7 +165,7 @@ impl<'a> Record<'a> {
         let mut facts = Vec::new();
         if let Some(episode) = self.last() {
             let raw = serde_json::to_value(episode).unwrap_or_default();
-            facts.push(fact(episode.at, told(episode)).raw(raw));
+            facts.push(fact(episode.at, kernel::episode(episode)).raw(raw));
         }
         if let Some(kill) = self.counted.last() {
             let text =
@@ -185,52 +183,4 @@ impl<'a> Record<'a> {
 
 fn count_of(kills: u64) -> String {
     count(usize::try_from(kills).unwrap_or(usize::MAX), "kill")
-}
-
-/// What a victim held in memory, in KiB.
-pub(super) fn resident(victim: &Victim) -> u64 {
-    [victim.anon_kib, victim.file_kib, victim.shmem_kib].into_iter().flatten().fold(0, u64::saturating_add)
-}
-
-/// An episode in a line.
-fn told(episode: &OomEpisode) -> String {
-    let kib = |kib: u64| quantity::bytes(kib.saturating_mul(1024));
-    let mut text = match episode.victims.as_slice() {
-        [] => "the kernel found nothing that it may kill".to_owned(),
-        [one] => {
-            let size = resident(one);
-            let size = if size > 0 { format!(" with {} resident", kib(size)) } else { String::new() };
-            format!("killed {} (pid {}){size}", clean_line(&one.comm), one.pid)
-        }
-        [first, rest @ ..] => {
-            let others = if rest.len() == 1 {
-                "one other process".to_owned()
-            } else {
-                format!("{} other processes", rest.len())
-            };
-            format!("killed {} (pid {}) and {others}", clean_line(&first.comm), first.pid)
-        }
-    };
-    if let Some(invoker) =
-        episode.invoker.as_deref().filter(|invoker| episode.victims.first().is_none_or(|v| v.comm != **invoker))
-    {
-        text.push_str(&format!(", when {} asked for memory", clean_line(invoker)));
-    }
-    match (episode.usage_kib, episode.limit_kib) {
-        (Some(usage), Some(limit)) => text.push_str(&format!(": {} in use of {}", kib(usage), kib(limit))),
-        _ if episode.order == Some(MANUAL) => text.push_str(": asked for by SysRq-f"),
-        _ if episode.scope == Some(OomScope::Global) => text.push_str(": no free memory"),
-        _ => {}
-    }
-    if let Some(kind) = episode.kind {
-        text.push_str(&format!(", most of it {}", super::words::kind(kind)));
-    }
-    if episode.suppressed > 0 {
-        text.push_str(&format!("; {} swallowed by the kernel's rate limit", count_reports(episode.suppressed)));
-    }
-    text
-}
-
-fn count_reports(reports: u64) -> String {
-    count(usize::try_from(reports).unwrap_or(usize::MAX), "report")
 }

@@ -5,21 +5,10 @@ use super::killed::{Killed, lowered};
 use super::record::Record;
 use crate::describe;
 use crate::detectors::revision::Suspect;
+use crate::kernel::kind;
 use reckon_model::kernel::MemoryKind;
 use reckon_model::text::{clean_line, enumerate};
 use reckon_model::{FieldChange, quantity};
-
-/// A kind of memory, as one names it.
-pub(super) fn kind(kind: MemoryKind) -> &'static str {
-    match kind {
-        MemoryKind::Anon => "anonymous memory of processes",
-        MemoryKind::Shmem => "files in memory (tmpfs, shared memory)",
-        MemoryKind::Slab => "objects of the kernel (inodes, dentries)",
-        MemoryKind::Kernel => "the kernel's own memory (pipes, page tables)",
-        MemoryKind::Sock => "buffers of sockets",
-        MemoryKind::File => "pages of files",
-    }
-}
 
 impl Killed<'_, '_> {
     /// What happened, without its end.
@@ -74,7 +63,7 @@ impl Killed<'_, '_> {
                 format!("{container} was killed when its memory limit was lowered to {limit} while it used {used}")
             }
             (Class::GroupKill, _) => {
-                format!("{container} is killed with all its processes when its memory reaches {limit}")
+                format!("{container} is killed with all its processes when its memory{} reaches {limit}", self.mostly())
             }
             (Class::ContainerLimit, _) => {
                 format!("{container} is killed when its memory{} reaches {limit}", self.mostly())
