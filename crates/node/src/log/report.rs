@@ -299,9 +299,10 @@ impl Parts {
     fn add(&mut self, key: &[u8], bytes: u64) {
         let parts = &mut self.breakdown;
         let part = match key {
-            b"anon" => &mut parts.anon,
-            b"file" => &mut parts.file,
-            b"shmem" => &mut parts.shmem,
+            // Version 1 has names of its own, and counts what is below apart.
+            b"anon" | b"total_rss" => &mut parts.anon,
+            b"file" | b"total_cache" => &mut parts.file,
+            b"shmem" | b"total_shmem" => &mut parts.shmem,
             b"slab_unreclaimable" => &mut parts.slab_unreclaimable,
             b"slab_reclaimable" => &mut parts.slab_reclaimable,
             b"kernel" => &mut parts.kernel,
