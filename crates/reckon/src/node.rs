@@ -89,6 +89,7 @@ fn in_words(episode: &OomEpisode, when: &When) -> String {
 
 /// Goes on until it is ended, one report a line.
 async fn print(options: &NodeOptions) -> Result<Exit, Failure> {
+    become_small();
     let usual = Places::default();
     let places = Places {
         kmsg: options.device.clone().unwrap_or(usual.kmsg),
@@ -113,6 +114,24 @@ async fn print(options: &NodeOptions) -> Result<Exit, Failure> {
         () = terminated() => Ok(Exit::Fine),
     }
 }
+
+/// Begins anew with an allocator that takes no huge pages: whole ones of which a small part is used would be more than all
+/// the rest of a process that is there for years, on every node. The allocator reads its settings before `main`.
+#[cfg(unix)]
+fn become_small() {
+    use std::os::unix::process::CommandExt;
+    const SETTING: &str = "MIMALLOC_ALLOW_THP";
+    if std::env::var_os(SETTING).is_some() {
+        return;
+    }
+    if let Ok(program) = std::env::current_exe() {
+        // Where this fails it goes on as it is.
+        let _ = std::process::Command::new(program).args(std::env::args_os().skip(1)).env(SETTING, "0").exec();
+    }
+}
+
+#[cfg(not(unix))]
+fn become_small() {}
 
 /// As the first process of a container it has to listen to SIGTERM itself: the kernel does nothing by default.
 #[cfg(unix)]

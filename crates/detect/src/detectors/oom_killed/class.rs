@@ -116,13 +116,13 @@ impl Killed<'_, '_> {
 
     /// Processes that one report killed as a group.
     fn died_together(&self) -> usize {
-        let last = self.record.as_ref().and_then(|record| record.last());
+        let last = self.record.as_ref().and_then(super::record::Record::last);
         last.filter(|episode| episode.group_kill).map_or(0, |episode| episode.victims.len())
     }
 
     /// Whether a shell is the first process and its child died: it ends with 128 + 9 by itself then.
     fn is_echo(&self) -> bool {
-        let Some(episode) = self.record.as_ref().and_then(|record| record.last()) else { return false };
+        let Some(episode) = self.record.as_ref().and_then(super::record::Record::last) else { return false };
         let shell = program(&self.container.command).filter(|program| is_shell(program));
         !episode.group_kill
             && shell.is_some_and(|shell| episode.victims.first().is_some_and(|victim| !is_named(&victim.comm, shell)))
@@ -130,7 +130,7 @@ impl Killed<'_, '_> {
 
     /// Whether the victim is what a probe runs, and not what the container runs.
     fn is_exec(&self) -> bool {
-        let Some(victim) = self.record.as_ref().and_then(|record| record.victim()) else { return false };
+        let Some(victim) = self.record.as_ref().and_then(super::record::Record::victim) else { return false };
         let own = program(&self.container.command).or(program(&self.container.args));
         probes(self.container).any(|probe| is_named(&victim.comm, probe))
             && !own.is_some_and(|own| is_named(&victim.comm, own))

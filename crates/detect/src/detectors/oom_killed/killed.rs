@@ -113,8 +113,8 @@ impl<'a> Killed<'_, 'a> {
     }
 
     fn death(&self, class: Class, scope: Option<DeathScope>, cut: bool) -> Death {
-        let last = self.record.as_ref().and_then(|record| record.last());
-        let usage = self.record.as_ref().and_then(|record| record.usage());
+        let last = self.record.as_ref().and_then(super::record::Record::last);
+        let usage = self.record.as_ref().and_then(super::record::Record::usage);
         let victim = last.and_then(|episode| episode.victims.first());
         let trigger = last.and_then(|episode| episode.invoker.as_deref());
         Death {
@@ -197,7 +197,7 @@ impl<'a> Killed<'_, 'a> {
             }
             _ if matches!(class, Class::Manual | Class::Nested) => {
                 let kind = if class == Class::Manual { CauseKind::External } else { CauseKind::Application };
-                Cause::plain(kind, Some(&self.workload.reference()), self.from_within(class))
+                Cause::plain(kind, Some(&self.workload.reference()), self.made_within(class))
             }
             _ => self.limit_as_it_stands(class),
         }

@@ -81,9 +81,9 @@ fn limit(killed: &Killed<'_, '_>, class: Class, site: &Site<'_>, cut: Option<&Su
 
 /// What was known to be needed at the last death: the limit, more where it was lowered under use, and what was in swap.
 fn need(killed: &Killed<'_, '_>) -> Option<u64> {
-    let last = killed.record.as_ref().and_then(|record| record.last());
+    let last = killed.record.as_ref().and_then(super::record::Record::last);
     let swap = last.and_then(|episode| episode.swap_kib).unwrap_or(0).saturating_mul(1024);
-    let used = killed.record.as_ref().and_then(|record| record.usage()).map_or(0, |(usage, _)| usage);
+    let used = killed.record.as_ref().and_then(super::record::Record::usage).map_or(0, |(usage, _)| usage);
     Some(killed.limit().and_then(bytes)?.max(used).saturating_add(swap))
 }
 

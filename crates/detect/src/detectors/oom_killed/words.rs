@@ -148,7 +148,7 @@ impl Killed<'_, '_> {
     }
 
     /// What is no limit of Kubernetes'.
-    pub(super) fn from_within(&self, class: Class) -> String {
+    pub(super) fn made_within(&self, class: Class) -> String {
         let container = &self.container.name;
         match class {
             Class::Nested => format!(
