@@ -15,6 +15,7 @@ pub mod finding;
 pub mod history;
 mod http;
 mod impact;
+mod lease;
 mod merge;
 pub mod ownership;
 mod problem;

@@ -8,6 +8,7 @@ mod hurdle;
 mod message;
 mod nodes;
 mod rules;
+mod scheduler;
 mod waiting;
 mod words;
 
@@ -41,6 +42,10 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure("nodes-cordoned", "The nodes that would do are cordoned", Verified::Constructed),
         failure("scheduling-gated", "A scheduling gate is closed", Verified::Constructed),
         failure("scheduler-not-found", "No scheduler takes the pod", Verified::Constructed),
+        Failure {
+            family: "control-plane",
+            ..failure("scheduler-down", "A scheduler has stopped", Verified::Constructed)
+        },
         Failure { echo: true, ..failure("pod-pending", "A pod finds no node", Verified::Constructed) },
     ],
     subjects: &[Kind::Pod],
@@ -71,7 +76,7 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
         return Vec::new();
     }
     let finding = match scheduled {
-        None => waiting::not_taken(view, subject, pod),
+        None => scheduler::silent(view, subject, pod, since),
         Some(condition) if condition.is_true() => None,
         Some(condition) if condition.reason == "SchedulingGated" => waiting::gated(view, subject, pod),
         Some(condition) => blocked(view, subject, pod, condition, since),
@@ -79,6 +84,10 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Some(mut finding) = finding else { return Vec::new() };
     finding.shows_on = [subject.reference()].into();
     finding.opened = since;
+    if finding.failure == "scheduler-down" {
+        // Told once, whatever the number of pods.
+        return vec![finding];
+    }
     let said = scheduled.map_or("no scheduler has looked at it", |condition| condition.message.trim());
     finding
         .evidence
