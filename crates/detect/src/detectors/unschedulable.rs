@@ -3,12 +3,16 @@
 //! What the scheduler says is the observation; what keeps the pod off each node, computed again, is the explanation.
 
 mod cause;
+mod devices;
 mod funnel;
 mod hurdle;
+mod labels;
 mod message;
 mod nodes;
 mod rules;
 mod scheduler;
+mod spread;
+mod volumes;
 mod waiting;
 mod words;
 
@@ -104,16 +108,29 @@ fn blocked<'a>(
     since: Option<Timestamp>,
 ) -> Option<Finding> {
     let said = Said::of(&condition.message);
-    // Claims have a detector of their own.
-    if said.whole.as_ref().is_some_and(|reason| reason.hurdle == Hurdle::Claim) {
+    // Claims, and volumes that no node reaches, have detectors of their own.
+    let told = |hurdle| volumes::told_elsewhere(view, subject, pod, hurdle, &condition.message);
+    let of_claims = said.whole.as_ref().is_some_and(|reason| reason.hurdle == Hurdle::Claim);
+    if of_claims && told(Hurdle::Claim) {
         return None;
+    }
+    if said.is_about_devices()
+        && let Some(finding) = devices::missing(view, subject, pod)
+    {
+        return Some(finding);
     }
     let workload = view.workload_of(subject);
     let nodes = Nodes::of(view, subject, pod);
     let decision = funnel::decide(&nodes, &said)?;
-    // So have volumes that no node in question reaches.
-    if matches!(decision.hurdle, Hurdle::Reach | Hurdle::Claim) {
-        return None;
+    match decision.hurdle {
+        Hurdle::Claim if !of_claims && told(Hurdle::Claim) => return None,
+        // Where it was computed, of volumes that could be read.
+        Hurdle::Reach
+            if decision.on.iter().any(|node| node.hurdles.contains_key(&Hurdle::Reach)) && told(Hurdle::Reach) =>
+        {
+            return None;
+        }
+        _ => {}
     }
     if let Some(end) = waiting::until(view, subject, pod, &said, &decision, since) {
         view.recheck_at(end);
@@ -121,19 +138,36 @@ fn blocked<'a>(
     }
     let what = words::of(&decision, &nodes, &said, pod);
     let case = Case { view, subject, pod, workload, since };
-    let cause = case.cause(&decision, &said, &what);
+    let mut cause = case.cause(&decision, &said, &what);
+    let mut class_gone = None;
+    if decision.hurdle == Hurdle::DeviceClass {
+        let (of_class, verdict, fact) = devices::class(view, &said, &cause.sentence)?;
+        cause = of_class;
+        class_gone = Some((verdict, fact));
+    }
     let title = format!("{}: no node takes its pod, {what}", describe::object(workload));
     let absent = decision.hurdle == Hurdle::Size
         && words::resource(&decision, &said).is_some_and(|name| words::largest(&decision.on, &name) == 0);
     let slug = if absent { "extended-resource-absent" } else { decision.hurdle.slug() };
     let mut finding = Finding::new(slug, Place::of(workload), title, cause);
-    finding.class = if absent { Some("absent") } else { decision.hurdle.class() };
+    finding.class = match decision.hurdle {
+        _ if absent => Some("absent"),
+        Hurdle::Spread => spread::class(&decision.on, &said),
+        hurdle => hurdle.class(),
+    };
     finding.verdict = match decision.hurdle {
         // Words that are not known prove nothing but that the pod waits.
         Hurdle::Other => Verdict::Possible,
         _ if decision.proved => Verdict::Confirmed,
         _ => Verdict::Likely,
     };
+    finding.remedies = case.remedies(&decision, &said);
+    if let Some((verdict, fact)) = class_gone {
+        finding.verdict = verdict;
+        finding.evidence.extend(fact);
+        finding.remedies.extend(devices::make_class(&finding.cause));
+    }
+    finding.evidence.extend(case.claims_told(decision.hurdle, &said));
     for (node, line) in words::excluded(&nodes) {
         finding.evidence.push(Fact::new(Role::Cause, Source::Node, None, node.node, line));
     }
@@ -143,6 +177,5 @@ fn blocked<'a>(
         );
         finding.evidence.push(Fact::new(Role::RuledOut, Source::Node, None, subject, text));
     }
-    finding.remedies = case.remedies(&decision, &said);
     Some(finding)
 }

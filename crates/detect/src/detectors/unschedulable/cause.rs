@@ -2,14 +2,16 @@
 
 use super::funnel::Decision;
 use super::hurdle::Hurdle;
+use super::labels;
 use super::message::Said;
+use super::spread::{self, Excludes};
 use super::words;
 use crate::blame::{self, Blame};
 use crate::detectors::revision::WINDOW;
-use crate::spot::{self, Path, Spot};
+use crate::spot::{self, Spot};
 use crate::{View, describe, ownership};
 use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind};
-use reckon_model::k8s::Pod;
+use reckon_model::k8s::{ContainerPort, Pod};
 use reckon_model::{FieldChange, Object, Quantity, Timestamp};
 use serde_json::{Value, json};
 
@@ -38,10 +40,16 @@ impl<'a> Case<'_, 'a> {
             };
             return blame.cause(self.view, format!("{whose} was {}, and since then {words}.", blame.words()));
         }
-        self.as_it_stands(decision, resource.as_deref(), format!("No node takes the pod: {words}."))
+        self.as_it_stands(decision, said, resource.as_deref(), format!("No node takes the pod: {words}."))
     }
 
-    fn as_it_stands(&self, decision: &Decision<'_, 'a>, resource: Option<&str>, sentence: String) -> Cause {
+    fn as_it_stands(
+        &self,
+        decision: &Decision<'_, 'a>,
+        said: &Said,
+        resource: Option<&str>,
+        sentence: String,
+    ) -> Cause {
         let node = decision.on.first().map(|node| node.node);
         match (decision.hurdle, node) {
             (Hurdle::Ill, Some(node)) => Cause::plain(CauseKind::Node, Some(&node.reference()), sentence),
@@ -59,26 +67,34 @@ impl<'a> Case<'_, 'a> {
             (Hurdle::Existing, _) => {
                 let holder =
                     decision.on.iter().find_map(|node| node.holder).map(|holder| self.view.workload_of(holder));
-                self.at(holder.unwrap_or(self.workload), &["affinity", "podAntiAffinity"], None, sentence)
+                self.term(holder.unwrap_or(self.workload), Hurdle::Existing, decision, sentence)
             }
             (Hurdle::Slots | Hurdle::NoNodes, _) => {
                 Cause::plain(CauseKind::Node, node.map(Object::reference).as_ref(), sentence)
             }
             (Hurdle::Size | Hurdle::Room, _) => self.request(resource, sentence),
-            (Hurdle::Labels, _) if self.pod.spec.node_selector.is_empty() => {
-                self.at(self.workload, &["affinity", "nodeAffinity"], None, sentence)
-            }
-            (Hurdle::Labels, _) => {
-                self.at(self.workload, &["nodeSelector"], Some(json!(self.pod.spec.node_selector)), sentence)
-            }
+            (Hurdle::Labels, _) => self.labels(decision, sentence),
             (Hurdle::Taint | Hurdle::Ill | Hurdle::Cordoned, None) => {
                 self.at(self.workload, &["tolerations"], None, sentence)
             }
-            (Hurdle::HostPort, _) => self.at(self.workload, &["containers"], None, sentence),
-            (Hurdle::Affinity, _) => self.at(self.workload, &["affinity", "podAffinity"], None, sentence),
-            (Hurdle::AntiAffinity, _) => self.at(self.workload, &["affinity", "podAntiAffinity"], None, sentence),
-            (Hurdle::Spread, _) => self.at(self.workload, &["topologySpreadConstraints"], None, sentence),
-            (Hurdle::Devices, _) => self.at(self.workload, &["resourceClaims"], None, sentence),
+            (Hurdle::HostPort, _) => self.host_port(decision, sentence),
+            (Hurdle::Affinity | Hurdle::AntiAffinity, _) => {
+                self.term(self.workload, decision.hurdle, decision, sentence)
+            }
+            (Hurdle::Spread, _) => self.spread(decision, sentence),
+            (Hurdle::Devices | Hurdle::DevicesInUse | Hurdle::DeviceClaim | Hurdle::DeviceClass, _) => {
+                self.at(self.workload, &["resourceClaims"], None, sentence)
+            }
+            (Hurdle::Feature, Some(node)) => Cause::plain(CauseKind::Node, Some(&node.reference()), sentence),
+            (
+                Hurdle::Claim
+                | Hurdle::Reach
+                | Hurdle::Storage
+                | Hurdle::VolumeInUse
+                | Hurdle::VolumeLimit
+                | Hurdle::Driver,
+                _,
+            ) => self.volumes(decision, said, sentence),
             _ => Cause::plain(CauseKind::Unknown, Some(&self.workload.reference()), sentence),
         }
     }
@@ -92,6 +108,83 @@ impl<'a> Case<'_, 'a> {
         spot.wrong(&path, value, sentence)
     }
 
+    /// The label that no node has.
+    fn labels(&self, decision: &Decision<'_, 'a>, sentence: String) -> Cause {
+        let excluding = labels::excluding(self.pod, &decision.on);
+        let written = excluding.zip(Spot::of(self.workload)).and_then(|(excluding, spot)| {
+            let path = excluding.wanted.path(&spot)?;
+            Some(spot.wrong(&path, Some(excluding.wanted.value()), sentence.clone()))
+        });
+        match written {
+            Some(cause) => cause,
+            None if self.pod.spec.node_selector.is_empty() => {
+                self.at(self.workload, &["affinity", "nodeAffinity"], None, sentence)
+            }
+            None => self.at(self.workload, &["nodeSelector"], Some(json!(self.pod.spec.node_selector)), sentence),
+        }
+    }
+
+    /// The host port that is taken: as computed, or the only one there is.
+    fn host_port(&self, decision: &Decision<'_, 'a>, sentence: String) -> Cause {
+        let taken = decision.on.iter().find_map(|node| node.port);
+        let number = |port: &ContainerPort, shared: bool| {
+            if port.host_port == 0 && shared { port.container_port } else { port.host_port }
+        };
+        let found = Spot::of(self.workload).and_then(|spot| {
+            let shared = spot.spec.host_network;
+            let all =
+                spot.spec.containers.iter().chain(&spot.spec.init_containers).flat_map(|container| {
+                    container.ports.iter().enumerate().map(move |(at, port)| (container, at, port))
+                });
+            let wanted: Vec<_> = all
+                .filter(|(_, _, port)| number(port, shared) != 0)
+                .filter(|(_, _, port)| taken.is_none_or(|taken| number(port, shared) == taken))
+                .collect();
+            let (container, at, port) = match (wanted.as_slice(), taken) {
+                ([only], _) => *only,
+                ([first, ..], Some(_)) => *first,
+                _ => return None,
+            };
+            let key = if port.host_port == 0 { "containerPort" } else { "hostPort" };
+            let name = if port.name.is_empty() { at.to_string() } else { port.name.clone() };
+            let path = spot.container(&container.name)?.key("ports").item(&name, at).key(key);
+            Some(spot.wrong(&path, Some(json!(number(port, shared))), sentence.clone()))
+        });
+        found.unwrap_or_else(|| self.at(self.workload, &["containers"], None, sentence))
+    }
+
+    /// The term of a rule about other pods.
+    fn term(&self, workload: &Object, hurdle: Hurdle, decision: &Decision<'_, 'a>, sentence: String) -> Cause {
+        let rule = if hurdle == Hurdle::Affinity { "podAffinity" } else { "podAntiAffinity" };
+        let term = decision.on.iter().find_map(|node| node.terms.get(&hurdle).copied());
+        let written = Spot::of(workload).zip(term).and_then(|(spot, term)| {
+            let affinity = &spot.spec.affinity;
+            let own = if rule == "podAffinity" { &affinity.pod_affinity } else { &affinity.pod_anti_affinity };
+            let at = own.required.iter().position(|own| own == term)?;
+            let path = spot.path("affinity").key(rule).key(labels::REQUIRED).item(&at.to_string(), at);
+            Some(spot.wrong(&path, spot.written(&path).cloned(), sentence.clone()))
+        });
+        written.unwrap_or_else(|| self.at(workload, &["affinity", rule], None, sentence))
+    }
+
+    /// The option of the spread constraint that excludes the nodes.
+    fn spread(&self, decision: &Decision<'_, 'a>, sentence: String) -> Cause {
+        let written = Spot::of(self.workload).zip(spread::most(&decision.on)).and_then(|(spot, limit)| {
+            let at = spot.spec.topology_spread_constraints.iter().position(|own| own == limit.constraint)?;
+            let path = spot.path("topologySpreadConstraints").item(&limit.constraint.topology_key, at);
+            let path = path.key(limit.by.option());
+            let value = match limit.by {
+                Excludes::Key => Some(json!(limit.constraint.topology_key)),
+                Excludes::MinDomains(_) => limit.constraint.min_domains.map(|wanted| json!(wanted)),
+                // `Ignore` is what holds where nothing is written.
+                Excludes::Taints | Excludes::Affinity => Some(json!("Ignore")),
+                Excludes::Skew => Some(json!(limit.constraint.max_skew)),
+            };
+            Some(spot.wrong(&path, value, sentence.clone()))
+        });
+        written.unwrap_or_else(|| self.at(self.workload, &["topologySpreadConstraints"], None, sentence))
+    }
+
     /// The request itself: of the pod as a whole, or of the container that asks most.
     fn request(&self, resource: Option<&str>, sentence: String) -> Cause {
         let plain = |sentence: String| {
@@ -102,11 +195,7 @@ impl<'a> Case<'_, 'a> {
         let (Some(resource), Some(spot)) = (resource, Spot::of(self.workload)) else { return plain(sentence) };
         let written = |quantity: &Quantity| json!(quantity.as_str());
         if let Some(whole) = spot.spec.resources.requests.get(resource) {
-            return spot.wrong(
-                &entry(spot.path("resources").key("requests"), resource),
-                Some(written(whole)),
-                sentence,
-            );
+            return spot.wrong(&spot.path("resources").key("requests").entry(resource), Some(written(whole)), sentence);
         }
         let asks = |container: &&reckon_model::k8s::Container| {
             container.resources.requests.get(resource).and_then(Quantity::nanos).unwrap_or(0)
@@ -115,7 +204,7 @@ impl<'a> Case<'_, 'a> {
         let Some(most) = all.filter(|container| asks(container) > 0).max_by_key(asks) else { return plain(sentence) };
         let Some(path) = spot.container(&most.name) else { return plain(sentence) };
         let value = most.resources.requests.get(resource).map(written);
-        spot.wrong(&entry(path.key("resources").key("requests"), resource), value, sentence)
+        spot.wrong(&path.key("resources").key("requests").entry(resource), value, sentence)
     }
 
     /// The newest change of the template that can have made this, if it came shortly before.
@@ -148,12 +237,10 @@ impl<'a> Case<'_, 'a> {
         let fits = |change: &FieldChange| match decision.hurdle {
             Hurdle::Taint => change.pointer.starts_with("/spec/taints"),
             Hurdle::Cordoned => change.pointer == "/spec/unschedulable" || change.pointer.starts_with("/spec/taints"),
-            Hurdle::Labels => self
-                .pod
-                .spec
-                .node_selector
-                .keys()
-                .any(|key| change.pointer == format!("/metadata/labels/{}", reckon_model::diff::escape(key))),
+            Hurdle::Labels => labels::excluding(self.pod, &decision.on).is_some_and(|excluding| {
+                let key = reckon_model::diff::escape(excluding.wanted.key());
+                change.pointer == format!("/metadata/labels/{key}")
+            }),
             _ => false,
         };
         // What the pod was never meant for may have been changed for reasons of its own; many nodes are changed alike.
@@ -210,6 +297,20 @@ impl<'a> Case<'_, 'a> {
                 );
                 advice(RemedyKind::Patch, sentence)
             }
+            (Hurdle::Spread, _) => {
+                let kinder = match spread::most(&decision.on).map(|limit| limit.by) {
+                    Some(Excludes::Key) => "Label the nodes, or spread over a label that they have",
+                    Some(Excludes::MinDomains(_)) => "Lower minDomains, or add nodes in another domain",
+                    Some(Excludes::Taints) => "Set nodeTaintsPolicy: Honor, so that nodes with taints do not count",
+                    Some(Excludes::Affinity) => "Set nodeAffinityPolicy: Honor, so that other nodes do not count",
+                    Some(Excludes::Skew) => "Raise maxSkew, or make room in the emptiest domain",
+                    None => return Vec::new(),
+                };
+                advice(
+                    RemedyKind::Patch,
+                    format!("{kinder}; or set whenUnsatisfiable: ScheduleAnyway, if the spread is a wish."),
+                )
+            }
             (Hurdle::Slots | Hurdle::NoNodes, _) => {
                 let mut remedy = spot::remedy(RemedyKind::Outside, &workload, "Add nodes.");
                 remedy.requires = None;
@@ -218,15 +319,6 @@ impl<'a> Case<'_, 'a> {
             _ => Vec::new(),
         }
     }
-}
-
-/// An entry of a map, whose key may have dots and slashes.
-fn entry(path: Path, key: &str) -> Path {
-    if key.contains(['.', '/']) {
-        let pointer = format!("{}/{}", path.pointer, reckon_model::diff::escape(key));
-        return Path { field: format!("{}[{key}]", path.field), pointer };
-    }
-    path.key(key)
 }
 
 /// Whether more is asked for than before.

@@ -2,8 +2,9 @@
 
 use super::hurdle::Hurdle;
 use super::rules;
+use super::spread::Limit;
 use crate::View;
-use reckon_model::k8s::{Node, Pod, Taint, Toleration};
+use reckon_model::k8s::{Node, Pod, PodAffinityTerm, Taint, Toleration};
 use reckon_model::selector::Requirement;
 use reckon_model::{Body, Kind, Object, Quantity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,12 @@ pub(super) struct Seen<'a> {
     pub(super) taints: Vec<&'a Taint>,
     /// A pod that is in the way, where one is.
     pub(super) holder: Option<&'a Object>,
+    /// The term of each rule about other pods that keeps the pod off.
+    pub(super) terms: BTreeMap<Hurdle, &'a PodAffinityTerm>,
+    /// The spread constraint that does, and by which of its options.
+    pub(super) spread: Option<Limit<'a>>,
+    /// The host port that is taken.
+    pub(super) port: Option<i64>,
     /// Whether all was computed that depends on other pods.
     pub(super) pods_known: bool,
 }
@@ -118,6 +125,7 @@ impl<'a> Seen<'a> {
             self.hurdles
                 .insert(Hurdle::HostPort, format!("host port {port} is taken by {}", crate::describe::object(holder)));
             self.holder = Some(holder);
+            self.port = Some(port);
         }
     }
 }
@@ -165,7 +173,17 @@ fn fixed<'a>(
     if !words.is_empty() {
         hurdles.insert(Hurdle::Size, words.join(", "));
     }
-    Some(Seen { node, hurdles, short, taints, holder: None, pods_known: false })
+    Some(Seen {
+        node,
+        hurdles,
+        short,
+        taints,
+        holder: None,
+        terms: BTreeMap::new(),
+        spread: None,
+        port: None,
+        pods_known: false,
+    })
 }
 
 fn amount_of(node: &Node, resource: &str) -> i128 {

@@ -1,5 +1,6 @@
 //! Pods that no scheduler has looked at: because theirs has stopped, is far behind, or is not there.
 
+use super::devices;
 use crate::lease::Lease;
 use crate::spot::{self, Spot};
 use crate::{Fact, Finding, Lookup, Place, View, describe};
@@ -21,6 +22,10 @@ const BEHIND: SignedDuration = SignedDuration::from_mins(10);
 
 /// No scheduler has looked at the pod.
 pub(super) fn silent<'a>(view: &View<'a>, subject: &'a Object, pod: &Pod, since: Option<Timestamp>) -> Option<Finding> {
+    // A pod whose claim of devices is not there is not even taken up, and nothing is written of it.
+    if let Some(finding) = devices::missing(view, subject, pod) {
+        return Some(finding);
+    }
     let name = if pod.spec.scheduler_name.is_empty() { DEFAULT } else { &pod.spec.scheduler_name };
     let object = view.object(&Lease::kind(), Some(SYSTEM), if name == DEFAULT { DEFAULT_LEASE } else { name }).found();
     let lease = object.and_then(|object| Some((object, Lease::of(object)?)));
