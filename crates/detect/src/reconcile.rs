@@ -71,6 +71,9 @@ fn recovery(view: &View<'_>, problem: &Problem) -> Option<String> {
     let reference = ResourceRef::from(&problem.subject.reference);
     let subject = match view.look_up(&reference) {
         Lookup::Found(subject) => subject,
+        Lookup::Absent { .. } if problem.failure == "node-gone" => {
+            return Some(format!("no pod is bound to {reference} any more"));
+        }
         Lookup::Absent { .. } => return Some(format!("{reference} was deleted")),
         Lookup::Unread => return None,
     };
