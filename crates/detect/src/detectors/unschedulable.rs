@@ -6,7 +6,6 @@ mod cause;
 mod devices;
 mod funnel;
 mod hurdle;
-mod labels;
 mod message;
 mod nodes;
 mod rules;

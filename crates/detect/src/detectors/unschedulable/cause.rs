@@ -2,18 +2,23 @@
 
 use super::funnel::Decision;
 use super::hurdle::Hurdle;
-use super::labels;
 use super::message::Said;
 use super::spread::{self, Excludes};
 use super::words;
 use crate::blame::{self, Blame};
+use crate::detectors::preemption::Preemption;
 use crate::detectors::revision::WINDOW;
+use crate::detectors::{host_ports, node_labels};
 use crate::spot::{self, Spot};
 use crate::{View, describe, ownership};
+use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind};
-use reckon_model::k8s::{ContainerPort, Pod};
+use reckon_model::k8s::Pod;
 use reckon_model::{FieldChange, Object, Quantity, Timestamp};
 use serde_json::{Value, json};
+
+/// How long before a pod began to wait the one before it may have been preempted: it is given time to end first.
+const LATELY: SignedDuration = SignedDuration::from_mins(10);
 
 pub(super) struct Case<'v, 'a> {
     pub(super) view: &'v View<'a>,
@@ -40,7 +45,28 @@ impl<'a> Case<'_, 'a> {
             };
             return blame.cause(self.view, format!("{whose} was {}, and since then {words}.", blame.words()));
         }
+        if let Some(cause) = self.preempted(hurdle, words) {
+            return cause;
+        }
         self.as_it_stands(decision, said, resource.as_deref(), format!("No node takes the pod: {words}."))
+    }
+
+    /// The pod that took the room of the one before this: its owner makes it again, and it finds its place taken.
+    fn preempted(&self, hurdle: Hurdle, words: &str) -> Option<Cause> {
+        let owner = self.subject.meta.controller().filter(|_| matches!(hurdle, Hurdle::Room | Hurdle::Slots))?;
+        let prefix = format!("{}-", owner.name);
+        let preemption = Preemption::newest(self.view, self.subject.namespace(), |name| name.starts_with(&prefix))?;
+        let lately = self.since?.duration_since(preemption.at?) <= LATELY;
+        lately.then(|| {
+            let importance = preemption.importance(Some(self.subject));
+            let when = preemption.at.map(describe::time).unwrap_or_default();
+            let sentence = format!(
+                "A pod of {} was removed at {when} to make room for {}{importance}; since then {words}.",
+                describe::object(self.workload),
+                preemption.name
+            );
+            preemption.cause(self.view, self.workload, sentence)
+        })
     }
 
     fn as_it_stands(
@@ -110,7 +136,7 @@ impl<'a> Case<'_, 'a> {
 
     /// The label that no node has.
     fn labels(&self, decision: &Decision<'_, 'a>, sentence: String) -> Cause {
-        let excluding = labels::excluding(self.pod, &decision.on);
+        let excluding = node_labels::excluding(self.pod, &decision.nodes());
         let written = excluding.zip(Spot::of(self.workload)).and_then(|(excluding, spot)| {
             let path = excluding.wanted.path(&spot)?;
             Some(spot.wrong(&path, Some(excluding.wanted.value()), sentence.clone()))
@@ -127,28 +153,9 @@ impl<'a> Case<'_, 'a> {
     /// The host port that is taken: as computed, or the only one there is.
     fn host_port(&self, decision: &Decision<'_, 'a>, sentence: String) -> Cause {
         let taken = decision.on.iter().find_map(|node| node.port);
-        let number = |port: &ContainerPort, shared: bool| {
-            if port.host_port == 0 && shared { port.container_port } else { port.host_port }
-        };
         let found = Spot::of(self.workload).and_then(|spot| {
-            let shared = spot.spec.host_network;
-            let all =
-                spot.spec.containers.iter().chain(&spot.spec.init_containers).flat_map(|container| {
-                    container.ports.iter().enumerate().map(move |(at, port)| (container, at, port))
-                });
-            let wanted: Vec<_> = all
-                .filter(|(_, _, port)| number(port, shared) != 0)
-                .filter(|(_, _, port)| taken.is_none_or(|taken| number(port, shared) == taken))
-                .collect();
-            let (container, at, port) = match (wanted.as_slice(), taken) {
-                ([only], _) => *only,
-                ([first, ..], Some(_)) => *first,
-                _ => return None,
-            };
-            let key = if port.host_port == 0 { "containerPort" } else { "hostPort" };
-            let name = if port.name.is_empty() { at.to_string() } else { port.name.clone() };
-            let path = spot.container(&container.name)?.key("ports").item(&name, at).key(key);
-            Some(spot.wrong(&path, Some(json!(number(port, shared))), sentence.clone()))
+            let (path, number) = host_ports::written(&spot, taken)?;
+            Some(spot.wrong(&path, Some(json!(number)), sentence.clone()))
         });
         found.unwrap_or_else(|| self.at(self.workload, &["containers"], None, sentence))
     }
@@ -161,7 +168,7 @@ impl<'a> Case<'_, 'a> {
             let affinity = &spot.spec.affinity;
             let own = if rule == "podAffinity" { &affinity.pod_affinity } else { &affinity.pod_anti_affinity };
             let at = own.required.iter().position(|own| own == term)?;
-            let path = spot.path("affinity").key(rule).key(labels::REQUIRED).item(&at.to_string(), at);
+            let path = spot.path("affinity").key(rule).key(node_labels::REQUIRED).item(&at.to_string(), at);
             Some(spot.wrong(&path, spot.written(&path).cloned(), sentence.clone()))
         });
         written.unwrap_or_else(|| self.at(workload, &["affinity", rule], None, sentence))
@@ -237,7 +244,7 @@ impl<'a> Case<'_, 'a> {
         let fits = |change: &FieldChange| match decision.hurdle {
             Hurdle::Taint => change.pointer.starts_with("/spec/taints"),
             Hurdle::Cordoned => change.pointer == "/spec/unschedulable" || change.pointer.starts_with("/spec/taints"),
-            Hurdle::Labels => labels::excluding(self.pod, &decision.on).is_some_and(|excluding| {
+            Hurdle::Labels => node_labels::excluding(self.pod, &decision.nodes()).is_some_and(|excluding| {
                 let key = reckon_model::diff::escape(excluding.wanted.key());
                 change.pointer == format!("/metadata/labels/{key}")
             }),

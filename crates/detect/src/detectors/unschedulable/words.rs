@@ -2,10 +2,10 @@
 
 use super::funnel::Decision;
 use super::hurdle::Hurdle;
-use super::labels;
 use super::message::Said;
 use super::nodes::{Nodes, Seen, amount};
 use super::spread::{self, Excludes};
+use crate::detectors::node_labels;
 use reckon_model::k8s::Pod;
 use reckon_model::selector::Requirement;
 use reckon_model::text;
@@ -90,7 +90,8 @@ pub(super) fn of(decision: &Decision<'_, '_>, nodes: &Nodes<'_>, said: &Said, po
                 }
             }
         }
-        Hurdle::Labels => match labels::excluding(pod, on).filter(|excluding| excluding.everywhere) {
+        Hurdle::Labels => match node_labels::excluding(pod, &decision.nodes()).filter(|excluding| excluding.everywhere)
+        {
             Some(excluding) => format!("no node has {}", excluding.wanted.describe()),
             None => format!("no node has {}", all_labels(pod)),
         },

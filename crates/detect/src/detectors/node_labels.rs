@@ -1,6 +1,5 @@
 //! Which of the labels that a pod asks of its node is the one that no node has.
 
-use super::nodes::Seen;
 use crate::spot::{Path, Spot};
 use reckon_model::Object;
 use reckon_model::k8s::{NodeSelectorTerm, Pod};
@@ -10,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// One thing a pod asks of its node's labels.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Wanted<'p> {
+pub(crate) enum Wanted<'p> {
     /// An entry of `nodeSelector`.
     Entry(&'p str, &'p str),
     /// A requirement of a term of the required node affinity: the term's number, and whether it is about fields.
@@ -18,10 +17,10 @@ pub(super) enum Wanted<'p> {
 }
 
 /// What excludes the nodes.
-pub(super) struct Excluding<'p> {
-    pub(super) wanted: Wanted<'p>,
+pub(crate) struct Excluding<'p> {
+    pub(crate) wanted: Wanted<'p>,
     /// Whether each of the nodes lacks it.
-    pub(super) everywhere: bool,
+    pub(crate) everywhere: bool,
 }
 
 /// All that a pod asks of its node's labels.
@@ -39,15 +38,15 @@ fn terms(pod: &Pod) -> &[NodeSelectorTerm] {
 }
 
 /// The one that excludes most of these nodes by itself, or else each of them. Where no node is known: the only one there is.
-pub(super) fn excluding<'p>(pod: &'p Pod, on: &[&Seen<'_>]) -> Option<Excluding<'p>> {
+pub(crate) fn excluding<'p>(pod: &'p Pod, on: &[&Object]) -> Option<Excluding<'p>> {
     let all = wanted(pod);
     if on.is_empty() {
         let [only] = all.as_slice() else { return None };
         return Some(Excluding { wanted: *only, everywhere: true });
     }
     let score = |wanted: &Wanted<'p>| {
-        let lacking = on.iter().filter(|node| lacks(*wanted, node.node)).count();
-        let alone = on.iter().filter(|node| is_alone(*wanted, pod, &all, node.node)).count();
+        let lacking = on.iter().filter(|node| lacks(*wanted, node)).count();
+        let alone = on.iter().filter(|node| is_alone(*wanted, pod, &all, node)).count();
         (alone, lacking)
     };
     // Of equals the first: `max_by_key` alone would take the last.
@@ -85,21 +84,21 @@ fn is_alone(wanted: Wanted<'_>, pod: &Pod, all: &[Wanted<'_>], node: &Object) ->
 
 impl Wanted<'_> {
     /// The label it is about.
-    pub(super) fn key(&self) -> &str {
+    pub(crate) fn key(&self) -> &str {
         match self {
             Wanted::Entry(key, _) => key,
             Wanted::Requirement(_, _, requirement) => &requirement.key,
         }
     }
 
-    pub(super) fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Wanted::Entry(key, value) => format!("{key}={value}"),
             Wanted::Requirement(_, _, requirement) => requirement.describe(),
         }
     }
 
-    pub(super) fn value(&self) -> Value {
+    pub(crate) fn value(&self) -> Value {
         match self {
             Wanted::Entry(_, value) => json!(value),
             Wanted::Requirement(_, _, requirement) => json!(requirement.describe()),
@@ -107,7 +106,7 @@ impl Wanted<'_> {
     }
 
     /// Where it is written; `None` where it stands only in the pod: then a controller or a webhook put it there.
-    pub(super) fn path(&self, spot: &Spot<'_>) -> Option<Path> {
+    pub(crate) fn path(&self, spot: &Spot<'_>) -> Option<Path> {
         match self {
             Wanted::Entry(key, value) => {
                 let written = spot.spec.node_selector.get(*key).is_some_and(|own| own == value);
@@ -129,4 +128,4 @@ impl Wanted<'_> {
 }
 
 /// The long name of what has to hold when a pod is placed.
-pub(super) const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+pub(crate) const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
