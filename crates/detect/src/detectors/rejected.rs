@@ -84,25 +84,57 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     vec![finding]
 }
 
-/// Whether another pod took its place, as far as can be seen: a younger one that was not refused.
+/// Whether another pod took its place, as far as can be seen: all that are wanted are ready, or there is a younger one that
+/// was not refused.
 fn is_history<'a>(view: &View<'a>, workload: &'a Object, subject: &'a Object) -> bool {
     if workload.reference() == subject.reference() {
         return false;
     }
-    if matches!(workload.kind, Kind::Job | Kind::CronJob) && superseded(view, workload, subject) {
-        return true;
+    if matches!(workload.kind, Kind::Job | Kind::CronJob) {
+        return superseded(view, workload, subject) || is_followed(view, workload, subject);
     }
-    let node = |pod: &Object| pod.pod().map(|pod| pod.spec.node_name.clone());
+    is_satisfied(workload) || is_followed(view, workload, subject)
+}
+
+/// Whether as many pods are ready as are wanted.
+fn is_satisfied(workload: &Object) -> bool {
+    let Some(body) = workload.workload() else { return false };
+    let wanted = match workload.kind {
+        Kind::DaemonSet => body.status.desired_number_scheduled,
+        _ => body.spec.replicas.unwrap_or(1),
+    };
+    body.status.observed_generation >= workload.meta.generation && body.status.ready_replicas >= wanted
+}
+
+/// How many refused pods of one owner are told of: hundreds may be left over, and the youngest tell it for all.
+const TOLD: usize = 10;
+
+/// Whether there is a younger pod in its place that was not refused, or so many that were that they tell it without this.
+fn is_followed<'a>(view: &View<'a>, workload: &'a Object, subject: &'a Object) -> bool {
+    let node = |pod: &'a Object| pod.pod().map(|pod| pod.spec.node_name.as_str());
     // Where the place is the node, another node's pod is no replacement.
-    let same_place = |other: &Object| workload.kind != Kind::DaemonSet || node(other) == node(subject);
-    view.pods_of(workload).items.into_iter().any(|other| {
-        other.reference() != subject.reference()
-            && other.meta.created > subject.meta.created
-            && same_place(other)
-            && other.pod().is_some_and(|pod| {
-                pod.status.phase != "Failed" || Reason::of(&pod.status.reason, &pod.status.message).is_none()
-            })
-    })
+    let same_place = |other: &'a Object| workload.kind != Kind::DaemonSet || node(other) == node(subject);
+    // Pods belong to it, or to its ReplicaSets or Jobs.
+    let top = workload.reference();
+    let owners = view.children(&top).filter(|child| child.kind != Kind::Pod).map(Object::reference);
+    let owners: Vec<ResourceRef> = std::iter::once(top.clone()).chain(owners).collect();
+    let younger = owners
+        .iter()
+        .flat_map(|owner| view.children(owner))
+        .filter(|other| other.kind == Kind::Pod && other.meta.created > subject.meta.created && same_place(other));
+    let mut refused = 0;
+    for other in younger {
+        let Some(pod) = other.pod() else { continue };
+        if pod.status.phase == "Failed" && Reason::of(&pod.status.reason, &pod.status.message).is_some() {
+            refused += 1;
+        } else {
+            return true;
+        }
+        if refused >= TOLD {
+            return true;
+        }
+    }
+    false
 }
 
 impl<'a> Case<'_, 'a> {
