@@ -106,6 +106,9 @@ fn is_satisfied(workload: &Object) -> bool {
     body.status.observed_generation >= workload.meta.generation && body.status.ready_replicas >= wanted
 }
 
+/// A kubelet refuses a pod within a second or two; one that is older than this was not.
+const ACCEPTED: SignedDuration = SignedDuration::from_secs(15);
+
 /// How many refused pods of one owner are told of: hundreds may be left over, and the youngest tell it for all.
 const TOLD: usize = 10;
 
@@ -122,12 +125,16 @@ fn is_followed<'a>(view: &View<'a>, workload: &'a Object, subject: &'a Object) -
         .iter()
         .flat_map(|owner| view.children(owner))
         .filter(|other| other.kind == Kind::Pod && other.meta.created > subject.meta.created && same_place(other));
+    let is_older_than = |other: &Object, span| {
+        other.meta.created.and_then(|created| created.checked_add(span).ok()).is_none_or(|due| due <= view.now())
+    };
     let mut refused = 0;
     for other in younger {
         let Some(pod) = other.pod() else { continue };
         if pod.status.phase == "Failed" && Reason::of(&pod.status.reason, &pod.status.message).is_some() {
-            refused += 1;
-        } else {
+            // Those that are given a moment tell nothing yet.
+            refused += usize::from(is_older_than(other, REPLACED));
+        } else if is_older_than(other, ACCEPTED) {
             return true;
         }
         if refused >= TOLD {
