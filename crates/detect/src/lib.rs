@@ -17,6 +17,7 @@ pub mod history;
 mod http;
 mod impact;
 pub mod kernel;
+mod lease;
 mod merge;
 pub mod oom_score;
 pub mod ownership;

@@ -4,6 +4,7 @@
 //! closes on a positive signal, which its reason names, and stays open without one.
 
 use crate::View;
+use crate::lease::Lease;
 use crate::view::Lookup;
 use jiff::SignedDuration;
 use reckon_model::document::{Alternative, Problem, Severity};
@@ -70,6 +71,9 @@ fn recovery(view: &View<'_>, problem: &Problem) -> Option<String> {
     let reference = ResourceRef::from(&problem.subject.reference);
     let subject = match view.look_up(&reference) {
         Lookup::Found(subject) => subject,
+        Lookup::Absent { .. } if problem.failure == "node-gone" => {
+            return Some(format!("no pod is bound to {reference} any more"));
+        }
         Lookup::Absent { .. } => return Some(format!("{reference} was deleted")),
         Lookup::Unread => return None,
     };
@@ -115,6 +119,12 @@ fn recovery(view: &View<'_>, problem: &Problem) -> Option<String> {
             let pods = view.matching(&Kind::Pod, subject.meta.namespace.as_deref(), &selector);
             let ready = pods.items.iter().filter(|pod| pod.pod().is_some_and(reckon_model::k8s::Pod::is_ready)).count();
             (ready > 0).then(|| format!("{reference} has {} again", reckon_model::text::count(ready, "ready endpoint")))
+        }
+        Body::Bare if subject.kind == Lease::kind() => {
+            let renewed = Lease::of(subject)?.renewed;
+            // Renewed before the problem began is how it began.
+            (renewed > problem.opened? && Lease::of(subject)?.expires() > view.now())
+                .then(|| format!("{reference} is renewed again"))
         }
         // What is merely worth knowing closes when it is no longer so: nobody suffered from it.
         _ => (problem.severity == Severity::Info).then(|| "no longer so".to_owned()),

@@ -12,6 +12,7 @@ pub(crate) static DETECTORS: &[&Detector] = &[
     &detectors::volume::DETECTOR,
     &detectors::claim::DETECTOR,
     &detectors::unschedulable::DETECTOR,
+    &detectors::rejected::DETECTOR,
     &detectors::job_failed::DETECTOR,
     &detectors::endpoints::DETECTOR,
     &detectors::node::DETECTOR,

@@ -33,6 +33,15 @@ impl Path {
         Path { field: format!("{}.{key}", self.field), pointer: format!("{}/{key}", self.pointer) }
     }
 
+    /// An entry of this map, whose key may have dots and slashes.
+    pub(crate) fn entry(&self, key: &str) -> Path {
+        if key.contains(['.', '/', '~']) {
+            let pointer = format!("{}/{}", self.pointer, reckon_model::diff::escape(key));
+            return Path { field: format!("{}[{key}]", self.field), pointer };
+        }
+        self.key(key)
+    }
+
     /// An item of this list, known by name.
     pub(crate) fn item(&self, name: &str, index: usize) -> Path {
         Path { field: format!("{}[{name}]", self.field), pointer: format!("{}/{index}", self.pointer) }

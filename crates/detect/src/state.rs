@@ -1,5 +1,6 @@
 //! What is known of a cluster.
 
+use crate::lease::Lease;
 use crate::redact;
 use reckon_model::kernel::NodeFacts;
 use reckon_model::{Answer, Body, ClusterId, Gap, Kind, LogLine, Need, Object, ResourceRef, Sample, Timestamp};
@@ -96,6 +97,13 @@ impl State {
     /// Answers grow old while the cluster goes on: those that were refused, that found nothing, or that brought what nobody
     /// follows are asked again when they are needed again. Logs stay as long as their pod does not change.
     pub fn forget_answers(&mut self) {
+        // A Lease that nobody follows tells that its holder was there when it was read, and nothing of later.
+        let leases: Vec<ResourceRef> = self.objects.keys().filter(|it| it.kind == Lease::kind()).cloned().collect();
+        for reference in leases {
+            if let Some(object) = self.objects.remove(&reference) {
+                self.index.remove(&reference, &object);
+            }
+        }
         let is_log = |need: &Need| matches!(need, Need::Log { .. });
         self.answers.retain(|need, standing| is_log(need) && *standing == Standing::Got);
         self.samples.clear();

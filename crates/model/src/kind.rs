@@ -125,9 +125,16 @@ impl Kind {
     }
 
     /// The kind of an object with this `apiVersion` and `kind`. The version is not looked at: `events.k8s.io` and the
-    /// core group hold the same Events, and a kind's later versions carry the fields that rules read.
+    /// core group hold the same Events, and a kind's later versions carry the fields that rules read. A bare group, as
+    /// [`Kind::api_version`] writes it for kinds without a name here, is one.
     pub fn of(api_version: &str, kind: &str) -> Kind {
-        let group = api_version.split_once('/').map_or("", |(group, _)| group);
+        let is_version =
+            |word: &str| word.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+        let group = match api_version.split_once('/') {
+            Some((group, _)) => group,
+            None if is_version(api_version) => "",
+            None => api_version,
+        };
         Kind::of_group(group, kind)
     }
 
@@ -247,5 +254,14 @@ mod tests {
         assert_eq!(Kind::of("apps/v1", "Deployment"), Kind::Deployment);
         assert_ne!(Kind::of("example.org/v1", "Deployment"), Kind::Deployment);
         assert_eq!(Kind::of("events.k8s.io/v1", "Event"), Kind::Event);
+        assert_eq!(Kind::of("v1", "Pod"), Kind::Pod);
+    }
+
+    #[test]
+    fn every_kind_is_found_again_by_what_is_written_of_it() {
+        let lease = Kind::of("coordination.k8s.io/v1", "Lease");
+        for kind in Kind::named().cloned().chain([lease]) {
+            assert_eq!(Kind::of(&kind.api_version(), kind.name()), kind);
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! Nodes that are not up to running pods.
 
+mod gone;
+
 use crate::catalogue::{Failure, Stage, Verified};
 use crate::{Detector, Fact, Finding, Place, View, describe};
 use jiff::SignedDuration;
@@ -25,8 +27,9 @@ pub(crate) static DETECTOR: Detector = Detector {
             "A node runs out of disk, process ids or memory",
             Verified::Constructed,
         ),
+        failure("node-gone", "node", "A pod is bound to a node that does not exist", Verified::Constructed),
     ],
-    subjects: &[Kind::Node],
+    subjects: &[Kind::Node, Kind::Pod],
     page: include_str!("node.md"),
     detect,
 };
@@ -71,6 +74,9 @@ const NETWORKS: [&str; 13] = [
 ];
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
+    if let Body::Pod(pod) = &subject.body {
+        return gone::found(view, subject, pod).into_iter().collect();
+    }
     let Body::Node(node) = &subject.body else { return Vec::new() };
     if subject.meta.deleted.is_some() || node.spec.taints.iter().any(|taint| GOING.contains(&taint.key.as_str())) {
         return Vec::new();

@@ -3,11 +3,15 @@
 //! What the scheduler says is the observation; what keeps the pod off each node, computed again, is the explanation.
 
 mod cause;
+mod devices;
 mod funnel;
 mod hurdle;
 mod message;
 mod nodes;
 mod rules;
+mod scheduler;
+mod spread;
+mod volumes;
 mod waiting;
 mod words;
 
@@ -41,6 +45,10 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure("nodes-cordoned", "The nodes that would do are cordoned", Verified::Constructed),
         failure("scheduling-gated", "A scheduling gate is closed", Verified::Constructed),
         failure("scheduler-not-found", "No scheduler takes the pod", Verified::Constructed),
+        Failure {
+            family: "control-plane",
+            ..failure("scheduler-down", "A scheduler has stopped", Verified::Constructed)
+        },
         Failure { echo: true, ..failure("pod-pending", "A pod finds no node", Verified::Constructed) },
     ],
     subjects: &[Kind::Pod],
@@ -71,7 +79,7 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
         return Vec::new();
     }
     let finding = match scheduled {
-        None => waiting::not_taken(view, subject, pod),
+        None => scheduler::silent(view, subject, pod, since),
         Some(condition) if condition.is_true() => None,
         Some(condition) if condition.reason == "SchedulingGated" => waiting::gated(view, subject, pod),
         Some(condition) => blocked(view, subject, pod, condition, since),
@@ -79,6 +87,10 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Some(mut finding) = finding else { return Vec::new() };
     finding.shows_on = [subject.reference()].into();
     finding.opened = since;
+    if finding.failure == "scheduler-down" {
+        // Told once, whatever the number of pods.
+        return vec![finding];
+    }
     let said = scheduled.map_or("no scheduler has looked at it", |condition| condition.message.trim());
     finding
         .evidence
@@ -95,16 +107,29 @@ fn blocked<'a>(
     since: Option<Timestamp>,
 ) -> Option<Finding> {
     let said = Said::of(&condition.message);
-    // Claims have a detector of their own.
-    if said.whole.as_ref().is_some_and(|reason| reason.hurdle == Hurdle::Claim) {
+    // Claims, and volumes that no node reaches, have detectors of their own.
+    let told = |hurdle| volumes::told_elsewhere(view, subject, pod, hurdle, &condition.message);
+    let of_claims = said.whole.as_ref().is_some_and(|reason| reason.hurdle == Hurdle::Claim);
+    if of_claims && told(Hurdle::Claim) {
         return None;
+    }
+    if said.is_about_devices()
+        && let Some(finding) = devices::missing(view, subject, pod)
+    {
+        return Some(finding);
     }
     let workload = view.workload_of(subject);
     let nodes = Nodes::of(view, subject, pod);
     let decision = funnel::decide(&nodes, &said)?;
-    // So have volumes that no node in question reaches.
-    if matches!(decision.hurdle, Hurdle::Reach | Hurdle::Claim) {
-        return None;
+    match decision.hurdle {
+        Hurdle::Claim if !of_claims && told(Hurdle::Claim) => return None,
+        // Where it was computed, of volumes that could be read.
+        Hurdle::Reach
+            if decision.on.iter().any(|node| node.hurdles.contains_key(&Hurdle::Reach)) && told(Hurdle::Reach) =>
+        {
+            return None;
+        }
+        _ => {}
     }
     if let Some(end) = waiting::until(view, subject, pod, &said, &decision, since) {
         view.recheck_at(end);
@@ -112,19 +137,36 @@ fn blocked<'a>(
     }
     let what = words::of(&decision, &nodes, &said, pod);
     let case = Case { view, subject, pod, workload, since };
-    let cause = case.cause(&decision, &said, &what);
+    let mut cause = case.cause(&decision, &said, &what);
+    let mut class_gone = None;
+    if decision.hurdle == Hurdle::DeviceClass {
+        let (of_class, verdict, fact) = devices::class(view, &said, &cause.sentence)?;
+        cause = of_class;
+        class_gone = Some((verdict, fact));
+    }
     let title = format!("{}: no node takes its pod, {what}", describe::object(workload));
     let absent = decision.hurdle == Hurdle::Size
         && words::resource(&decision, &said).is_some_and(|name| words::largest(&decision.on, &name) == 0);
     let slug = if absent { "extended-resource-absent" } else { decision.hurdle.slug() };
     let mut finding = Finding::new(slug, Place::of(workload), title, cause);
-    finding.class = if absent { Some("absent") } else { decision.hurdle.class() };
+    finding.class = match decision.hurdle {
+        _ if absent => Some("absent"),
+        Hurdle::Spread => spread::class(&decision.on, &said),
+        hurdle => hurdle.class(),
+    };
     finding.verdict = match decision.hurdle {
         // Words that are not known prove nothing but that the pod waits.
         Hurdle::Other => Verdict::Possible,
         _ if decision.proved => Verdict::Confirmed,
         _ => Verdict::Likely,
     };
+    finding.remedies = case.remedies(&decision, &said);
+    if let Some((verdict, fact)) = class_gone {
+        finding.verdict = verdict;
+        finding.evidence.extend(fact);
+        finding.remedies.extend(devices::make_class(&finding.cause));
+    }
+    finding.evidence.extend(case.claims_told(decision.hurdle, &said));
     for (node, line) in words::excluded(&nodes) {
         finding.evidence.push(Fact::new(Role::Cause, Source::Node, None, node.node, line));
     }
@@ -134,6 +176,5 @@ fn blocked<'a>(
         );
         finding.evidence.push(Fact::new(Role::RuledOut, Source::Node, None, subject, text));
     }
-    finding.remedies = case.remedies(&decision, &said);
     Some(finding)
 }

@@ -3,6 +3,7 @@
 mod attach;
 mod claims;
 mod mount;
+mod sorts;
 mod topology;
 
 use crate::catalogue::{Failure, Stage, Verified};
@@ -107,6 +108,7 @@ impl<'a> Case<'a, '_> {
             .or_else(|| {
                 mounting.iter().find(|event| mount::says_what(event)).and_then(|event| mount::found(self, event))
             })
+            .or_else(|| mount::timed_out(self, &mounting))
     }
 
     fn finding(&self, slug: &'static str, class: Option<&'static str>, what: &str, cause: Cause) -> Finding {

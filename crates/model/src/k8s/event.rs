@@ -11,6 +11,9 @@ pub struct Event {
     /// What it is about.
     #[serde(alias = "regarding", deserialize_with = "null_default")]
     pub involved_object: Involved,
+    /// What else it is about, such as the pod that another was preempted for.
+    #[serde(deserialize_with = "null_default")]
+    pub related: Involved,
     /// One word, such as `FailedScheduling`.
     #[serde(deserialize_with = "null_default")]
     pub reason: String,

@@ -58,6 +58,9 @@ pub struct PodSpec {
     /// How it must spread.
     #[serde(deserialize_with = "null_default")]
     pub topology_spread_constraints: Vec<SpreadConstraint>,
+    /// Devices that it wants (DRA).
+    #[serde(deserialize_with = "null_default")]
+    pub resource_claims: Vec<PodClaim>,
     /// The class of its importance.
     #[serde(deserialize_with = "null_default")]
     pub priority_class_name: String,
@@ -79,6 +82,19 @@ pub struct PodSpec {
     /// Secrets with registry credentials.
     #[serde(deserialize_with = "null_default")]
     pub image_pull_secrets: Vec<Named>,
+}
+
+/// A claim of devices: one that is there, or one that is made from a template for this pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodClaim {
+    /// What the containers call it.
+    #[serde(deserialize_with = "null_default")]
+    pub name: String,
+    /// The ResourceClaim.
+    pub resource_claim_name: Option<String>,
+    /// The ResourceClaimTemplate.
+    pub resource_claim_template_name: Option<String>,
 }
 
 /// A reference by name alone.
@@ -492,7 +508,7 @@ pub struct PodAffinity {
 }
 
 /// One term of pod affinity.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodAffinityTerm {
     /// Which pods.
@@ -508,7 +524,7 @@ pub struct PodAffinityTerm {
 }
 
 /// How pods must spread.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SpreadConstraint {
     /// The largest allowed difference.
@@ -522,6 +538,17 @@ pub struct SpreadConstraint {
     pub when_unsatisfiable: String,
     /// Which pods count.
     pub label_selector: Option<LabelSelector>,
+    /// Labels of the pod itself that those that count must have alike.
+    #[serde(deserialize_with = "null_default")]
+    pub match_label_keys: Vec<String>,
+    /// With fewer domains than this, the emptiest counts as empty.
+    pub min_domains: Option<i64>,
+    /// Whether nodes that the pod's selector excludes count as domains: `Honor` (not; the default) or `Ignore`.
+    #[serde(deserialize_with = "null_default")]
+    pub node_affinity_policy: String,
+    /// Whether nodes with a taint that is not tolerated count as domains: `Honor` (not) or `Ignore` (the default).
+    #[serde(deserialize_with = "null_default")]
+    pub node_taints_policy: String,
 }
 
 /// What a pod is.

@@ -3,15 +3,22 @@
 use super::funnel::Decision;
 use super::hurdle::Hurdle;
 use super::message::Said;
+use super::spread::{self, Excludes};
 use super::words;
 use crate::blame::{self, Blame};
+use crate::detectors::preemption::Preemption;
 use crate::detectors::revision::WINDOW;
-use crate::spot::{self, Path, Spot};
+use crate::detectors::{host_ports, node_labels};
+use crate::spot::{self, Spot};
 use crate::{View, describe, ownership};
+use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind};
 use reckon_model::k8s::Pod;
 use reckon_model::{FieldChange, Object, Quantity, Timestamp};
 use serde_json::{Value, json};
+
+/// How long before a pod began to wait the one before it may have been preempted: it is given time to end first.
+const LATELY: SignedDuration = SignedDuration::from_mins(10);
 
 pub(super) struct Case<'v, 'a> {
     pub(super) view: &'v View<'a>,
@@ -38,10 +45,37 @@ impl<'a> Case<'_, 'a> {
             };
             return blame.cause(self.view, format!("{whose} was {}, and since then {words}.", blame.words()));
         }
-        self.as_it_stands(decision, resource.as_deref(), format!("No node takes the pod: {words}."))
+        if let Some(cause) = self.preempted(hurdle, words) {
+            return cause;
+        }
+        self.as_it_stands(decision, said, resource.as_deref(), format!("No node takes the pod: {words}."))
     }
 
-    fn as_it_stands(&self, decision: &Decision<'_, 'a>, resource: Option<&str>, sentence: String) -> Cause {
+    /// The pod that took the room of the one before this: its owner makes it again, and it finds its place taken.
+    fn preempted(&self, hurdle: Hurdle, words: &str) -> Option<Cause> {
+        let owner = self.subject.meta.controller().filter(|_| matches!(hurdle, Hurdle::Room | Hurdle::Slots))?;
+        let prefix = format!("{}-", owner.name);
+        let preemption = Preemption::newest(self.view, self.subject.namespace(), |name| name.starts_with(&prefix))?;
+        let lately = self.since?.duration_since(preemption.at?) <= LATELY;
+        lately.then(|| {
+            let importance = preemption.importance(Some(self.subject));
+            let when = preemption.at.map(describe::time).unwrap_or_default();
+            let sentence = format!(
+                "A pod of {} was removed at {when} to make room for {}{importance}; since then {words}.",
+                describe::object(self.workload),
+                preemption.name
+            );
+            preemption.cause(self.view, self.workload, sentence)
+        })
+    }
+
+    fn as_it_stands(
+        &self,
+        decision: &Decision<'_, 'a>,
+        said: &Said,
+        resource: Option<&str>,
+        sentence: String,
+    ) -> Cause {
         let node = decision.on.first().map(|node| node.node);
         match (decision.hurdle, node) {
             (Hurdle::Ill, Some(node)) => Cause::plain(CauseKind::Node, Some(&node.reference()), sentence),
@@ -59,24 +93,34 @@ impl<'a> Case<'_, 'a> {
             (Hurdle::Existing, _) => {
                 let holder =
                     decision.on.iter().find_map(|node| node.holder).map(|holder| self.view.workload_of(holder));
-                self.at(holder.unwrap_or(self.workload), &["affinity", "podAntiAffinity"], None, sentence)
+                self.term(holder.unwrap_or(self.workload), Hurdle::Existing, decision, sentence)
             }
             (Hurdle::Slots | Hurdle::NoNodes, _) => {
                 Cause::plain(CauseKind::Node, node.map(Object::reference).as_ref(), sentence)
             }
             (Hurdle::Size | Hurdle::Room, _) => self.request(resource, sentence),
-            (Hurdle::Labels, _) if self.pod.spec.node_selector.is_empty() => {
-                self.at(self.workload, &["affinity", "nodeAffinity"], None, sentence)
-            }
-            (Hurdle::Labels, _) => self.selector(decision, sentence),
+            (Hurdle::Labels, _) => self.labels(decision, sentence),
             (Hurdle::Taint | Hurdle::Ill | Hurdle::Cordoned, None) => {
                 self.at(self.workload, &["tolerations"], None, sentence)
             }
-            (Hurdle::HostPort, _) => self.host_port(sentence),
-            (Hurdle::Affinity, _) => self.at(self.workload, &["affinity", "podAffinity"], None, sentence),
-            (Hurdle::AntiAffinity, _) => self.at(self.workload, &["affinity", "podAntiAffinity"], None, sentence),
-            (Hurdle::Spread, _) => self.at(self.workload, &["topologySpreadConstraints"], None, sentence),
-            (Hurdle::Devices, _) => self.at(self.workload, &["resourceClaims"], None, sentence),
+            (Hurdle::HostPort, _) => self.host_port(decision, sentence),
+            (Hurdle::Affinity | Hurdle::AntiAffinity, _) => {
+                self.term(self.workload, decision.hurdle, decision, sentence)
+            }
+            (Hurdle::Spread, _) => self.spread(decision, sentence),
+            (Hurdle::Devices | Hurdle::DevicesInUse | Hurdle::DeviceClaim | Hurdle::DeviceClass, _) => {
+                self.at(self.workload, &["resourceClaims"], None, sentence)
+            }
+            (Hurdle::Feature, Some(node)) => Cause::plain(CauseKind::Node, Some(&node.reference()), sentence),
+            (
+                Hurdle::Claim
+                | Hurdle::Reach
+                | Hurdle::Storage
+                | Hurdle::VolumeInUse
+                | Hurdle::VolumeLimit
+                | Hurdle::Driver,
+                _,
+            ) => self.volumes(decision, said, sentence),
             _ => Cause::plain(CauseKind::Unknown, Some(&self.workload.reference()), sentence),
         }
     }
@@ -90,36 +134,62 @@ impl<'a> Case<'_, 'a> {
         spot.wrong(&path, value, sentence)
     }
 
-    /// The node selector: the one label in it that no node has, where it is only one.
-    fn selector(&self, decision: &Decision<'_, 'a>, sentence: String) -> Cause {
-        let wanted = &self.pod.spec.node_selector;
-        let nobody_has = |(key, value): &(&String, &String)| {
-            decision.on.iter().all(|node| node.node.meta.labels.get(*key) != Some(*value))
-        };
-        let missing: Vec<_> = wanted.iter().filter(nobody_has).collect();
-        match (missing.as_slice(), Spot::of(self.workload)) {
-            ([(key, value)], Some(spot)) if spot.spec.node_selector.contains_key(*key) => {
-                spot.wrong(&entry(spot.path("nodeSelector"), key), Some(json!(value)), sentence)
+    /// The label that no node has.
+    fn labels(&self, decision: &Decision<'_, 'a>, sentence: String) -> Cause {
+        let excluding = node_labels::excluding(self.pod, &decision.nodes());
+        let written = excluding.zip(Spot::of(self.workload)).and_then(|(excluding, spot)| {
+            let path = excluding.wanted.path(&spot)?;
+            Some(spot.wrong(&path, Some(excluding.wanted.value()), sentence.clone()))
+        });
+        match written {
+            Some(cause) => cause,
+            None if self.pod.spec.node_selector.is_empty() => {
+                self.at(self.workload, &["affinity", "nodeAffinity"], None, sentence)
             }
-            _ => self.at(self.workload, &["nodeSelector"], Some(json!(wanted)), sentence),
+            None => self.at(self.workload, &["nodeSelector"], Some(json!(self.pod.spec.node_selector)), sentence),
         }
     }
 
-    /// The host port: the first that is asked for.
-    fn host_port(&self, sentence: String) -> Cause {
-        let Some(spot) = Spot::of(self.workload) else {
-            return self.at(self.workload, &["containers"], None, sentence);
-        };
-        let asked = spot.spec.containers.iter().find_map(|container| {
-            let (at, port) = container.ports.iter().enumerate().find(|(_, port)| port.host_port > 0)?;
-            let name = if port.name.is_empty() { port.container_port.to_string() } else { port.name.clone() };
-            let path = spot.container(&container.name)?.key("ports").item(&name, at).key("hostPort");
-            Some((path, port.host_port))
+    /// The host port that is taken: as computed, or the only one there is.
+    fn host_port(&self, decision: &Decision<'_, 'a>, sentence: String) -> Cause {
+        let taken = decision.on.iter().find_map(|node| node.port);
+        let found = Spot::of(self.workload).and_then(|spot| {
+            let (path, number) = host_ports::written(&spot, taken)?;
+            Some(spot.wrong(&path, Some(json!(number)), sentence.clone()))
         });
-        match asked {
-            Some((path, port)) => spot.wrong(&path, Some(json!(port)), sentence),
-            None => self.at(self.workload, &["containers"], None, sentence),
-        }
+        found.unwrap_or_else(|| self.at(self.workload, &["containers"], None, sentence))
+    }
+
+    /// The term of a rule about other pods.
+    fn term(&self, workload: &Object, hurdle: Hurdle, decision: &Decision<'_, 'a>, sentence: String) -> Cause {
+        let rule = if hurdle == Hurdle::Affinity { "podAffinity" } else { "podAntiAffinity" };
+        let term = decision.on.iter().find_map(|node| node.terms.get(&hurdle).copied());
+        let written = Spot::of(workload).zip(term).and_then(|(spot, term)| {
+            let affinity = &spot.spec.affinity;
+            let own = if rule == "podAffinity" { &affinity.pod_affinity } else { &affinity.pod_anti_affinity };
+            let at = own.required.iter().position(|own| own == term)?;
+            let path = spot.path("affinity").key(rule).key(node_labels::REQUIRED).item(&at.to_string(), at);
+            Some(spot.wrong(&path, spot.written(&path).cloned(), sentence.clone()))
+        });
+        written.unwrap_or_else(|| self.at(workload, &["affinity", rule], None, sentence))
+    }
+
+    /// The option of the spread constraint that excludes the nodes.
+    fn spread(&self, decision: &Decision<'_, 'a>, sentence: String) -> Cause {
+        let written = Spot::of(self.workload).zip(spread::most(&decision.on)).and_then(|(spot, limit)| {
+            let at = spot.spec.topology_spread_constraints.iter().position(|own| own == limit.constraint)?;
+            let path = spot.path("topologySpreadConstraints").item(&limit.constraint.topology_key, at);
+            let path = path.key(limit.by.option());
+            let value = match limit.by {
+                Excludes::Key => Some(json!(limit.constraint.topology_key)),
+                Excludes::MinDomains(_) => limit.constraint.min_domains.map(|wanted| json!(wanted)),
+                // `Ignore` is what holds where nothing is written.
+                Excludes::Taints | Excludes::Affinity => Some(json!("Ignore")),
+                Excludes::Skew => Some(json!(limit.constraint.max_skew)),
+            };
+            Some(spot.wrong(&path, value, sentence.clone()))
+        });
+        written.unwrap_or_else(|| self.at(self.workload, &["topologySpreadConstraints"], None, sentence))
     }
 
     /// The request itself: of the pod as a whole, or of the container that asks most.
@@ -132,11 +202,7 @@ impl<'a> Case<'_, 'a> {
         let (Some(resource), Some(spot)) = (resource, Spot::of(self.workload)) else { return plain(sentence) };
         let written = |quantity: &Quantity| json!(quantity.as_str());
         if let Some(whole) = spot.spec.resources.requests.get(resource) {
-            return spot.wrong(
-                &entry(spot.path("resources").key("requests"), resource),
-                Some(written(whole)),
-                sentence,
-            );
+            return spot.wrong(&spot.path("resources").key("requests").entry(resource), Some(written(whole)), sentence);
         }
         let asks = |container: &&reckon_model::k8s::Container| {
             container.resources.requests.get(resource).and_then(Quantity::nanos).unwrap_or(0)
@@ -145,7 +211,7 @@ impl<'a> Case<'_, 'a> {
         let Some(most) = all.filter(|container| asks(container) > 0).max_by_key(asks) else { return plain(sentence) };
         let Some(path) = spot.container(&most.name) else { return plain(sentence) };
         let value = most.resources.requests.get(resource).map(written);
-        spot.wrong(&entry(path.key("resources").key("requests"), resource), value, sentence)
+        spot.wrong(&path.key("resources").key("requests").entry(resource), value, sentence)
     }
 
     /// The newest change of the template that can have made this, if it came shortly before.
@@ -178,12 +244,10 @@ impl<'a> Case<'_, 'a> {
         let fits = |change: &FieldChange| match decision.hurdle {
             Hurdle::Taint => change.pointer.starts_with("/spec/taints"),
             Hurdle::Cordoned => change.pointer == "/spec/unschedulable" || change.pointer.starts_with("/spec/taints"),
-            Hurdle::Labels => self
-                .pod
-                .spec
-                .node_selector
-                .keys()
-                .any(|key| change.pointer == format!("/metadata/labels/{}", reckon_model::diff::escape(key))),
+            Hurdle::Labels => node_labels::excluding(self.pod, &decision.nodes()).is_some_and(|excluding| {
+                let key = reckon_model::diff::escape(excluding.wanted.key());
+                change.pointer == format!("/metadata/labels/{key}")
+            }),
             _ => false,
         };
         // What the pod was never meant for may have been changed for reasons of its own; many nodes are changed alike.
@@ -240,6 +304,20 @@ impl<'a> Case<'_, 'a> {
                 );
                 advice(RemedyKind::Patch, sentence)
             }
+            (Hurdle::Spread, _) => {
+                let kinder = match spread::most(&decision.on).map(|limit| limit.by) {
+                    Some(Excludes::Key) => "Label the nodes, or spread over a label that they have",
+                    Some(Excludes::MinDomains(_)) => "Lower minDomains, or add nodes in another domain",
+                    Some(Excludes::Taints) => "Set nodeTaintsPolicy: Honor, so that nodes with taints do not count",
+                    Some(Excludes::Affinity) => "Set nodeAffinityPolicy: Honor, so that other nodes do not count",
+                    Some(Excludes::Skew) => "Raise maxSkew, or make room in the emptiest domain",
+                    None => return Vec::new(),
+                };
+                advice(
+                    RemedyKind::Patch,
+                    format!("{kinder}; or set whenUnsatisfiable: ScheduleAnyway, if the spread is a wish."),
+                )
+            }
             (Hurdle::Slots | Hurdle::NoNodes, _) => {
                 let mut remedy = spot::remedy(RemedyKind::Outside, &workload, "Add nodes.");
                 remedy.requires = None;
@@ -248,15 +326,6 @@ impl<'a> Case<'_, 'a> {
             _ => Vec::new(),
         }
     }
-}
-
-/// An entry of a map, whose key may have dots and slashes.
-fn entry(path: Path, key: &str) -> Path {
-    if key.contains(['.', '/']) {
-        let pointer = format!("{}/{}", path.pointer, reckon_model::diff::escape(key));
-        return Path { field: format!("{}[{key}]", path.field), pointer };
-    }
-    path.key(key)
 }
 
 /// Whether more is asked for than before.

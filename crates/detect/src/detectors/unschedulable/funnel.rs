@@ -8,6 +8,7 @@
 use super::hurdle::Hurdle;
 use super::message::Said;
 use super::nodes::{INTENT, Nodes, Seen};
+use reckon_model::Object;
 use std::collections::BTreeMap;
 
 /// The hurdle to see to.
@@ -17,6 +18,13 @@ pub(super) struct Decision<'n, 'a> {
     pub(super) on: Vec<&'n Seen<'a>>,
     /// Whether it was computed for every node in question, of all there are, and the scheduler says the same.
     pub(super) proved: bool,
+}
+
+impl<'a> Decision<'_, 'a> {
+    /// The Node objects of those that it is about.
+    pub(super) fn nodes(&self) -> Vec<&'a Object> {
+        self.on.iter().map(|node| node.node).collect()
+    }
 }
 
 /// Decides; `None` where nothing is said and nothing found.

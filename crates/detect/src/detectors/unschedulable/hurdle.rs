@@ -28,7 +28,17 @@ pub(super) enum Hurdle {
     VolumeLimit,
     /// No volume, or not enough storage, can be had there.
     Storage,
-    /// Devices (DRA).
+    /// The driver of its volumes is not there.
+    Driver,
+    /// It lacks a feature of the kubelet that the pod needs.
+    Feature,
+    /// A claim of devices (DRA), or what it is made from, does not exist or is not made yet.
+    DeviceClaim,
+    /// The class of a claim of devices does not exist.
+    DeviceClass,
+    /// The devices that are claimed are another pod's.
+    DevicesInUse,
+    /// The devices that are claimed are not to be had there.
     Devices,
     /// Not enough of a resource is free.
     Room,
@@ -40,6 +50,8 @@ pub(super) enum Hurdle {
     Gang,
     /// A claim is not bound: another detector's.
     Claim,
+    /// The scheduler failed over this pod.
+    Failed,
     /// Words that are not known.
     Other,
 }
@@ -56,13 +68,18 @@ impl Hurdle {
             Hurdle::Affinity | Hurdle::AntiAffinity | Hurdle::Existing => "unschedulable-pod-affinity",
             Hurdle::Spread => "unschedulable-topology-spread",
             Hurdle::Room | Hurdle::Slots | Hurdle::NoNodes => "unschedulable-resources",
-            Hurdle::Devices => "extended-resource-absent",
+            Hurdle::DeviceClaim | Hurdle::DeviceClass | Hurdle::DevicesInUse | Hurdle::Devices => {
+                "extended-resource-absent"
+            }
             Hurdle::Reach
             | Hurdle::VolumeInUse
             | Hurdle::VolumeLimit
             | Hurdle::Storage
+            | Hurdle::Driver
+            | Hurdle::Feature
             | Hurdle::Gang
             | Hurdle::Claim
+            | Hurdle::Failed
             | Hurdle::Other => "pod-pending",
         }
     }
@@ -76,6 +93,14 @@ impl Hurdle {
             Hurdle::Slots => Some("pods"),
             Hurdle::NoNodes => Some("no-nodes"),
             Hurdle::Devices => Some("devices"),
+            Hurdle::DeviceClaim => Some("device-claim"),
+            Hurdle::DeviceClass => Some("device-class"),
+            Hurdle::DevicesInUse => Some("devices-in-use"),
+            Hurdle::Driver => Some("csi-driver"),
+            Hurdle::Feature => Some("node-feature"),
+            Hurdle::Reach => Some("volume-elsewhere"),
+            Hurdle::Claim => Some("claim"),
+            Hurdle::Failed => Some("scheduler-error"),
             Hurdle::Ill => Some("node"),
             Hurdle::VolumeInUse => Some("volume-in-use"),
             Hurdle::VolumeLimit => Some("volume-limit"),

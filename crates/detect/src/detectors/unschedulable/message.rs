@@ -25,40 +25,86 @@ pub(super) struct Reason {
     pub(super) what: String,
 }
 
-/// A fragment, and what it tells.
+/// A fragment in lower case, and what it tells; the first that is found wins. All that the plug-ins in the tree say,
+/// `pkg/scheduler/framework/plugins` of Kubernetes 1.24 to 1.37.
 const FRAGMENTS: &[(&str, Hurdle)] = &[
-    ("Too many pods", Hurdle::Slots),
+    ("too many pods", Hurdle::Slots),
     ("untolerated taint", Hurdle::Taint),
     ("that the pod didn't tolerate", Hurdle::Taint),
-    ("didn't match Pod's node affinity/selector", Hurdle::Labels),
+    ("didn't match pod's node affinity", Hurdle::Labels),
+    ("didn't match pod's node selector", Hurdle::Labels),
+    ("didn't match scheduler-enforced node affinity", Hurdle::Labels),
     ("pod affinity terms conflict", Hurdle::Labels),
-    ("[NodeAffinity", Hurdle::Labels),
+    // What several plug-ins leave together is nothing: the volumes are where the labels are not.
+    ("volumebinding]", Hurdle::Reach),
+    ("[nodeaffinity", Hurdle::Labels),
+    ("filtered out by the prefilter result", Hurdle::Labels),
     ("didn't match the requested node name", Hurdle::Labels),
     ("were unschedulable", Hurdle::Cordoned),
+    ("had unknown conditions", Hurdle::Ill),
     ("didn't have free ports", Hurdle::HostPort),
     ("didn't satisfy existing pods anti-affinity rules", Hurdle::Existing),
     ("anti-affinity rules", Hurdle::AntiAffinity),
     ("didn't match pod affinity rules", Hurdle::Affinity),
     ("pod topology spread constraints", Hurdle::Spread),
     ("volume node affinity conflict", Hurdle::Reach),
-    ("didn't match PersistentVolume's node affinity", Hurdle::Reach),
+    ("didn't match persistentvolume's node affinity", Hurdle::Reach),
     ("no available volume zone", Hurdle::Reach),
     ("exceed max volume count", Hurdle::VolumeLimit),
-    ("CSI driver is not installed", Hurdle::VolumeLimit),
-    ("ReadWriteOncePod access mode", Hurdle::VolumeInUse),
+    ("csi driver is not installed", Hurdle::Driver),
+    ("readwriteoncepod access mode", Hurdle::VolumeInUse),
     ("no available disk", Hurdle::VolumeInUse),
     ("did not have enough free storage", Hurdle::Storage),
     ("didn't find available persistent volumes to bind", Hurdle::Storage),
+    ("binding volumes", Hurdle::Storage),
+    ("node declared features check failed", Hurdle::Feature),
+    ("device class", Hurdle::DeviceClass),
+    ("resource class", Hurdle::DeviceClass),
+    ("resourceclaim in use", Hurdle::DevicesInUse),
+    ("cannot be shared across pods", Hurdle::DevicesInUse),
+    ("shared by multiple pods", Hurdle::DevicesInUse),
     ("cannot allocate all claims", Hurdle::Devices),
-    ("device class", Hurdle::Devices),
-    ("resourceclaim", Hurdle::Devices),
+    ("resourceclaim not available on the node", Hurdle::Devices),
+    ("cannot be allocated for the node", Hurdle::Devices),
+    ("waiting for resource driver", Hurdle::Devices),
+    ("selector #", Hurdle::Devices),
+    ("resourceclaim", Hurdle::DeviceClaim),
+    ("resource claim", Hurdle::DeviceClaim),
     ("no nodes available", Hurdle::NoNodes),
-    ("waiting for minCount pods", Hurdle::Gang),
+    ("waiting for mincount pods", Hurdle::Gang),
+    ("waiting for pods's", Hurdle::Gang),
     ("pod group", Hurdle::Gang),
-    ("ersistentvolumeclaim", Hurdle::Claim),
-    ("ersistentVolumeClaims", Hurdle::Claim),
+    ("podgroup", Hurdle::Gang),
+    ("persistentvolumeclaim", Hurdle::Claim),
     ("non-existent persistentvolume", Hurdle::Claim),
     ("non-existent pv", Hurdle::Claim),
+    ("persistentvolume had no name", Hurdle::Claim),
+    ("persistentvolume \"", Hurdle::Claim),
+    ("pvc ", Hurdle::Claim),
+    ("storageclass", Hurdle::Claim),
+    ("volumebindingmode not set", Hurdle::Claim),
+    // What a plug-in did not expect.
+    ("running prefilter plugin", Hurdle::Failed),
+    ("running filter plugin", Hurdle::Failed),
+    ("filter plugin", Hurdle::Failed),
+    ("running reserve plugin", Hurdle::Failed),
+    ("running permit plugin", Hurdle::Failed),
+    ("running prebind plugin", Hurdle::Failed),
+    ("running bind plugin", Hurdle::Failed),
+    ("binding rejected", Hurdle::Failed),
+];
+
+/// What plug-ins say about making room, after the reasons and before `preemption:`.
+const ABOUT_ROOM: [&str; 3] =
+    ["no new claims to deallocate", "still not schedulable", "deallocation of resourceclaim completed"];
+
+/// What the default preemption says of nodes, which is no reason.
+const TRAILERS: [&str; 5] = [
+    "no preemption victims",
+    "preemption is not helpful",
+    "no victims found",
+    "not eligible due to",
+    "no candidate node",
 ];
 
 /// Reasons that are read at most: a message names a dozen at the worst, and is hostile text.
@@ -71,6 +117,10 @@ impl Said {
             None => (message, ""),
         };
         let making_room = [body, trailer].iter().any(|part| part.contains("not eligible due to a terminating pod"));
+        let lower = body.to_ascii_lowercase();
+        let end = ABOUT_ROOM.iter().filter_map(|words| lower.find(words)).min();
+        // Lower case of ASCII alone leaves every byte where it was.
+        let body = end.and_then(|end| body.get(..end)).unwrap_or(body);
         let body = match body.split_once(" nodes are available:") {
             Some((_, reasons)) => reasons,
             // `running PreFilter plugin …`, `no nodes available to schedule pods`.
@@ -95,6 +145,12 @@ impl Said {
     /// How many nodes a hurdle is said to exclude.
     pub(super) fn count(&self, hurdle: Hurdle) -> usize {
         self.reasons.iter().filter(|(_, reason)| reason.hurdle == hurdle).map(|(count, _)| count).sum()
+    }
+
+    /// Whether any of it is about claims of devices.
+    pub(super) fn is_about_devices(&self) -> bool {
+        let devices = [Hurdle::DeviceClaim, Hurdle::DeviceClass, Hurdle::DevicesInUse, Hurdle::Devices];
+        devices.into_iter().any(|hurdle| self.reason(hurdle).is_some())
     }
 
     /// The first reason of a hurdle.
@@ -128,16 +184,14 @@ fn parts(body: &str) -> impl Iterator<Item = &str> {
 impl Reason {
     fn of(words: &str) -> Option<Reason> {
         let words = words.trim().trim_end_matches(['.', ',']);
-        if words.is_empty()
-            || words.starts_with("No preemption victims")
-            || words.starts_with("Preemption is not helpful")
-        {
+        let lower = words.to_ascii_lowercase();
+        if words.is_empty() || TRAILERS.iter().any(|trailer| lower.starts_with(trailer)) {
             return None;
         }
         if let Some(resource) = words.strip_prefix("Insufficient ") {
             return Some(Reason { hurdle: Hurdle::Room, what: resource.trim().to_owned() });
         }
-        let hurdle = FRAGMENTS.iter().find(|(fragment, _)| words.contains(fragment)).map(|(_, hurdle)| *hurdle);
+        let hurdle = FRAGMENTS.iter().find(|(fragment, _)| lower.contains(fragment)).map(|(_, hurdle)| *hurdle);
         let taint =
             || Some(words.split_once('{')?.1.split_once('}')?.0.replace(": ", "=").trim_end_matches('=').to_owned());
         let what = match hurdle {
@@ -222,6 +276,138 @@ mod tests {
             ),
         ] {
             assert_eq!(read(message), expected, "{message}");
+        }
+    }
+
+    /// Each reason of the plug-ins in the tree, as it stands after the count of nodes or, where the first part is 0, alone.
+    const ALL: &[(usize, &str, Hurdle)] = &[
+        // NodeUnschedulable, NodeName, TaintToleration, NodeAffinity, NodePorts
+        (1, "node(s) were unschedulable", Hurdle::Cordoned),
+        (1, "node(s) had unknown conditions", Hurdle::Ill),
+        (1, "node(s) didn't match the requested node name", Hurdle::Labels),
+        (1, "node(s) had taint {a: b}, that the pod didn't tolerate", Hurdle::Taint),
+        (1, "node(s) had untolerated taint {a: b}", Hurdle::Taint),
+        (1, "node(s) had untolerated taint(s)", Hurdle::Taint),
+        (1, "node(s) didn't match Pod's node affinity/selector", Hurdle::Labels),
+        (1, "node(s) didn't match scheduler-enforced node affinity", Hurdle::Labels),
+        (0, "pod affinity terms conflict", Hurdle::Labels),
+        (1, "node(s) didn't satisfy plugin(s) [NodeAffinity]", Hurdle::Labels),
+        (1, "node(s) didn't satisfy plugin(s) [VolumeBinding]", Hurdle::Reach),
+        (0, "node(s) didn't satisfy plugin(s) [NodeAffinity VolumeBinding] simultaneously", Hurdle::Reach),
+        (1, "node is filtered out by the prefilter result", Hurdle::Labels),
+        (1, "node(s) didn't have free ports for the requested pod ports", Hurdle::HostPort),
+        // NodeResourcesFit
+        (1, "Insufficient cpu", Hurdle::Room),
+        (1, "Insufficient ephemeral-storage", Hurdle::Room),
+        (1, "Insufficient example.com/fpga", Hurdle::Room),
+        (1, "Too many pods", Hurdle::Slots),
+        // InterPodAffinity, PodTopologySpread
+        (1, "node(s) didn't match pod affinity rules", Hurdle::Affinity),
+        (1, "node(s) didn't match pod anti-affinity rules", Hurdle::AntiAffinity),
+        (1, "node(s) didn't satisfy existing pods anti-affinity rules", Hurdle::Existing),
+        (1, "node(s) didn't match pod topology spread constraints", Hurdle::Spread),
+        (1, "node(s) didn't match pod topology spread constraints (missing required label)", Hurdle::Spread),
+        // VolumeBinding
+        (0, "pod has unbound immediate PersistentVolumeClaims", Hurdle::Claim),
+        (0, "persistentvolumeclaim \"data\" not found", Hurdle::Claim),
+        (0, "persistentvolumeclaim \"data\" is being deleted", Hurdle::Claim),
+        (0, "persistentvolumeclaim \"data\" bound to non-existent persistentvolume \"pv\"", Hurdle::Claim),
+        (0, "waiting for ephemeral volume controller to create the persistentvolumeclaim \"p-scratch\"", Hurdle::Claim),
+        (0, "PVC shop/p-scratch was not created for pod shop/p (pod is not owner)", Hurdle::Claim),
+        (1, "node(s) unavailable due to one or more pvc(s) bound to non-existent pv(s)", Hurdle::Claim),
+        (
+            1,
+            "node(s) unavailable due to PersistentVolumeClaim(s) bound to non-existent PersistentVolume(s)",
+            Hurdle::Claim,
+        ),
+        (1, "node(s) didn't find available persistent volumes to bind", Hurdle::Storage),
+        (1, "node(s) did not have enough free storage", Hurdle::Storage),
+        (1, "node(s) had volume node affinity conflict", Hurdle::Reach),
+        (1, "node(s) didn't match PersistentVolume's node affinity", Hurdle::Reach),
+        (
+            0,
+            "running PreBind plugin \"VolumeBinding\": binding volumes: timed out waiting for the condition",
+            Hurdle::Storage,
+        ),
+        // VolumeZone, VolumeRestrictions, NodeVolumeLimits
+        (1, "node(s) had no available volume zone", Hurdle::Reach),
+        (0, "PersistentVolumeClaim had no name", Hurdle::Claim),
+        (0, "PersistentVolumeClaim had no pv name and storageClass name", Hurdle::Claim),
+        (0, "PersistentVolume had no name", Hurdle::Claim),
+        (0, "persistentvolume \"pv\" not found", Hurdle::Claim),
+        (0, "storageclass.storage.k8s.io \"fast\" not found", Hurdle::Claim),
+        (0, "VolumeBindingMode not set for StorageClass \"fast\"", Hurdle::Claim),
+        (1, "node(s) had no available disk", Hurdle::VolumeInUse),
+        (
+            1,
+            "node has pod using PersistentVolumeClaim with the same name and ReadWriteOncePod access mode",
+            Hurdle::VolumeInUse,
+        ),
+        (
+            1,
+            "node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod",
+            Hurdle::VolumeInUse,
+        ),
+        (1, "node(s) exceed max volume count", Hurdle::VolumeLimit),
+        (1, "ebs.csi.aws.com CSI driver is not installed on the node", Hurdle::Driver),
+        // DynamicResources
+        (1, "cannot allocate all claims", Hurdle::Devices),
+        (1, "resourceclaim not available on the node", Hurdle::Devices),
+        (1, "resourceclaim cannot be allocated for the node (unsuitable)", Hurdle::Devices),
+        (0, "waiting for resource driver to allocate resource", Hurdle::Devices),
+        (0, "waiting for resource driver to provide information", Hurdle::Devices),
+        (1, "filter node n1: claim shop/p-gpu: selector #0: CEL runtime error: no such key: healthy", Hurdle::Devices),
+        (0, "resourceclaim in use", Hurdle::DevicesInUse),
+        (
+            0,
+            "node allocatable resource claim gpu has a mapped device and cannot be shared across pods",
+            Hurdle::DevicesInUse,
+        ),
+        (0, "request gpu: device class gpu.example.com does not exist", Hurdle::DeviceClass),
+        (0, "resource class gpu.example.com does not exist", Hurdle::DeviceClass),
+        (0, "resourceclaim \"gpu\" not found", Hurdle::DeviceClaim),
+        (0, "resourceclaim must be reallocated", Hurdle::DeviceClaim),
+        (0, "waiting for dynamic resource controller to create the resourceclaim \"p-gpu\"", Hurdle::DeviceClaim),
+        // NodeDeclaredFeatures (1.35), GangScheduling (1.35)
+        (1, "node declared features check failed - unsatisfied requirements: FeatureA, FeatureB", Hurdle::Feature),
+        (0, "waiting for minCount pods from a gang to appear in scheduling queue", Hurdle::Gang),
+        (0, "waiting for minCount pods from a gang to be scheduled", Hurdle::Gang),
+        (0, "waiting for pods's pod group \"g\" to appear in scheduling queue", Hurdle::Gang),
+        (0, "waiting for pods's workload \"w\" to appear in scheduling queue", Hurdle::Gang),
+        // The scheduler itself
+        (0, "no nodes available to schedule pods", Hurdle::NoNodes),
+        (0, "running \"InterPodAffinity\" filter plugin: getting state: not found", Hurdle::Failed),
+        (0, "running Reserve plugin \"Example\": no", Hurdle::Failed),
+        (0, "binding rejected: Operation cannot be fulfilled on pods/binding \"p\"", Hurdle::Failed),
+    ];
+
+    #[test]
+    fn every_reason_of_the_plug_ins_in_the_tree_is_known() {
+        let trailer = " preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.";
+        for (count, words, hurdle) in ALL {
+            let said = match count {
+                0 => Said::of(&format!("0/1 nodes are available: {words}.{trailer}")),
+                count => Said::of(&format!("0/3 nodes are available: {count} {words}, 2 Too many pods.{trailer}")),
+            };
+            let found = if *count == 0 { said.whole.clone() } else { said.reason(*hurdle).cloned() };
+            assert_eq!(found.map(|reason| reason.hurdle), Some(*hurdle), "{words}");
+            // A reason for all nodes is also told without their number.
+            if *count == 0 {
+                assert_eq!(Said::of(words).whole.map(|reason| reason.hurdle), Some(*hurdle), "{words}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_said_about_making_room_is_part_of_no_reason() {
+        for trailer in [
+            "no new claims to deallocate, preemption: 0/1 nodes are available: 1 Preemption is not helpful for scheduling.",
+            "still not schedulable, preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
+            "preemption: not eligible due to preemptionPolicy=Never.",
+            "no new claims to deallocate",
+        ] {
+            let message = format!("0/1 nodes are available: 1 Insufficient cpu. {trailer}");
+            assert_eq!(read(&message), [(1, Hurdle::Room, "cpu".to_owned())], "{message}");
         }
     }
 

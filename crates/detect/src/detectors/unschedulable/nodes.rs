@@ -2,8 +2,10 @@
 
 use super::hurdle::Hurdle;
 use super::rules;
+use super::spread::Limit;
 use crate::View;
-use reckon_model::k8s::{Node, Pod, Taint, Toleration};
+use crate::detectors::host_ports;
+use reckon_model::k8s::{Node, Pod, PodAffinityTerm, Taint, Toleration};
 use reckon_model::selector::Requirement;
 use reckon_model::{Body, Kind, Object, Quantity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +20,12 @@ pub(super) struct Seen<'a> {
     pub(super) taints: Vec<&'a Taint>,
     /// A pod that is in the way, where one is.
     pub(super) holder: Option<&'a Object>,
+    /// The term of each rule about other pods that keeps the pod off.
+    pub(super) terms: BTreeMap<Hurdle, &'a PodAffinityTerm>,
+    /// The spread constraint that does, and by which of its options.
+    pub(super) spread: Option<Limit<'a>>,
+    /// The host port that is taken.
+    pub(super) port: Option<i64>,
     /// Whether all was computed that depends on other pods.
     pub(super) pods_known: bool,
 }
@@ -114,10 +122,11 @@ impl<'a> Seen<'a> {
         if let Some(slots) = slots.filter(|slots| running.len() >= *slots) {
             self.hurdles.insert(Hurdle::Slots, format!("runs {} of {slots} pods", running.len()));
         }
-        if let Some((port, holder)) = taken_port(pod, &running) {
+        if let Some((port, holder)) = host_ports::taken(pod, &running) {
             self.hurdles
                 .insert(Hurdle::HostPort, format!("host port {port} is taken by {}", crate::describe::object(holder)));
             self.holder = Some(holder);
+            self.port = Some(port);
         }
     }
 }
@@ -165,7 +174,17 @@ fn fixed<'a>(
     if !words.is_empty() {
         hurdles.insert(Hurdle::Size, words.join(", "));
     }
-    Some(Seen { node, hurdles, short, taints, holder: None, pods_known: false })
+    Some(Seen {
+        node,
+        hurdles,
+        short,
+        taints,
+        holder: None,
+        terms: BTreeMap::new(),
+        spread: None,
+        port: None,
+        pods_known: false,
+    })
 }
 
 fn amount_of(node: &Node, resource: &str) -> i128 {
@@ -259,36 +278,4 @@ fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
     effect
         && ((toleration.key.is_empty() && exists)
             || (toleration.key == taint.key && (exists || toleration.value == taint.value)))
-}
-
-/// A host port that the pod wants and another has, on the same address.
-fn taken_port<'a>(pod: &Pod, here: &[&'a Object]) -> Option<(i64, &'a Object)> {
-    let wanted = ports(pod);
-    here.iter().copied().find_map(|other| {
-        let taken = ports(other.pod()?);
-        let clash = wanted.iter().find(|(port, protocol, ip)| {
-            taken.iter().any(|(other, as_well, theirs)| {
-                port == other && protocol == as_well && (ip == theirs || is_any(ip) || is_any(theirs))
-            })
-        })?;
-        Some((clash.0, other))
-    })
-}
-
-fn is_any(ip: &str) -> bool {
-    matches!(ip, "" | "0.0.0.0" | "::")
-}
-
-fn ports(pod: &Pod) -> Vec<(i64, &str, &str)> {
-    let sidecars = pod.spec.init_containers.iter().filter(|container| container.restart_policy == "Always");
-    let declared = pod.spec.containers.iter().chain(sidecars).flat_map(|container| &container.ports);
-    declared
-        .filter_map(|port| {
-            // On the node's network the container's port is the node's.
-            let number =
-                if port.host_port == 0 && pod.spec.host_network { port.container_port } else { port.host_port };
-            let protocol = if port.protocol.is_empty() { "TCP" } else { &port.protocol };
-            (number != 0).then_some((number, protocol, port.host_ip.as_str()))
-        })
-        .collect()
 }

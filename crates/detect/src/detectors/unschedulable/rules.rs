@@ -1,9 +1,10 @@
-//! Rules about other pods: affinity, anti-affinity, spread.
+//! Rules about other pods: affinity and anti-affinity.
 
 use super::hurdle::Hurdle;
 use super::nodes::Seen;
+use super::spread;
 use crate::{View, describe};
-use reckon_model::k8s::{Pod, PodAffinityTerm, SpreadConstraint};
+use reckon_model::k8s::{Pod, PodAffinityTerm};
 use reckon_model::selector::LabelSelector;
 use reckon_model::{Kind, Object};
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ pub(super) fn apply<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod, seen
             let words = format!("{} is in the same {}", describe::object(holder), term.topology_key);
             seen[node].hurdles.insert(Hurdle::AntiAffinity, words);
             seen[node].holder.get_or_insert(holder);
+            seen[node].terms.insert(Hurdle::AntiAffinity, term);
         }
     }
     for term in &own.pod_affinity.required {
@@ -29,16 +31,14 @@ pub(super) fn apply<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod, seen
             if !(together.contains(&at) || first && labelled) {
                 let words = format!("no pod that it wants to be with is in the same {}", term.topology_key);
                 node.hurdles.insert(Hurdle::Affinity, words);
+                node.terms.insert(Hurdle::Affinity, term);
             }
         }
     }
     if view.all_known(&Kind::Pod) {
         existing(view, subject, seen);
     }
-    for constraint in pod.spec.topology_spread_constraints.iter().filter(|it| it.when_unsatisfiable == "DoNotSchedule")
-    {
-        spread(view, subject, constraint, seen);
-    }
+    spread::apply(view, subject, pod, seen);
 }
 
 /// The pods a term is about; `None` where they cannot be known.
@@ -80,7 +80,7 @@ fn selects(term: &PodAffinityTerm, subject: &Object) -> bool {
 }
 
 /// The node a pod takes up; `None` for one that has none or has ended.
-fn place(pod: &Object) -> Option<&str> {
+pub(super) fn place(pod: &Object) -> Option<&str> {
     let body = pod.pod().filter(|body| !body.is_finished())?;
     (!body.spec.node_name.is_empty()).then_some(body.spec.node_name.as_str())
 }
@@ -119,44 +119,8 @@ fn existing<'a>(view: &View<'a>, subject: &Object, seen: &mut [Seen<'a>]) {
                 let words = format!("{} is there and keeps away from it", describe::object(holder));
                 seen[node].hurdles.entry(Hurdle::Existing).or_insert(words);
                 seen[node].holder.get_or_insert(holder);
+                seen[node].terms.entry(Hurdle::Existing).or_insert(term);
             }
-        }
-    }
-}
-
-fn spread<'a>(view: &View<'a>, subject: &Object, constraint: &SpreadConstraint, seen: &mut [Seen<'a>]) {
-    let key = constraint.topology_key.as_str();
-    for node in seen.iter_mut().filter(|node| !node.node.meta.labels.contains_key(key)) {
-        node.hurdles.insert(Hurdle::Spread, format!("lacks the label {key} that it is to be spread over"));
-    }
-    let Some(selector) = &constraint.label_selector else { return };
-    let many = view.matching(&Kind::Pod, subject.meta.namespace.as_deref(), selector);
-    if !many.complete {
-        return;
-    }
-    // Domains are those of nodes that the pod's own selector allows.
-    let domains: BTreeMap<&str, &str> = seen
-        .iter()
-        .filter(|node| !node.hurdles.contains_key(&Hurdle::Labels))
-        .filter_map(|node| Some((node.node.meta.name.as_str(), node.node.meta.labels.get(key)?.as_str())))
-        .collect();
-    let mut counts: BTreeMap<String, i64> = domains.values().map(|domain| ((*domain).to_owned(), 0)).collect();
-    for other in many.items.iter().filter(|other| other.meta.deleted.is_none()) {
-        if let Some(domain) = place(other).and_then(|node| domains.get(node)) {
-            *counts.entry((*domain).to_owned()).or_default() += 1;
-        }
-    }
-    let Some(least) = counts.values().min().copied() else { return };
-    let own = i64::from(selector.matches(&subject.meta.labels));
-    for node in seen {
-        let Some(domain) = node.node.meta.labels.get(key) else { continue };
-        let Some(count) = counts.get(domain) else { continue };
-        if count + own - least > constraint.max_skew.max(1) {
-            let words = format!(
-                "{key}={domain} has {count} of its kind, another has {least}, and {} more is allowed",
-                constraint.max_skew
-            );
-            node.hurdles.insert(Hurdle::Spread, words);
         }
     }
 }

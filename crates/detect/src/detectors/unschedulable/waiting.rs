@@ -7,8 +7,8 @@ use crate::spot::Spot;
 use crate::{Finding, Place, View, describe};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, Severity, Verdict};
-use reckon_model::k8s::{Condition, Event, Pod};
-use reckon_model::{Kind, Object, Timestamp, text};
+use reckon_model::k8s::{Event, Pod};
+use reckon_model::{Object, Timestamp, text};
 use serde_json::json;
 
 /// How long what is being done for a pod may take: a node is made, a victim ends.
@@ -47,41 +47,6 @@ pub(super) fn until<'a>(
         .filter(|event| matches!(event.reason.as_str(), "TriggeredScaleUp" | "Nominated" | "NominatedNode"));
     ends.extend(scaling.filter_map(Event::last_seen).max().and_then(|at| after(at, UNDER_WAY)));
     ends.into_iter().filter(|end| *end > view.now()).max()
-}
-
-/// No scheduler has looked at the pod.
-pub(super) fn not_taken<'a>(view: &View<'a>, subject: &'a Object, pod: &Pod) -> Option<Finding> {
-    const DEFAULT: &str = "default-scheduler";
-    let workload = view.workload_of(subject);
-    let name = if pod.spec.scheduler_name.is_empty() { DEFAULT } else { &pod.spec.scheduler_name };
-    let whose = describe::object(workload);
-    if name == DEFAULT {
-        let sentence = "The scheduler of the cluster has not looked at the pod: it does not run, or is far behind. No pod is placed while that lasts.";
-        let cause = Cause::plain(CauseKind::External, Some(&workload.reference()), sentence);
-        let title = format!("{whose}: the scheduler does not take its pod");
-        let mut finding = Finding::new("scheduler-not-found", Place::of(workload), title, cause);
-        finding.class = Some("default");
-        return Some(finding);
-    }
-    // Where it has placed others it is there, and busy.
-    let serves = view.known(&Kind::Pod, None).any(|other| {
-        other.pod().is_some_and(|body| {
-            body.spec.scheduler_name == name && body.condition("PodScheduled").is_some_and(Condition::is_true)
-        })
-    });
-    let (verdict, what) = match serves {
-        true => (Verdict::Possible, "it has placed other pods, so it may be busy, or stopped lately"),
-        false => (Verdict::Likely, "it does not run, or does not exist"),
-    };
-    let sentence = format!("The pod waits for the scheduler {name}, which has not looked at it: {what}.");
-    let cause = match Spot::of(workload) {
-        Some(spot) => spot.wrong(&spot.path("schedulerName"), Some(json!(name)), sentence),
-        None => Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence),
-    };
-    let title = format!("{whose}: no scheduler takes the pod; it asks for {name}");
-    let mut finding = Finding::new("scheduler-not-found", Place::of(workload), title, cause);
-    finding.verdict = verdict;
-    Some(finding)
 }
 
 /// A gate is closed.

@@ -4,6 +4,8 @@ use super::funnel::Decision;
 use super::hurdle::Hurdle;
 use super::message::Said;
 use super::nodes::{Nodes, Seen, amount};
+use super::spread::{self, Excludes};
+use crate::detectors::node_labels;
 use reckon_model::k8s::Pod;
 use reckon_model::selector::Requirement;
 use reckon_model::text;
@@ -88,18 +90,20 @@ pub(super) fn of(decision: &Decision<'_, '_>, nodes: &Nodes<'_>, said: &Said, po
                 }
             }
         }
-        Hurdle::Labels => format!("no node has {}", labels(pod)),
+        Hurdle::Labels => match node_labels::excluding(pod, &decision.nodes()).filter(|excluding| excluding.everywhere)
+        {
+            Some(excluding) => format!("no node has {}", excluding.wanted.describe()),
+            None => format!("no node has {}", all_labels(pod)),
+        },
         Hurdle::Cordoned => format!("{those} cordoned"),
-        Hurdle::HostPort => "its host port is taken on every node that would do".to_owned(),
+        Hurdle::HostPort => match on.iter().find_map(|node| node.port) {
+            Some(port) => format!("its host port {port} is taken on every node that would do"),
+            None => "its host port is taken on every node that would do".to_owned(),
+        },
         Hurdle::Affinity => "no node has the pods near that it wants to be with".to_owned(),
         Hurdle::AntiAffinity => "a pod that it keeps away from is near every node that would do".to_owned(),
         Hurdle::Existing => "a pod that keeps away from it is near every node that would do".to_owned(),
-        Hurdle::Spread => match said.reason(Hurdle::Spread) {
-            Some(reason) if reason.what == "missing required label" && on.is_empty() => {
-                "no node has the label that it is to be spread over".to_owned()
-            }
-            _ => "its spread constraints exclude every node that would do".to_owned(),
-        },
+        Hurdle::Spread => spreading(on, said),
         other => {
             let words = said.reason(other).map(|reason| reason.what.clone()).unwrap_or_default();
             format!("the scheduler says: {}", text::shorten(&words, 160))
@@ -107,8 +111,42 @@ pub(super) fn of(decision: &Decision<'_, '_>, nodes: &Nodes<'_>, said: &Said, po
     }
 }
 
+/// What its spread constraints ask, and what there is.
+fn spreading(on: &[&Seen<'_>], said: &Said) -> String {
+    let Some(limit) = spread::most(on) else {
+        return match said.reason(Hurdle::Spread) {
+            Some(reason) if reason.what == "missing required label" => {
+                "no node has the label that it is to be spread over".to_owned()
+            }
+            _ => "its spread constraints exclude every node that would do".to_owned(),
+        };
+    };
+    let key = &limit.constraint.topology_key;
+    match limit.by {
+        Excludes::Key => format!("no node that would do has the label {key} that it is to be spread over"),
+        Excludes::MinDomains(few) => {
+            let wanted = limit.constraint.min_domains.unwrap_or_default();
+            format!("it is to be spread over {wanted} of {key} at least, and {} there", are(few))
+        }
+        Excludes::Taints => format!(
+            "its spread over {key} counts nodes whose taints it does not tolerate, and every node that would do has too many of its kind beside them"
+        ),
+        Excludes::Affinity => format!(
+            "its spread over {key} counts nodes that it may not run on, and every node that would do has too many of its kind beside them"
+        ),
+        Excludes::Skew => format!(
+            "its spread over {key} allows {} more than where they are fewest, and every node that would do has as many",
+            limit.constraint.max_skew
+        ),
+    }
+}
+
+fn are(count: usize) -> String {
+    if count == 1 { "1 is".to_owned() } else { format!("{count} are") }
+}
+
 /// The labels a pod asks of its node.
-fn labels(pod: &Pod) -> String {
+fn all_labels(pod: &Pod) -> String {
     let mut wanted: Vec<String> = pod.spec.node_selector.iter().map(|(key, value)| format!("{key}={value}")).collect();
     if let Some(required) = &pod.spec.affinity.node_affinity.required {
         let expressions = required
@@ -152,7 +190,8 @@ pub(super) fn excluded<'n, 'a>(nodes: &'n Nodes<'a>) -> Vec<(&'n Seen<'a>, Strin
 
 /// A node that nothing keeps the pod from any more, of what can be computed.
 pub(super) fn would_do<'n>(nodes: &'n Nodes<'_>, hurdle: Hurdle) -> Option<&'n str> {
-    let computed = hurdle <= Hurdle::Spread || matches!(hurdle, Hurdle::Room | Hurdle::Slots);
+    let computed =
+        (hurdle <= Hurdle::Spread && hurdle != Hurdle::Reach) || matches!(hurdle, Hurdle::Room | Hurdle::Slots);
     let node = nodes.meant().find(|node| node.hurdles.is_empty() && node.pods_known).filter(|_| computed)?;
     Some(node.node.meta.name.as_str())
 }

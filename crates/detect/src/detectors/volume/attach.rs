@@ -1,6 +1,6 @@
 //! Volumes that are not attached to the pod's node.
 
-use super::{Case, quoted};
+use super::{Case, quoted, sorts};
 use crate::finding::{Fact, Finding};
 use crate::spot;
 use jiff::SignedDuration;
@@ -244,22 +244,93 @@ fn failed(case: &Case<'_, '_>, event: &Event) -> Option<Finding> {
             ),
         )
     } else {
-        (
-            "refused",
-            format!("{volume} cannot be attached to node {node}"),
-            Cause::plain(
-                CauseKind::External,
-                Some(&reference),
-                format!("The storage refuses to attach {volume} to node {node}: {}.", ending(&event.message)),
-            ),
-            spot::remedy(RemedyKind::Outside, &reference, "Find out at the storage why; it is tried again by itself."),
-        )
+        of_storage(case, event, claim, &volume)
     };
     let mut finding = case.finding("attach-failed", Some(class), &title, cause);
     finding.verdict = if class == "driver-missing" { Verdict::Confirmed } else { Verdict::Likely };
     finding.remedies.push(fix);
     finding.evidence.push(case.told(event));
     Some(finding)
+}
+
+/// What the storage says, by sort: its class, a title, the cause and what ends it.
+fn of_storage(
+    case: &Case<'_, '_>,
+    event: &Event,
+    claim: Option<&Object>,
+    volume: &str,
+) -> (&'static str, String, Cause, Remedy) {
+    let node = case.body.spec.node_name.as_str();
+    let node_ref = ResourceRef::new(Kind::Node, None, node);
+    let reference = claim.map_or_else(|| case.workload.reference(), Object::reference);
+    let sort = sorts::of_attachment(&event.message);
+    let said = ending(&event.message);
+    let outside = |ask: &str| spot::remedy(RemedyKind::Outside, &reference, ask);
+    let external = |sentence: String| Cause::plain(CauseKind::External, Some(&reference), sentence);
+    let refuses = format!("The storage refuses to attach {volume} to node {node}: {said}.");
+    match sort {
+        "node-limit" => (
+            sort,
+            format!("node {node} has as many volumes attached as it may"),
+            Cause::plain(
+                CauseKind::Node,
+                Some(&node_ref),
+                format!("Node {node} takes no more volumes, which the scheduler did not know: {said}."),
+            ),
+            spot::remedy(
+                RemedyKind::Outside,
+                &node_ref,
+                format!(
+                    "Delete the pod while {node} is cordoned, so that it is placed elsewhere; let the CSI driver tell the right limit (CSINode, allocatable.count)."
+                ),
+            ),
+        ),
+        "in-use" => (
+            sort,
+            format!("{volume} is attached elsewhere, says the storage"),
+            external(format!(
+                "Node {node} cannot get {volume}, because the storage has it attached elsewhere: {said}."
+            )),
+            outside(
+                "Look at its VolumeAttachments and, at the storage, what holds it; detach it there if nothing uses it any more.",
+            ),
+        ),
+        "denied" => (
+            sort,
+            format!("the CSI driver may not attach {volume}"),
+            external(format!("The driver has no right to attach {volume} to node {node}: {said}.")),
+            outside("Give the CSI driver's account the right that the message names."),
+        ),
+        "gone" => {
+            let gone = claim.map_or_else(|| reference.clone(), super::mount::persistent);
+            (
+                sort,
+                format!("the storage does not know {volume}"),
+                Cause::plain(
+                    CauseKind::External,
+                    Some(&gone),
+                    format!("The storage does not know {volume}, or not node {node}: {said}."),
+                ),
+                spot::remedy(
+                    RemedyKind::Outside,
+                    &gone,
+                    "See whether it was deleted at the storage; restore it from a snapshot or backup.",
+                ),
+            )
+        }
+        "timeout" => (
+            sort,
+            format!("{volume} is not attached to node {node} in time"),
+            external(format!("The storage does not attach {volume} to node {node} in time: {said}.")),
+            outside("Look at the log of the CSI driver's controller, and whether the storage answers it."),
+        ),
+        _ => (
+            "refused",
+            format!("{volume} cannot be attached to node {node}"),
+            external(refuses),
+            outside("Find out at the storage why; it is tried again by itself."),
+        ),
+    }
 }
 
 /// The last part of a chain of errors, without an end of its own.

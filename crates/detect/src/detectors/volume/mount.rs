@@ -2,8 +2,9 @@
 
 use super::Case;
 use super::attach::ending;
+use super::sorts;
 use crate::finding::{Fact, Finding};
-use crate::{blame, spot};
+use crate::{Lookup, blame, describe, spot};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Source, Verdict};
 use reckon_model::k8s::{Event, Volume};
@@ -29,24 +30,6 @@ pub(super) fn says_what(event: &Event) -> bool {
         && !config.iter().any(|part| said.contains(part))
 }
 
-/// Sorts of failure by their words, in lower case; the first that fits wins.
-const SORTS: &[(&str, &[&str])] = &[
-    ("host-path", &["hostpath type check failed"]),
-    ("driver-missing", &["not found in the list of registered csi drivers"]),
-    (
-        "helper-missing",
-        &["you might need a /sbin/mount.", "need a helper program", "exec: \"mount.nfs\"", "unknown filesystem type"],
-    ),
-    // The last two: the server was reached and has not what was asked of it.
-    (
-        "path-missing",
-        &["path \"", "local volume plugin", "reason given by server: no such file", "mount error(2): no such file"],
-    ),
-    ("filesystem", &["wrong fs type", "bad superblock", "fsck", "structure needs cleaning", "input/output error"]),
-    ("denied", &["access denied", "permission denied", "not permitted", "accessdenied", "unauthorized"]),
-    ("server", &["connection timed out", "connection refused", "no route to host", "no such host", "host is down"]),
-];
-
 /// What an Event `FailedMount` or `FailedMapVolume` is about.
 pub(super) fn found(case: &Case<'_, '_>, event: &Event) -> Option<Finding> {
     let due = event.first_seen().and_then(|at| at.checked_add(PATIENCE).ok());
@@ -54,15 +37,8 @@ pub(super) fn found(case: &Case<'_, '_>, event: &Event) -> Option<Finding> {
         case.view.recheck_at(due);
         return None;
     }
-    let said = event.message.to_lowercase();
     let meant = case.meant(&event.message);
-    let mut sort = SORTS
-        .iter()
-        .find(|(_, phrases)| phrases.iter().any(|phrase| said.contains(phrase)))
-        .map_or("failed", |(sort, _)| *sort);
-    if sort == "path-missing" && !(said.contains("does not exist") || said.contains("no such file")) {
-        sort = "failed";
-    }
+    let sort = sorts::of_mount(&event.message);
     let node = case.body.spec.node_name.as_str();
     let node_ref = ResourceRef::new(Kind::Node, None, node);
     let volume = match meant {
@@ -104,6 +80,22 @@ pub(super) fn found(case: &Case<'_, '_>, event: &Event) -> Option<Finding> {
                 format!("Install the client of that file system (nfs-common, cifs-utils …) on {node} and its like."),
             ),
         ),
+        ("secret-missing", _) if secret(case, &event.message).is_some() => {
+            return of_secret(case, event, &volume, &secret(case, &event.message)?);
+        }
+        ("node-disk", _) => (
+            format!("node {node} has no space left to mount {volume}"),
+            Cause::plain(
+                CauseKind::Node,
+                Some(&node_ref),
+                format!("The disk of node {node} is full, so {volume} cannot be mounted there: {why}."),
+            ),
+            spot::remedy(
+                RemedyKind::Outside,
+                &node_ref,
+                format!("Free disk space on {node}: images, logs, emptyDir volumes."),
+            ),
+        ),
         (_, Some((volume, None))) => return Some(inline(case, event, sort, volume, &why)),
         _ => {
             let claim = meant.and_then(|(_, claim)| claim);
@@ -120,6 +112,14 @@ pub(super) fn found(case: &Case<'_, '_>, event: &Event) -> Option<Finding> {
                 "server" => {
                     ("is on a server that does not answer", "Check the server and the way to it from the nodes.")
                 }
+                "busy" => (
+                    "is busy on this node",
+                    "An earlier mount or unmount of it has not ended: look at the log of its node plugin there; restart that, then the node.",
+                ),
+                "timeout" => (
+                    "is not mounted in time",
+                    "Look at the log of the volume's node plugin on that node, and whether the storage answers it.",
+                ),
                 "path-missing" => {
                     ("is a path that the node does not have", "Make the path on that node, or correct the volume.")
                 }
@@ -151,7 +151,7 @@ pub(super) fn found(case: &Case<'_, '_>, event: &Event) -> Option<Finding> {
 }
 
 /// The volume behind a claim, or the claim while it has none.
-fn persistent(claim: &Object) -> ResourceRef {
+pub(super) fn persistent(claim: &Object) -> ResourceRef {
     match &claim.body {
         Body::Claim(body) if !body.spec.volume_name.is_empty() => {
             ResourceRef::new(Kind::PersistentVolume, None, &body.spec.volume_name)
@@ -232,4 +232,93 @@ fn inline(case: &Case<'_, '_>, event: &Event, sort: &'static str, volume: &Volum
     }
     finding.evidence.push(case.told(event));
     finding
+}
+
+/// Only that it took too long is told, by the kubelet for all volumes together: what failed has been forgotten, or nothing
+/// has failed yet and nothing gets ahead.
+pub(super) fn timed_out(case: &Case<'_, '_>, mounting: &[&Event]) -> Option<Finding> {
+    let is_summary =
+        |event: &&&Event| event.message.to_ascii_lowercase().starts_with("unable to attach or mount volumes");
+    let event = mounting.iter().find(is_summary)?;
+    // Those that name a ConfigMap or Secret are failures of their own.
+    if mounting.iter().any(|event| !is_summary(&event)) {
+        return None;
+    }
+    let (_, rest) = event.message.split_once("unmounted volumes=[")?;
+    let (names, _) = rest.split_once(']')?;
+    let late = |volume: &&Volume| {
+        let of_storage = volume.persistent_volume_claim.is_some()
+            || volume.ephemeral.is_some()
+            || volume.csi.is_some()
+            || volume.nfs.is_some()
+            || volume.host_path.is_some();
+        of_storage && names.split([' ', ',']).any(|name| name == volume.name)
+    };
+    let volume = case.body.spec.volumes.iter().find(late)?;
+    let claim = case.claims().into_iter().find(|(own, ..)| own.name == volume.name).map(|(_, claim, _)| claim);
+    let reference = claim.map_or_else(|| case.workload.reference(), persistent);
+    let what = match claim {
+        Some(claim) => format!("the volume of claim {}", claim.meta.name),
+        None => format!("the volume {}", volume.name),
+    };
+    let node = case.body.spec.node_name.as_str();
+    let sentence = format!("Node {node} has not got {what} in time, and nothing says why.");
+    let cause = Cause::plain(CauseKind::External, Some(&reference), sentence);
+    let title = format!("{what} is not there in time, and nothing says why");
+    let mut finding = case.finding("mount-failed", Some("timeout"), &title, cause);
+    finding.verdict = Verdict::Possible;
+    finding.remedies.push(spot::remedy(
+        RemedyKind::Outside,
+        &reference,
+        format!(
+            "Look at its VolumeAttachment, and at the log of the kubelet and of the volume's node plugin on {node}."
+        ),
+    ));
+    finding.evidence.push(case.told(event));
+    Some(finding)
+}
+
+/// The Secret of a CSI volume that is named as absent: `fetching NodePublishSecretRef NAMESPACE/NAME failed: … secrets
+/// "NAME" not found`.
+fn secret(case: &Case<'_, '_>, said: &str) -> Option<ResourceRef> {
+    let (before, rest) = said.split_once("secrets \"")?;
+    let (name, after) = rest.split_once('"')?;
+    if !after.contains("not found") {
+        return None;
+    }
+    let named = before.split_once("SecretRef ").and_then(|(_, rest)| rest.split([' ', ':']).next()?.split_once('/'));
+    let namespace = named.map(|(namespace, _)| namespace).or(case.pod.meta.namespace.as_deref());
+    Some(ResourceRef::new(Kind::Secret, namespace, name))
+}
+
+/// The volume wants a Secret that does not exist. `None` where it has come since.
+fn of_secret(case: &Case<'_, '_>, event: &Event, volume: &str, target: &ResourceRef) -> Option<Finding> {
+    let verdict = match case.view.look_up(target) {
+        Lookup::Found(_) => return None,
+        Lookup::Absent { .. } => Verdict::Confirmed,
+        Lookup::Unread => Verdict::Likely,
+    };
+    let name = describe::name(target);
+    let sentence = format!("The Secret {name}, with which {volume} is mounted, does not exist.");
+    let cause = Cause::plain(CauseKind::Resource, Some(target), sentence);
+    let title = format!("the Secret {name}, with which {volume} is mounted, does not exist");
+    let mut finding = case.finding("mount-failed", Some("secret-missing"), &title, cause);
+    finding.verdict = verdict;
+    if verdict == Verdict::Confirmed {
+        finding.evidence.push(Fact {
+            role: Role::Cause,
+            source: Source::Absence,
+            at: None,
+            about: target.clone(),
+            text: format!("Secret {name} does not exist"),
+            raw: None,
+        });
+    }
+    finding.remedies.push(spot::remedy(
+        RemedyKind::Create,
+        target,
+        format!("Make the Secret {name}, or correct the volume."),
+    ));
+    finding.evidence.push(case.told(event));
+    Some(finding)
 }
