@@ -59,7 +59,9 @@ pub(crate) fn written(spot: &Spot<'_>, taken: Option<i64>) -> Option<(Path, i64)
         _ => return None,
     };
     let key = if port.host_port == 0 { "containerPort" } else { "hostPort" };
-    let name = if port.name.is_empty() { at.to_string() } else { port.name.clone() };
+    // As changes name the items of this list.
+    let udp = if matches!(port.protocol.as_str(), "" | "TCP") { String::new() } else { format!("/{}", port.protocol) };
+    let name = format!("{}{udp}", port.container_port);
     let path = spot.container(&container.name)?.key("ports").item(&name, at).key(key);
     Some((path, number(port, shared)))
 }
