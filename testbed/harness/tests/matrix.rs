@@ -91,6 +91,10 @@ fn matrix(wanted: &[String]) -> Result<bool> {
          groups version 2, n1 version 1.\nThe expectation was written before the run.\n\n| Row | Name | Node | Provoked | \
          Status | Reckon | Matches |\n|---|---|---|---|---|---|---|\n",
     );
+    let mut tail = String::from("\nNot provoked yet:\n\n| Row | Why |\n|---|---|\n");
+    for (row, why) in open {
+        writeln!(tail, "| {row} | {why} |")?;
+    }
     let mut all = true;
     for row in rows.iter().filter(|row| named(row)) {
         let outcome = run(cluster, row).unwrap_or_else(|error| Outcome {
@@ -107,15 +111,8 @@ fn matrix(wanted: &[String]) -> Result<bool> {
         writeln!(table, "| {} | {} |", row.row, cells.join(" | "))?;
         // After every row, so that a run that is cut off has told what it saw. A run of some rows is no table.
         if wanted.len() < 2 {
-            fs::write(root().join("docs/memory-matrix.md"), &table)?;
+            fs::write(root().join("docs/memory-matrix.md"), format!("{table}{tail}"))?;
         }
-    }
-    writeln!(table, "\nNot provoked yet:\n\n| Row | Why |\n|---|---|")?;
-    for (row, why) in open {
-        writeln!(table, "| {row} | {why} |")?;
-    }
-    if wanted.len() < 2 {
-        fs::write(root().join("docs/memory-matrix.md"), &table)?;
     }
     Ok(all)
 }
