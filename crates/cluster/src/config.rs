@@ -2,7 +2,7 @@
 
 use crate::proxy::{self, ProxyVariables};
 use kube::Config;
-use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig, KubeconfigError};
 use reckon_model::Obstacle;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -160,6 +160,7 @@ pub(crate) async fn target(options: &Options, env: &Environment) -> Result<Targe
             (config, None, None)
         }
     };
+    token_of_file(&mut config.auth_info);
     config.proxy_url = proxy::choose(&config.cluster_url, proxy_url.as_deref(), &env.proxy)
         .map_err(|url| ConnectError::BadUrl { what: "proxy-url", url })?;
     if let Some(user) = &options.as_user {
@@ -227,6 +228,14 @@ async fn from_kubeconfig(
         other => ConnectError::Credentials { why: other.to_string() },
     })?;
     Ok((config, Some(name), proxy_url))
+}
+
+/// As kubectl reads a token file: it goes before a token beside it, and white space around the token is none of it. What
+/// stands in a file without any is left to kube, which reads it again and again.
+fn token_of_file(user: &mut AuthInfo) {
+    let Some(text) = user.token_file.as_ref().and_then(|file| std::fs::read_to_string(file).ok()) else { return };
+    let token = text.trim();
+    user.token = (token.len() < text.len()).then(|| token.to_owned().into());
 }
 
 fn cluster_server(kubeconfig: &Kubeconfig, name: &str) -> String {
@@ -354,6 +363,20 @@ mod tests {
         let third = target(&options, &env).await.unwrap();
         assert_eq!(third.config.cluster_url.to_string(), "https://two.example/");
         assert_eq!(third.config.proxy_url, None);
+    }
+
+    #[tokio::test]
+    async fn a_token_file_goes_before_a_token_and_may_end_in_a_newline() {
+        let Files { env, dir } = files();
+        let file = dir.path().join("token");
+        for (text, inline) in [("of-file\n", Some("of-file")), ("of-file", None)] {
+            std::fs::write(&file, text).unwrap();
+            let user = format!("{{token: t, tokenFile: {}}}", file.display());
+            std::fs::write(dir.path().join("first"), FIRST.replace("{token: t}", &user)).unwrap();
+            let user = target(&Options::default(), &env).await.unwrap().config.auth_info;
+            assert_eq!(serde_json::to_value(&user).unwrap()["token"].as_str(), inline);
+            assert_eq!(user.token_file.as_deref(), file.to_str());
+        }
     }
 
     #[tokio::test]

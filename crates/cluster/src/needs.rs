@@ -7,8 +7,9 @@ use crate::list::{Broken, Ended, Item, Scope, Sink, decode_object};
 use crate::wire::Ask;
 use crate::{helm, logs, metrics};
 use futures::StreamExt;
+use reckon_model::kernel::NodeFacts;
 use reckon_model::text::clean_line;
-use reckon_model::{Answer, Gap, Kind, Need, Object, Obstacle};
+use reckon_model::{Answer, Gap, Kind, LogLine, Need, Object, Obstacle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -27,6 +28,9 @@ const TAIL_LINES: &str = "200";
 const MAX_LOG_BYTES: u64 = 256 * 1024;
 /// Asked for where 200 lines are more than the bytes: the server cuts the newest off, which matter most.
 const SHORT_TAIL_LINES: &str = "20";
+
+/// The container in which `reckon node` runs (`deploy/node.yaml`).
+const NODE_CONTAINER: &str = "node";
 
 /// What one question may cost the API server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,6 +152,10 @@ impl Connection {
             Need::Log { namespace, pod, container, previous } => {
                 self.log(namespace, pod, container, *previous, purse).await
             }
+            Need::Kernel { namespace, pod, .. } => match self.log(namespace, pod, NODE_CONTAINER, false, purse).await {
+                Outcome::Answer(Answer::Log(lines)) => Outcome::Answer(Answer::Kernel(Box::new(reported(&lines)))),
+                outcome => outcome,
+            },
             Need::PodMetrics { namespace, pod } => self.pod_metrics(namespace, pod, purse).await,
             Need::NodeStats { node } => self.node_stats(node, purse).await,
             Need::HelmRevision { namespace, secret } => {
@@ -379,4 +387,13 @@ impl Sink for Few {
         }
         ControlFlow::Continue(())
     }
+}
+/// What a node's own process has told so far. Lines that are none of its reports, such as what it says of itself when it
+/// starts or fails, are passed over.
+fn reported(lines: &[LogLine]) -> NodeFacts {
+    let mut facts = NodeFacts::default();
+    for report in lines.iter().filter_map(|line| serde_json::from_str(&line.text).ok()) {
+        facts.take(report);
+    }
+    facts
 }

@@ -2,7 +2,7 @@
 
 use crate::finding::Finding;
 use crate::registry::DETECTORS;
-use crate::{exit, view::View};
+use crate::{exit, http, view::View};
 use reckon_model::{Kind, Object};
 
 /// A detector: one file, one page, one line of the registry.
@@ -106,7 +106,7 @@ pub(crate) fn failure(slug: &str) -> Option<(&'static Detector, &'static Failure
         .find_map(|detector| Some((detector, detector.failures.iter().find(|failure| failure.slug == slug)?)))
 }
 
-/// The page about a failure's slug, a detector's name, an exit code or a reason.
+/// The page about a failure's slug, a detector's name, a reason, an exit code or an HTTP status.
 pub fn page(topic: &str) -> Option<Page> {
     let wanted = topic.trim().to_ascii_lowercase();
     let detector = DETECTORS.iter().find(|detector| {
@@ -116,7 +116,10 @@ pub fn page(topic: &str) -> Option<Page> {
     });
     match detector {
         Some(detector) => Some(render(detector)),
-        None => wanted.parse().ok().and_then(exit::page),
+        None => {
+            let number = wanted.strip_prefix("http ").unwrap_or(&wanted).parse().ok()?;
+            exit::page(number).or_else(|| http::page(number))
+        }
     }
 }
 

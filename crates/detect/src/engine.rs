@@ -134,7 +134,7 @@ fn detect_all(
         for kind in detector.subjects {
             let subjects = explored.first(state.objects(kind, None).filter(|subject| explored.reaches(subject)));
             for subject in subjects {
-                let view = View::new(state, now);
+                let view = View::new(state, now).closely(explored.is_close());
                 let mut found = (detector.detect)(&view, subject);
                 let Asked { needs, gaps, recheck_at } = view.into_asked();
                 if !needs.is_empty() && may_ask(subject, &mut asked_about) {

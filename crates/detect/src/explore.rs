@@ -64,6 +64,11 @@ impl Explored {
         }
     }
 
+    /// Whether one object was asked about.
+    pub(crate) fn is_close(&self) -> bool {
+        matches!(self, Explored::Objects { .. })
+    }
+
     /// The subjects with the target in front, so that its needs are the last to be cut by a budget.
     pub(crate) fn first<'a>(&self, subjects: impl Iterator<Item = &'a Object>) -> Vec<&'a Object> {
         let mut subjects: Vec<_> = subjects.collect();

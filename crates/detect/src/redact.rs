@@ -3,16 +3,21 @@
 //! What looks like a credential is replaced before anything else sees it, so that every output agrees and no verdict can
 //! hold one. Names of keys, objects and files are no secrets: an answer without them would be worthless.
 
+mod addresses;
+mod blocks;
+#[cfg(test)]
+mod carriers;
+mod clients;
 mod names;
 mod patterns;
 mod shapes;
 #[cfg(test)]
 mod tests;
 
+use clients::{Client, Says};
 use names::Name;
 use patterns::REDACTED;
 use reckon_model::k8s::{Condition, Container, ContainerStatus, EnvVar, Pod, PodSpec, Probe};
-use reckon_model::object::LAST_APPLIED;
 use reckon_model::{Body, Object};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -75,22 +80,21 @@ pub fn object(object: &mut Value) {
                     // Names of fields only.
                     ("fieldsV1", _) => {}
                     ("value", Value::String(value)) if named_secret => away(value),
-                    (LAST_APPLIED, Value::String(applied)) => last_applied(applied),
                     (key, Value::String(value)) => field(key, value),
                     (_, value) => self::object(value),
                 }
             }
         }
         Value::Array(items) => {
-            let mut flag = false;
+            let mut words = Words::default();
             for item in items {
                 match item {
-                    Value::String(item) => flag = argument(item, flag),
+                    Value::String(item) => words.redact(item),
                     item => self::object(item),
                 }
             }
         }
-        Value::String(value) => in_place(value),
+        Value::String(value) => written_or_plain(value),
         _ => {}
     }
 }
@@ -158,37 +162,91 @@ fn field(name: &str, value: &mut String) {
     if names::of(name) > Name::Weak && !reference {
         away(value);
     } else {
+        written_or_plain(value);
+    }
+}
+
+fn written_or_plain(value: &mut String) {
+    if !written(value) {
         in_place(value);
     }
 }
 
-/// What `kubectl apply` sent: an object written as text.
-fn last_applied(applied: &mut String) {
-    match serde_json::from_str::<Value>(applied) {
-        Ok(mut sent) => {
-            object(&mut sent);
-            *applied = sent.to_string();
+/// What `kubectl apply` sent, or anybody else: JSON written as text.
+fn written(text: &mut String) -> bool {
+    let looks = text.trim_start().starts_with(['{', '[']);
+    let Some(mut sent) = looks.then(|| serde_json::from_str::<Value>(text).ok()).flatten() else { return false };
+    let before = sent.clone();
+    object(&mut sent);
+    // What holds nothing stays as it was written, to the last blank.
+    if sent != before {
+        *text = sent.to_string();
+    }
+    true
+}
+
+/// The words of a command, one after the other.
+#[derive(Default)]
+struct Words {
+    client: Option<&'static Client>,
+    earlier: Vec<String>,
+    /// Where in the next word a credential begins.
+    next: Option<Next>,
+}
+
+enum Next {
+    Whole,
+    OfClient,
+}
+
+impl Words {
+    /// Takes what stands after this one and before others of the same command.
+    fn redact(&mut self, word: &mut String) {
+        let original = word.clone();
+        match (self.next.take(), self.client) {
+            (Some(Next::Whole), _) if !word.starts_with('-') => away(word),
+            (Some(Next::OfClient), Some(client)) => {
+                if let Some(from) = client.secret_of(word) {
+                    cut(word, from);
+                }
+            }
+            _ => {
+                in_place(word);
+                self.next = self.flag(word);
+            }
         }
-        Err(_) => in_place(applied),
+        if self.client.is_none() && self.earlier.is_empty() {
+            self.client = clients::client(&original);
+        }
+        self.earlier.push(original);
+    }
+
+    fn flag(&self, word: &mut String) -> Option<Next> {
+        if let Some(client) = self.client {
+            let earlier: Vec<&str> = self.earlier.iter().map(String::as_str).collect();
+            match client.says(word, &earlier) {
+                Says::Nothing => {}
+                Says::Next => return Some(Next::OfClient),
+                Says::From(from) => cut(word, from),
+            }
+        }
+        let named = word.starts_with('-') && !word.contains(['=', ' ', '[']);
+        (named && names::of(word.trim_start_matches('-')) > Name::Weak).then_some(Next::Whole)
     }
 }
 
-/// One argument; says whether the next one is a credential, as in `--password hunter2`.
-fn argument(argument: &mut String, secret: bool) -> bool {
-    if secret && !argument.starts_with('-') {
-        away(argument);
-        return false;
+/// Everything from there on is a credential.
+fn cut(word: &mut String, from: usize) {
+    if word.len() > from && word.get(from..).is_some_and(|rest| rest != REDACTED) {
+        word.truncate(from);
+        word.push_str(REDACTED);
     }
-    in_place(argument);
-    argument.starts_with("--")
-        && !argument.contains(['=', ' '])
-        && names::of(argument.trim_start_matches('-')) > Name::Weak
 }
 
 fn arguments(arguments: &mut [String]) {
-    let mut secret = false;
+    let mut words = Words::default();
     for one in arguments {
-        secret = argument(one, secret);
+        words.redact(one);
     }
 }
 

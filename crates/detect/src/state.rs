@@ -1,6 +1,7 @@
 //! What is known of a cluster.
 
 use crate::redact;
+use reckon_model::kernel::NodeFacts;
 use reckon_model::{Answer, Body, ClusterId, Gap, Kind, LogLine, Need, Object, ResourceRef, Sample, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -17,6 +18,7 @@ pub struct State {
     answers: BTreeMap<Need, Standing>,
     logs: BTreeMap<Need, Vec<LogLine>>,
     manifests: BTreeMap<Need, Vec<Value>>,
+    kernels: BTreeMap<String, NodeFacts>,
     samples: BTreeMap<(String, String, String), Vec<Sample>>,
     index: Index,
 }
@@ -165,6 +167,12 @@ impl State {
                 }
                 Standing::Got
             }
+            Answer::Kernel(facts) => {
+                if let Need::Kernel { node, .. } = &need {
+                    self.observe(node, *facts);
+                }
+                Standing::Got
+            }
             Answer::Manifest(mut objects) => {
                 objects.iter_mut().for_each(redact::object);
                 self.manifests.insert(need.clone(), objects);
@@ -255,6 +263,15 @@ impl State {
         self.manifests.get(need).map(Vec::as_slice)
     }
 
+    /// Takes what a node's kernel tells, instead of what was known of it.
+    pub fn observe(&mut self, node: &str, facts: NodeFacts) {
+        self.kernels.insert(node.to_owned(), facts);
+    }
+
+    pub(crate) fn kernel(&self, node: &str) -> Option<&NodeFacts> {
+        self.kernels.get(node)
+    }
+
     pub(crate) fn samples(&self, namespace: &str, pod: &str, container: &str) -> &[Sample] {
         self.samples.get(&(namespace.to_owned(), pod.to_owned(), container.to_owned())).map_or(&[], Vec::as_slice)
     }
@@ -298,6 +315,9 @@ impl State {
         }
         if !self.samples.is_empty() {
             looked.push("metrics".to_owned());
+        }
+        if !self.kernels.is_empty() {
+            looked.push("kernel log".to_owned());
         }
         looked
     }

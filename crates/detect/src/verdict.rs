@@ -5,7 +5,9 @@ use crate::{Scope, describe};
 use reckon_model::document::{Answer, Problem, Severity, Verdict as Sureness};
 use reckon_model::k8s::{Condition, Service};
 use reckon_model::selector::LabelSelector;
-use reckon_model::{Body, Kind, Object, text};
+use reckon_model::{Body, Kind, Object, ResourceRef, text};
+
+mod complaint;
 
 /// The answer.
 pub(crate) struct Verdict {
@@ -28,7 +30,10 @@ pub(crate) fn of(view: &View<'_>, scope: &Scope, problems: &[Problem]) -> Verdic
     }
     match scope {
         Scope::Cluster => none_found(view, None, "in the cluster"),
-        Scope::Namespace(namespace) => none_found(view, Some(namespace), &format!("in namespace {namespace}")),
+        Scope::Namespace(namespace) => match view.look_up(&ResourceRef::new(Kind::Namespace, None, namespace)) {
+            Lookup::Found(object) if object.meta.deleted.is_some() => about(view, object),
+            _ => none_found(view, Some(namespace), &format!("in namespace {namespace}")),
+        },
         Scope::Object(target) => match view.look_up(target) {
             Lookup::Found(object) => about(view, object),
             Lookup::Absent { deleted: Some(at) } => {
@@ -82,6 +87,10 @@ fn about<'a>(view: &View<'a>, object: &'a Object) -> Verdict {
         };
         let why = why.trim_end_matches('.');
         return quiet(Answer::Undetermined, format!("{name} failed{why}, and why is not known."));
+    }
+    if let Some(complaint) = complaint::of(object) {
+        let sentence = format!("{name} says of itself: {complaint}. No rule knows what stands behind it.");
+        return quiet(Answer::Undetermined, sentence);
     }
     let top = view.workload_of(object);
     if let Some(sentence) = on_purpose(object, &name) {

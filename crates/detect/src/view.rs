@@ -2,6 +2,7 @@
 
 use crate::state::{Standing, State};
 use reckon_model::k8s::Event;
+use reckon_model::kernel::NodeFacts;
 use reckon_model::selector::LabelSelector;
 use reckon_model::{Body, Gap, Kind, LogLine, Need, Object, Obstacle, ResourceRef, Sample, Timestamp};
 use serde_json::Value;
@@ -15,8 +16,21 @@ use std::collections::BTreeSet;
 pub struct View<'a> {
     state: &'a State,
     now: Timestamp,
+    close: bool,
     asked: RefCell<Asked>,
 }
+
+/// Where `reckon node` runs, and what its pods are labelled with (`deploy/node.yaml`). Pods of that label in other
+/// namespaces are not believed: people may make those who may not read a kernel.
+const NODE_NAMESPACE: &str = "reckon";
+const NODE_LABEL: (&str, &str) = ("app.kubernetes.io/name", "reckon-node");
+
+/// So many nodes' reports are read for a list of all problems; of more, those that settle something.
+const FEW_NODES: usize = 50;
+
+/// What is said where a node's kernel cannot be asked.
+const NO_NODE_REPORTS: &str = "no `reckon node` reports from there: which memory filled the limit, which process was killed, and \
+                               kills that no status shows are not known";
 
 /// What an evaluation asked for beyond what was there.
 #[derive(Debug, Default)]
@@ -66,7 +80,12 @@ pub struct Many<'a> {
 
 impl<'a> View<'a> {
     pub(crate) fn new(state: &'a State, now: Timestamp) -> Self {
-        View { state, now, asked: RefCell::default() }
+        View { state, now, close: false, asked: RefCell::default() }
+    }
+
+    /// The same where one object was asked about: what would cost too much for all of them is worth asking then.
+    pub(crate) fn closely(self, close: bool) -> Self {
+        View { close, ..self }
     }
 
     pub(crate) fn into_asked(self) -> Asked {
@@ -225,6 +244,46 @@ impl<'a> View<'a> {
             None => drop(self.ask(need)),
         }
         self.state.samples(pod.namespace(), &pod.meta.name, container)
+    }
+
+    /// What the kernel of a node tells; `None` while it is not known. Asks for it if that is the way to settle something,
+    /// or if one object was asked about.
+    pub fn kernel(&self, node: &str, to_settle: bool) -> Option<&'a NodeFacts> {
+        if let Some(facts) = self.state.kernel(node) {
+            return Some(facts);
+        }
+        let label = [(NODE_LABEL.0.to_owned(), NODE_LABEL.1.to_owned())].into();
+        let selector = LabelSelector::exact(&label);
+        // Of few nodes all are asked: what no status shows is found by nobody else.
+        let few = || {
+            let known = self.known(&Kind::Pod, Some(NODE_NAMESPACE)).filter(|pod| selector.matches(&pod.meta.labels));
+            (1..=FEW_NODES).contains(&known.take(FEW_NODES + 1).count())
+        };
+        if node.is_empty() || !(to_settle || self.close || few()) {
+            return None;
+        }
+        let mut what = format!("kernel log of {node}");
+        let reporters = self.matching(&Kind::Pod, Some(NODE_NAMESPACE), &selector);
+        let running = |pod: &&&Object| pod.pod().is_some_and(|pod| pod.spec.node_name == node && !pod.is_finished());
+        let Some(reporter) = reporters.items.iter().find(running) else {
+            if reporters.complete {
+                // One word for all nodes where it runs nowhere.
+                if reporters.items.is_empty() {
+                    what.truncate("kernel log".len());
+                }
+                self.not_checked(what, NO_NODE_REPORTS);
+            }
+            return None;
+        };
+        let (namespace, pod) = (reporter.namespace().to_owned(), reporter.meta.name.clone());
+        let need = Need::Kernel { node: node.to_owned(), namespace, pod };
+        match self.state.standing(&need) {
+            Some(Standing::Got) => {}
+            Some(Standing::NotFound) => self.not_checked(what, NO_NODE_REPORTS),
+            Some(Standing::Refused(gap)) => drop(self.gap(gap.clone())),
+            None => drop(self.ask(need)),
+        }
+        None
     }
 
     /// The objects of one revision of a Helm release; `None` while it is not known.

@@ -4,6 +4,8 @@
 //! by a test. Times are RFC 3339 UTC; lists are in a deterministic order; enumerations are closed. Fields that nothing
 //! fills yet are `null` or empty, never absent.
 
+pub use crate::death::{Death, DeathScope, Effect, Shape};
+
 use crate::{Change, Kind, ResourceRef, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,6 +26,8 @@ pub struct ProblemList {
     pub reckon_version: String,
     /// UID of the cluster's `kube-system` namespace, if it could be read.
     pub cluster: Option<String>,
+    /// The context of the kubeconfig, where several were asked.
+    pub context: Option<String>,
     /// The clock of the diagnosis.
     #[schemars(with = "String")]
     pub as_of: Timestamp,
@@ -275,36 +279,6 @@ pub struct Actor {
     pub user: Option<String>,
     /// `managedFields`, `helm`, `audit`.
     pub source: String,
-}
-
-/// A memory death.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Death {
-    /// Whose limit: `container`, `pod`, `node-allocatable`, `node`, `numa`, `nested`.
-    pub scope: Option<String>,
-    /// `container-died`, `group-died`, `child-died`, `shell-echo`, `wrong-completed`, `start-failed`, `slow`, `evicted`.
-    pub effect: Option<String>,
-    /// `anon`, `shmem`, `slab`, `kernel`, `sock`, `file`.
-    pub memory_kind: Option<String>,
-    /// The process that died.
-    pub victim: Option<String>,
-    /// The process whose allocation met the limit.
-    pub trigger: Option<String>,
-    /// The container that used most.
-    pub consumer: Option<String>,
-    /// Use at death.
-    pub usage_bytes: Option<u64>,
-    /// The limit.
-    pub limit_bytes: Option<u64>,
-    /// Whether the limit was lowered under use.
-    pub limit_lowered: Option<bool>,
-    /// Whether the true need is unknown because the limit cut it off.
-    pub censored: Option<bool>,
-    /// `startup`, `growth`, `plateau`, `step`, `burst`, `load`, `cache`.
-    pub shape: Option<String>,
-    /// When the next one is due.
-    pub forecast: Option<String>,
 }
 
 /// A cause that is possible too.

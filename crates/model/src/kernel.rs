@@ -23,6 +23,8 @@ pub struct OomEpisode {
     pub suppressed: u64,
     /// The cgroup whose limit was hit.
     pub oom_memcg: Option<String>,
+    /// Where in the tree that cgroup is; `None` where it is not Kubernetes' or not named.
+    pub level: Option<CgroupLevel>,
     /// The cgroup of the victim.
     pub task_memcg: Option<String>,
     /// The pod of the victim; of the cgroup that was hit if the victim's is not known.
@@ -89,7 +91,7 @@ pub struct Victim {
 }
 
 /// What memory is made of: the largest part of what cannot be given back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum MemoryKind {
     /// Heaps and stacks of processes.
@@ -191,4 +193,156 @@ pub struct MemoryEvents {
     pub oom_kill: u64,
     /// How often all of it was killed.
     pub oom_group_kill: u64,
+}
+
+/// Kills that only counters tell of: their lines in the kernel's log were lost or never written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct CounterKill {
+    /// When the counter was seen to have risen.
+    pub at: Option<Timestamp>,
+    /// The cgroup whose counter rose.
+    pub path: String,
+    /// The pod.
+    pub pod_uid: Option<String>,
+    /// The container.
+    pub container_id: Option<String>,
+    /// Processes that were killed; a group kill's first victim is counted once here.
+    pub kills: u64,
+    /// Whose limit it was, where the counters of the cgroups above tell.
+    pub level: Option<CgroupLevel>,
+    /// Whether it was no cgroup's limit: the machine, or a part of it, ran out.
+    pub global: bool,
+}
+
+/// One line of what `reckon node --print` writes: a JSON object whose `report` says what it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "kebab-case")]
+pub enum NodeReport {
+    /// The first line of each start: everything before it was of another process and is told again.
+    #[serde(rename_all = "camelCase")]
+    Start {
+        /// The node, as the API names it.
+        node: String,
+        /// Which boot it is.
+        boot_id: Option<String>,
+        /// From when on the kernel's log is still held; `None` if not known.
+        since: Option<Timestamp>,
+        /// What cannot be read there, each with the reason.
+        #[serde(default)]
+        not_checked: Vec<String>,
+    },
+    /// An episode of the log.
+    Episode(Box<OomEpisode>),
+    /// Kills of which the log does not tell.
+    Kill(CounterKill),
+    /// Counters and use of one cgroup.
+    Cgroup(Box<CgroupMemory>),
+    /// Something that could not be read lately, or was lost: records that the kernel overwrote, reports that were too many.
+    #[serde(rename_all = "camelCase")]
+    NotChecked {
+        /// In a sentence.
+        why: String,
+    },
+}
+
+/// The most episodes, and the most kills, that are held of one node: the oldest go first.
+const HELD: usize = 4096;
+
+impl NodeFacts {
+    /// Takes one report.
+    pub fn take(&mut self, report: NodeReport) {
+        match report {
+            NodeReport::Start { boot_id, since, not_checked, .. } => {
+                *self = NodeFacts { boot_id, since, not_checked, ..NodeFacts::default() };
+            }
+            NodeReport::Episode(episode) => push(&mut self.episodes, *episode),
+            NodeReport::Kill(kill) => push(&mut self.kills, kill),
+            NodeReport::Cgroup(now) => match self.cgroups.iter_mut().find(|cgroup| cgroup.path == now.path) {
+                Some(cgroup) => *cgroup = *now,
+                None => push(&mut self.cgroups, *now),
+            },
+            NodeReport::NotChecked { why } if !self.not_checked.contains(&why) => push(&mut self.not_checked, why),
+            NodeReport::NotChecked { .. } => {}
+        }
+    }
+}
+
+fn push<T>(held: &mut Vec<T>, one: T) {
+    if held.len() >= HELD {
+        held.remove(0);
+    }
+    held.push(one);
+}
+
+/// What is known of one node's kernel.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct NodeFacts {
+    /// Which boot they are of.
+    pub boot_id: Option<String>,
+    /// From when on the log is still held; `None` if not known.
+    pub since: Option<Timestamp>,
+    /// Episodes of the kernel's log, oldest first.
+    pub episodes: Vec<OomEpisode>,
+    /// Kills that the log does not tell of.
+    pub kills: Vec<CounterKill>,
+    /// Counters and use, the newest of each cgroup.
+    pub cgroups: Vec<CgroupMemory>,
+    /// What could not be read there, each with the reason.
+    pub not_checked: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start(node: &str) -> NodeReport {
+        NodeReport::Start { node: node.into(), boot_id: Some("b".into()), since: None, not_checked: Vec::new() }
+    }
+
+    #[test]
+    fn a_report_is_one_line_that_says_what_it_is() {
+        let episode = OomEpisode { container_id: Some("c1".into()), usage_kib: Some(7), ..OomEpisode::default() };
+        for report in [
+            start("n1"),
+            NodeReport::Episode(Box::new(episode)),
+            NodeReport::Kill(CounterKill { kills: 2, ..CounterKill::default() }),
+            NodeReport::Cgroup(Box::default()),
+            NodeReport::NotChecked { why: "why".into() },
+        ] {
+            let line = serde_json::to_string(&report).unwrap();
+            assert!(line.starts_with("{\"report\":\"") && !line.contains('\n'), "{line}");
+            assert_eq!(serde_json::from_str::<NodeReport>(&line).unwrap(), report);
+        }
+    }
+
+    #[test]
+    fn a_new_start_forgets_what_was_told_before_it() {
+        let mut facts = NodeFacts::default();
+        facts.take(NodeReport::Kill(CounterKill::default()));
+        facts.take(start("n1"));
+        facts.take(NodeReport::NotChecked { why: "lost".into() });
+        facts.take(NodeReport::NotChecked { why: "lost".into() });
+        assert_eq!((facts.kills.len(), facts.not_checked.len(), facts.boot_id.as_deref()), (0, 1, Some("b")));
+    }
+
+    #[test]
+    fn a_storm_of_reports_is_held_within_bounds_and_the_newest_stay() {
+        let mut facts = NodeFacts::default();
+        for kills in 0..10_000 {
+            facts.take(NodeReport::Kill(CounterKill { kills, ..CounterKill::default() }));
+        }
+        assert_eq!((facts.kills.len(), facts.kills.last().unwrap().kills), (HELD, 9_999));
+    }
+
+    #[test]
+    fn a_cgroup_is_held_once_as_it_is_now() {
+        let mut facts = NodeFacts::default();
+        for usage in [1, 2] {
+            let now = CgroupMemory { path: "/kubepods".into(), usage: Some(usage), ..CgroupMemory::default() };
+            facts.take(NodeReport::Cgroup(Box::new(now)));
+        }
+        assert_eq!(facts.cgroups.iter().map(|cgroup| cgroup.usage).collect::<Vec<_>>(), [Some(2)]);
+    }
 }

@@ -4,6 +4,7 @@
 //! other room can share one set of words. One word per thing: see the table in `ARCHITECTURE.md`.
 
 pub mod change;
+pub mod death;
 pub mod diff;
 pub mod document;
 pub mod duration;

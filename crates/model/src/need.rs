@@ -60,6 +60,15 @@ pub enum Need {
         /// The node.
         node: String,
     },
+    /// What a node's kernel tells about memory, as our own pod on that node reports it in its log.
+    Kernel {
+        /// The node.
+        node: String,
+        /// The namespace of the pod that reports.
+        namespace: String,
+        /// The pod that reports.
+        pod: String,
+    },
     /// One revision of a Helm release, decoded from its Secret; only the manifest, redacted, is kept.
     HelmRevision {
         /// The release's namespace.
@@ -80,6 +89,8 @@ pub enum Answer {
     Log(Vec<LogLine>),
     /// Usage samples.
     Samples(Vec<Sample>),
+    /// What a node's kernel tells.
+    Kernel(Box<crate::kernel::NodeFacts>),
     /// The objects of a Helm revision's manifest.
     Manifest(Vec<serde_json::Value>),
     /// It does not exist.
@@ -140,6 +151,7 @@ impl Need {
             }
             Need::PodMetrics { .. } => "metrics".to_owned(),
             Need::NodeStats { node } => format!("kubelet statistics of {node}"),
+            Need::Kernel { node, .. } => format!("kernel log of {node}"),
             Need::HelmRevision { secret, .. } => format!("Helm revision {secret}"),
         }
     }

@@ -1,3 +1,8 @@
 //! What Linux knows about memory: the kernel's log, cgroup paths and counters, pressure, the container runtime.
 //!
 //! Parsers are pure functions over bytes; what reads files and sockets is a thin shell around them.
+
+pub mod counters;
+pub mod log;
+pub mod path;
+pub mod watch;

@@ -38,8 +38,11 @@ pub(crate) enum Command {
         /// In all namespaces
         #[arg(short = 'A', long)]
         all_namespaces: bool,
+        /// In every context of the kubeconfig, one answer after the other
+        #[arg(long, conflicts_with_all = ["file", "watch", "context", "cluster", "user"])]
+        all_contexts: bool,
         /// Go on watching: print problems as they open, change and close
-        #[arg(short, long, conflicts_with = "file")]
+        #[arg(short, long, conflicts_with_all = ["file", "exit_code"])]
         watch: bool,
         /// Only problems at least this severe
         #[arg(long, value_enum)]
@@ -58,7 +61,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
-    /// Print the page of a failure, an exit code (137) or a reason (OOMKilled)
+    /// Print the page of a failure, a reason (OOMKilled), an exit code (137) or an HTTP status (503)
     Explain {
         /// What to explain; without it, everything there is a page for
         failure: Option<String>,
@@ -83,6 +86,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Data,
     },
+    /// Say what the kernel of a node tells about memory: kills for want of it, whose limit it was, what filled it
+    #[command(
+        after_help = "Examples:\n  dmesg | reckon node --kmsg -\n  reckon node --kmsg /var/log/kern.log -o json\n  reckon node --print      what the DaemonSet of deploy/node.yaml runs"
+    )]
+    Node(NodeOptions),
     /// Print the versions of Reckon and of the server
     Version {
         /// Only Reckon's own
@@ -99,7 +107,7 @@ pub(crate) enum Command {
 }
 
 /// Flags that every command takes.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Global {
     /// The kubeconfig file
     #[arg(long, global = true, value_name = "FILE")]
@@ -154,6 +162,32 @@ pub(crate) enum Moment {
     Time(jiff::Timestamp),
     /// So long after the bundle's first change, or after its oldest time if it holds no changes.
     After(jiff::SignedDuration),
+}
+
+/// What of a node is read, and how it is told.
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = false, args = ["kmsg", "print"])]
+pub(crate) struct NodeOptions {
+    /// Read a kernel log (/dev/kmsg records, dmesg or journal text; - for standard input) and print its out-of-memory episodes
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kmsg: Option<PathBuf>,
+    /// Watch this machine's kernel log and cgroups and print what they tell, one JSON object a line
+    #[arg(long)]
+    pub(crate) print: bool,
+    /// The name of this node
+    #[arg(long, value_name = "NAME", env = "NODE_NAME", default_value = "", hide_default_value = true)]
+    pub(crate) node_name: String,
+    /// Where the cgroups of the machine are
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cgroup: Option<PathBuf>,
+    /// Where its processes and counters are
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub(crate) proc: Option<PathBuf>,
+    /// Where its kernel log is
+    #[arg(long, value_name = "FILE", hide = true)]
+    pub(crate) device: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: Data,
 }
 
 /// How a report is written.

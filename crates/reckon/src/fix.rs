@@ -73,8 +73,8 @@ fn plain(value: &Value) -> String {
 }
 
 /// The kubectl command that carries a remedy out. None where there is no such command, where the right is known to be
-/// missing, or where a name holds what no name holds.
-pub(crate) fn command(remedy: &Remedy) -> Option<String> {
+/// missing, or where a name holds what no name holds. `flags` choose the cluster.
+pub(crate) fn command(remedy: &Remedy, flags: &str) -> Option<String> {
     let reference = remedy.reference.as_ref()?;
     if remedy.allowed == Some(false) {
         return None;
@@ -82,18 +82,20 @@ pub(crate) fn command(remedy: &Remedy) -> Option<String> {
     let object = object(reference)?;
     let command = match (remedy.kind, &remedy.patch) {
         (RemedyKind::Outside | RemedyKind::Create | RemedyKind::Evict, _) => return None,
-        (RemedyKind::RollBack, None) if has_rollouts(&reference.kind) => format!("kubectl rollout undo {object}"),
-        (RemedyKind::Restart, None) if reference.kind == "Pod" => format!("kubectl delete {object}"),
+        (RemedyKind::RollBack, None) if has_rollouts(&reference.kind) => {
+            format!("kubectl{flags} rollout undo {object}")
+        }
+        (RemedyKind::Restart, None) if reference.kind == "Pod" => format!("kubectl{flags} delete {object}"),
         (RemedyKind::Restart, None)
             if matches!(reference.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet") =>
         {
-            format!("kubectl rollout restart {object}")
+            format!("kubectl{flags} rollout restart {object}")
         }
-        (RemedyKind::Delete, None) => format!("kubectl delete {object}"),
-        (RemedyKind::Cordon, _) => format!("kubectl cordon {}", shell_word(&reference.name)),
-        (RemedyKind::Uncordon, _) => format!("kubectl uncordon {}", shell_word(&reference.name)),
+        (RemedyKind::Delete, None) => format!("kubectl{flags} delete {object}"),
+        (RemedyKind::Cordon, _) => format!("kubectl{flags} cordon {}", shell_word(&reference.name)),
+        (RemedyKind::Uncordon, _) => format!("kubectl{flags} uncordon {}", shell_word(&reference.name)),
         (RemedyKind::Scale, Some(patch)) if patch.pointer("/spec/replicas").is_some_and(Value::is_u64) => {
-            format!("kubectl scale {object} --replicas={}", patch["spec"]["replicas"])
+            format!("kubectl{flags} scale {object} --replicas={}", patch["spec"]["replicas"])
         }
         (_, None) => return None,
         (_, Some(patch)) => {
@@ -102,7 +104,7 @@ pub(crate) fn command(remedy: &Remedy) -> Option<String> {
                 Some("json") => " --type json",
                 _ => "",
             };
-            format!("kubectl patch {object}{patch_type} -p {}", shell_word(&patch.to_string()))
+            format!("kubectl{flags} patch {object}{patch_type} -p {}", shell_word(&patch.to_string()))
         }
     };
     // A command is copied as it stands: one that would have to be cleaned is not offered.
@@ -169,13 +171,13 @@ mod tests {
             Some(json!("256Mi")),
         );
         assert_eq!(lines(&fix, &cause), ["-     memory: 256Mi", "+     memory: 512Mi"]);
-        let command = command(&fix).unwrap();
+        let command = command(&fix, "").unwrap();
         assert!(command.starts_with("kubectl patch deployment/checkout -n shop -p '{\"spec\""), "{command}");
     }
 
     #[test]
     fn a_hostile_name_never_becomes_part_of_a_command() {
-        let undo = |name: &str| command(&remedy(RemedyKind::RollBack, name, None));
+        let undo = |name: &str| command(&remedy(RemedyKind::RollBack, name, None), "");
         assert_eq!(undo("a").as_deref(), Some("kubectl rollout undo deployment/a -n shop"));
         assert_eq!(undo("a;reboot").as_deref(), Some("kubectl rollout undo 'deployment/a;reboot' -n shop"));
         assert_eq!(undo("a'$(reboot)").as_deref(), Some("kubectl rollout undo 'deployment/a'\\''$(reboot)' -n shop"));
@@ -187,6 +189,6 @@ mod tests {
     fn what_the_user_may_not_do_is_not_offered_as_a_command() {
         let mut fix = remedy(RemedyKind::RollBack, "a", None);
         fix.allowed = Some(false);
-        assert_eq!(command(&fix), None);
+        assert_eq!(command(&fix, ""), None);
     }
 }

@@ -1,5 +1,6 @@
 //! A document for people: the verdict first, every sentence with its evidence.
 
+use crate::again::Again;
 use crate::fix;
 use crate::fix::shell_word;
 use crate::style::{Paint, Style, wrap};
@@ -22,8 +23,8 @@ pub(crate) struct Page<'a> {
     pub(crate) when: When,
     /// How the program was called, for the next command.
     pub(crate) program: &'a str,
-    /// What the next command needs to read the same: ` -f bundle`.
-    pub(crate) again: &'a str,
+    /// What the next command needs to read the same.
+    pub(crate) again: &'a Again,
 }
 
 impl Page<'_> {
@@ -174,7 +175,7 @@ impl Page<'_> {
             };
             let _ = writeln!(out, "  {line}");
         }
-        if let Some(command) = fix::command(remedy) {
+        if let Some(command) = fix::command(remedy, &self.again.kubectl) {
             let _ = writeln!(out, "  next: {command}");
         }
     }

@@ -1,7 +1,9 @@
 //! `reckon`, also `kubectl reckon`.
 
+mod again;
 mod args;
 mod bundle;
+mod contexts;
 mod doctor;
 mod exit;
 mod filter;
@@ -9,6 +11,7 @@ mod fix;
 mod human;
 mod jsonpath;
 mod near;
+mod node;
 mod run;
 mod session;
 mod style;

@@ -1,5 +1,6 @@
 //! From arguments to an exit code.
 
+use crate::again::Again;
 use crate::args::{Cli, Command, Data, DataFormat, Global, Moment, Offline, Output};
 use crate::bundle;
 use crate::exit::{Exit, Failure};
@@ -7,9 +8,9 @@ use crate::filter::Filter;
 use crate::fix::shell_word;
 use crate::session::{self, Answered};
 use crate::terminal::{Question, Terminal};
-use crate::{doctor, watch};
+use crate::{contexts, doctor, node, watch};
 use clap::{CommandFactory, FromArgMatches};
-use reckon_cluster::{Connection, Options};
+use reckon_cluster::{ConnectError, Connection, Options};
 use reckon_detect::Scope;
 use reckon_model::document::Answer;
 use reckon_model::text::{clean, count};
@@ -70,6 +71,10 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
             let scope = scope_here(&cli.global, &connection, *all_namespaces);
             watch::run(&connection, terminal, &scope, filter, &output.format, cli.global.local).await
         }
+        Command::Problems { all_namespaces, all_contexts: true, severity, since, labels, fields, output, .. } => {
+            let filter = Filter { severity: *severity, since: *since, labels: labels.as_ref(), fields };
+            contexts::problems(&cli.global, terminal, *all_namespaces, filter, output).await
+        }
         Command::Problems { all_namespaces, severity, since, labels, fields, offline, output, .. } => {
             let filter = Filter { severity: *severity, since: *since, labels: labels.as_ref(), fields };
             problems(&cli.global, terminal, *all_namespaces, filter, offline, output).await
@@ -81,6 +86,7 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Doctor { all_namespaces, output } => {
             doctor::run(&cli.global, terminal, *all_namespaces, output.format).await
         }
+        Command::Node(options) => node::run(options, terminal, cli.global.local).await,
         Command::Version { client, output } => version(&cli.global, terminal, *client, *output).await,
         Command::Completion { shell } => {
             let mut script = Vec::new();
@@ -110,7 +116,7 @@ pub(crate) async fn connect(global: &Global) -> Result<Connection, Failure> {
 }
 
 /// One namespace or all of them, as the flags and the context say.
-fn scope_here(global: &Global, connection: &Connection, all: bool) -> Scope {
+pub(crate) fn scope_here(global: &Global, connection: &Connection, all: bool) -> Scope {
     if all {
         return Scope::Cluster;
     }
@@ -127,15 +133,20 @@ async fn why(
     if let Some(path) = &offline.file {
         let bundle = bundle::open(path)?;
         let scope = scope_of(bundle.target(words, global.namespace.as_deref())?);
-        let asked =
-            Asked { scope: &scope, layout: Question::Why, output, filter: None, again: again(path, offline.at) };
+        let asked = Asked {
+            scope: &scope,
+            layout: Question::Why,
+            output,
+            filter: None,
+            again: Again::bundle(path, offline.at),
+        };
         return from_bundle(global, terminal, bundle, offline.at, asked);
     }
     let connection = connect(global).await?;
     let namespace = global.namespace.as_deref().unwrap_or(connection.default_namespace()).to_owned();
     let target = session::named_object(&connection, words, &namespace).await?;
     let (scope, answered) = look_at(&connection, target, &mut bundle::Tape::default()).await?;
-    let asked = Asked { scope: &scope, layout: Question::Why, output, filter: None, again: String::new() };
+    let asked = Asked { scope: &scope, layout: Question::Why, output, filter: None, again: Again::cluster(global) };
     finish(global, terminal, answered, asked)
 }
 
@@ -178,25 +189,31 @@ async fn problems(
             layout: Question::Problems,
             output,
             filter: Some(filter),
-            again: again(path, offline.at),
+            again: Again::bundle(path, offline.at),
         };
         return from_bundle(global, terminal, bundle, offline.at, asked);
     }
     let connection = connect(global).await?;
     let scope = scope_here(global, &connection, all);
     let answered = session::problems(&connection, &scope, &mut bundle::Tape::default()).await?;
-    let asked = Asked { scope: &scope, layout: Question::Problems, output, filter: Some(filter), again: String::new() };
+    let asked = Asked {
+        scope: &scope,
+        layout: Question::Problems,
+        output,
+        filter: Some(filter),
+        again: Again::cluster(global),
+    };
     finish(global, terminal, answered, asked)
 }
 
 /// A question as it was asked.
-struct Asked<'a> {
-    scope: &'a Scope,
-    layout: Question,
-    output: &'a Output,
-    filter: Option<Filter<'a>>,
+pub(crate) struct Asked<'a> {
+    pub(crate) scope: &'a Scope,
+    pub(crate) layout: Question,
+    pub(crate) output: &'a Output,
+    pub(crate) filter: Option<Filter<'a>>,
     /// What the next command needs to read the same.
-    again: String,
+    pub(crate) again: Again,
 }
 
 fn from_bundle(
@@ -214,7 +231,12 @@ fn from_bundle(
     finish(global, terminal, answered, asked)
 }
 
-fn finish(global: &Global, terminal: &Terminal, answered: Answered, asked: Asked<'_>) -> Result<Exit, Failure> {
+pub(crate) fn finish(
+    global: &Global,
+    terminal: &Terminal,
+    answered: Answered,
+    asked: Asked<'_>,
+) -> Result<Exit, Failure> {
     answered.warnings.iter().for_each(|warning| terminal.warn(warning));
     let partial = answered.partial;
     let (mut list, state) = answered.document(asked.scope);
@@ -233,16 +255,6 @@ fn finish(global: &Global, terminal: &Terminal, answered: Answered, asked: Asked
         (false, true) => Exit::Problems,
         (false, false) => Exit::Fine,
     })
-}
-
-/// The flag that reads the same bundle again.
-fn again(path: &std::path::Path, at: Option<Moment>) -> String {
-    let at = match at {
-        None => String::new(),
-        Some(Moment::Time(at)) => format!(" --at {at}"),
-        Some(Moment::After(span)) => format!(" --at +{}s", span.as_secs()),
-    };
-    format!(" -f {}{at}", shell_word(&path.display().to_string()))
 }
 
 fn explain(terminal: &Terminal, topic: Option<&str>) -> Result<Exit, Failure> {
@@ -313,9 +325,13 @@ async fn capture(
 
 async fn version(global: &Global, terminal: &Terminal, client: bool, output: Data) -> Result<Exit, Failure> {
     let own = env!("CARGO_PKG_VERSION");
-    let server = match (client, Connection::open(&options(global)).await) {
-        (false, Ok(connection)) => connection.server_version().await.ok(),
-        _ => None,
+    let server = if client { Ok(None) } else { server_version(global).await };
+    let (server, exit) = match server {
+        Ok(server) => (server, Exit::Fine),
+        Err(failure) => {
+            terminal.warn(&failure.sentence);
+            (None, failure.exit)
+        }
     };
     let text = match output.format {
         DataFormat::Human => {
@@ -325,5 +341,15 @@ async fn version(global: &Global, terminal: &Terminal, client: bool, output: Dat
         format => crate::terminal::value(&json!({"reckonVersion": own, "serverVersion": server}), format)?,
     };
     terminal.data(&text)?;
-    Ok(Exit::Fine)
+    Ok(exit)
+}
+
+/// The server's version; `None` where no kubeconfig says that there is a server.
+async fn server_version(global: &Global) -> Result<Option<String>, Failure> {
+    let connection = match Connection::open(&options(global)).await {
+        Ok(connection) => connection,
+        Err(ConnectError::NoKubeconfig { .. }) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    Ok(Some(connection.server_version().await?))
 }

@@ -41,6 +41,8 @@ pub(crate) struct Answered {
     /// What it was told from.
     pub(crate) state: State,
     pub(crate) cluster: Option<String>,
+    /// The context that was asked, where several were.
+    pub(crate) context: Option<String>,
     pub(crate) as_of: Timestamp,
     /// Whether something that was asked for could not be read: exit code 7.
     pub(crate) partial: bool,
@@ -59,6 +61,7 @@ impl Answered {
             kind: "ProblemList".to_owned(),
             reckon_version: env!("CARGO_PKG_VERSION").to_owned(),
             cluster: self.cluster,
+            context: self.context,
             as_of: self.as_of,
             scope: named(scope),
             answer,
@@ -115,7 +118,15 @@ pub(crate) async fn why(connection: &Connection, target: &ResourceRef, tape: &mu
     let now = connection.now();
     let (mut diagnosis, state, partial) = settle(connection, state, &scope, now, ROUNDS, &mut budget, tape).await;
     review(connection, &mut diagnosis.problems, &budget, tape).await;
-    Ok(Answered { diagnosis, state, cluster: cluster.map(|id| id.0), as_of: now, partial, warnings: Vec::new() })
+    Ok(Answered {
+        diagnosis,
+        state,
+        cluster: cluster.map(|id| id.0),
+        context: None,
+        as_of: now,
+        partial,
+        warnings: Vec::new(),
+    })
 }
 
 /// Lists every kind that rules read and answers what detection asks beside.
@@ -187,7 +198,7 @@ pub(crate) async fn problems(connection: &Connection, scope: &Scope, tape: &mut 
     partial |= lost;
     review(connection, &mut diagnosis.problems, &budget, tape).await;
     diagnosis.not_checked.extend(skipped.into_iter().map(|gap| NotChecked { what: gap.what, why: gap.why }));
-    Ok(Answered { diagnosis, state, cluster: cluster.map(|id| id.0), as_of: now, partial, warnings })
+    Ok(Answered { diagnosis, state, cluster: cluster.map(|id| id.0), context: None, as_of: now, partial, warnings })
 }
 
 /// Whether a kind that was refused was asked for: what problems are about. The rest is read to know more, and its denial
@@ -340,7 +351,7 @@ pub(crate) fn identity(read: Result<ClusterId, ReadError>) -> Result<Option<Clus
     }
 }
 
-fn nothing_listed(connection: &Connection, refused: &[(Kind, Gap)]) -> Failure {
+pub(crate) fn nothing_listed(connection: &Connection, refused: &[(Kind, Gap)]) -> Failure {
     // The gravest tells best what is wrong; of these what a person would ask for first.
     let first = refused.iter().max_by_key(|(kind, gap)| (Exit::from(gap.obstacle), *kind == Kind::Pod));
     let why = first.map_or("the server answered nothing", |(_, gap)| &gap.why);

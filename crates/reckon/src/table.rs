@@ -24,7 +24,7 @@ impl Page<'_> {
         out.push('\n');
         self.looked(&mut out, list);
         if let Some(first) = problems.first() {
-            let _ = writeln!(out, "next: {} why {}{}", self.program, target(first), self.again);
+            let _ = writeln!(out, "next: {} why {}{}", self.program, target(first), self.again.reckon);
         }
         out
     }

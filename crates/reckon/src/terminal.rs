@@ -1,5 +1,6 @@
 //! Where output goes.
 
+use crate::again::Again;
 use crate::args::{Colour, DataFormat, Format};
 use crate::exit::{Exit, Failure};
 use crate::human::Page;
@@ -79,7 +80,7 @@ impl Terminal {
         format: &Format,
         question: Question,
         local: bool,
-        again: &str,
+        again: &Again,
     ) -> Result<(), Failure> {
         let text = match format {
             Format::Json => json(list)?,

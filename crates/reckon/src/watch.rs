@@ -43,8 +43,8 @@ pub(crate) async fn run(
     let cluster = session::identity(connection.cluster_id().await)?;
     let mut engine = Engine::new(State::new(cluster.clone().unwrap_or_default()));
     let kinds = reckon_detect::kinds();
-    let mut awaited = kinds.len();
-    let mut listing = connection.follow(kinds, namespace);
+    let mut first = First { awaited: kinds.len(), listed: 0, refused: Vec::new() };
+    let mut listing = connection.follow(kinds, namespace.clone());
     // Kinds of which an object could not be decoded since they were last listed.
     let mut unread: BTreeMap<Kind, Gap> = BTreeMap::new();
     let mut asked = Instant::now();
@@ -56,16 +56,20 @@ pub(crate) async fn run(
         tokio::select! {
             event = listing.next() => {
                 let Some(event) = event else { return Ok(Exit::Fine) };
-                let settled = apply(&mut engine, terminal, &mut unread, event);
-                awaited = awaited.saturating_sub(usize::from(settled));
-                if awaited == 0 {
+                let was_awaited = first.awaited > 0;
+                first.hear(&event);
+                apply(&mut engine, terminal, &mut unread, event);
+                if was_awaited && first.awaited == 0 {
+                    first.judge(connection, terminal, namespace.as_deref(), &engine).await?;
+                }
+                if first.awaited == 0 {
                     let start = *burst.get_or_insert_with(Instant::now);
                     due = Some((Instant::now() + QUIET).min(start + AT_MOST));
                 }
             }
             () = sleep_until(wake) => {
                 burst = None;
-                awaited = 0;
+                first.awaited = 0;
                 if asked.elapsed() >= FRESH {
                     asked = Instant::now();
                     engine.state_mut().forget_answers();
@@ -77,6 +81,7 @@ pub(crate) async fn run(
                     // The engine keeps its own.
                     state: State::default(),
                     cluster: cluster.clone().map(|id| id.0),
+                    context: None,
                     as_of: connection.now(),
                     partial: false,
                     warnings: Vec::new(),
@@ -93,8 +98,50 @@ fn until(now: Timestamp, at: Timestamp) -> Duration {
     Duration::try_from(at.duration_since(now)).unwrap_or_default().max(QUIET)
 }
 
-/// Applies an event; whether a kind's first list is settled by it.
-fn apply(engine: &mut Engine, terminal: &Terminal, unread: &mut BTreeMap<Kind, Gap>, event: ListEvent) -> bool {
+/// What became of the first lists.
+struct First {
+    /// Kinds whose list has neither come nor been refused.
+    awaited: usize,
+    listed: usize,
+    refused: Vec<(Kind, Gap)>,
+}
+
+impl First {
+    fn hear(&mut self, event: &ListEvent) {
+        match event {
+            ListEvent::Listed { .. } => self.listed += 1,
+            ListEvent::Refused { kind, gap, .. } => self.refused.push((kind.clone(), gap.clone())),
+            _ => return,
+        }
+        self.awaited = self.awaited.saturating_sub(1);
+    }
+
+    /// Says what will never be seen, before a silence is taken for health.
+    async fn judge(
+        &self,
+        connection: &Connection,
+        terminal: &Terminal,
+        namespace: Option<&str>,
+        engine: &Engine,
+    ) -> Result<(), Failure> {
+        if self.listed == 0 {
+            return Err(session::nothing_listed(connection, &self.refused));
+        }
+        for (kind, gap) in &self.refused {
+            if session::is_asked_for(kind, gap.obstacle) {
+                terminal.warn(&format!("{} could not be read: {}", kind.resource(), gap.why));
+            }
+        }
+        match namespace {
+            Some(namespace) if !engine.state().namespaces().contains(namespace) => {
+                session::exists(connection, namespace).await
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn apply(engine: &mut Engine, terminal: &Terminal, unread: &mut BTreeMap<Kind, Gap>, event: ListEvent) {
     match event {
         ListEvent::Object(object) => engine.state_mut().apply(object),
         ListEvent::Deleted(reference, at) => engine.state_mut().delete(&reference, at),
@@ -104,11 +151,9 @@ fn apply(engine: &mut Engine, terminal: &Terminal, unread: &mut BTreeMap<Kind, G
                 Some(gap) => engine.state_mut().refuse(&kind, namespace.as_deref(), gap),
                 None => engine.state_mut().cover(&kind, namespace.as_deref()),
             }
-            return true;
         }
         ListEvent::Refused { kind, namespace, gap } => {
             engine.state_mut().refuse(&kind, namespace.as_deref(), gap);
-            return true;
         }
         ListEvent::Skipped { kind, gap } => {
             terminal.warn(&format!("one {} was left out: {}", kind.singular(), gap.why));
@@ -127,7 +172,6 @@ fn apply(engine: &mut Engine, terminal: &Terminal, unread: &mut BTreeMap<Kind, G
             engine.state_mut().cover(&kind, namespace.as_deref());
         }
     }
-    false
 }
 
 /// What became of a problem since it was last shown.

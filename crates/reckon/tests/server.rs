@@ -145,3 +145,52 @@ fn a_reader_that_goes_away_is_no_error() {
     assert_eq!(stderr(&output), "");
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn all_contexts_are_answered_in_their_order_and_a_dead_one_holds_nothing_up() {
+    let (shop, empty) = (a_shop(), Api::new());
+    let directory = tempfile::tempdir().unwrap();
+    let config = directory.path().join("config");
+    let clusters = [("shop", shop.url()), ("dead", "http://127.0.0.1:1"), ("empty", empty.url())];
+    let list = |what: &dyn Fn(&str, &str) -> Value| -> Vec<Value> {
+        clusters.iter().map(|(name, url)| what(name, url)).collect()
+    };
+    let kubeconfig = json!({"apiVersion": "v1", "kind": "Config", "current-context": "shop", "users": [],
+        "clusters": list(&|name, url| json!({"name": name, "cluster": {"server": url}})),
+        "contexts": list(&|name, _| json!({"name": name, "context": {"cluster": name}}))});
+    std::fs::write(&config, kubeconfig.to_string()).unwrap();
+    let run = |args: &[&str]| command(args).env("KUBECONFIG", &config).output().unwrap();
+    let output = run(&["problems", "-A", "--all-contexts", "-o", "json"]);
+    assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    assert!(stderr(&output).contains("context dead: "), "{}", stderr(&output));
+    let answers: Vec<Value> =
+        serde_json::Deserializer::from_slice(&output.stdout).into_iter().map(Result::unwrap).collect();
+    let said: Vec<_> = answers.iter().map(|answer| (answer["context"].clone(), answer["answer"].clone())).collect();
+    assert_eq!(said, [(json!("shop"), json!("problem")), (json!("empty"), json!("no-fault"))]);
+    let shown = run(&["problems", "-A", "--all-contexts"]);
+    let shown = String::from_utf8(shown.stdout).unwrap();
+    let at = |words: &str| shown.find(words).unwrap_or_else(|| panic!("{words}: {shown}"));
+    assert!(at("CONTEXT shop") < at("shop/checkout") && at("shop/checkout") < at("CONTEXT empty"));
+    assert!(shown.contains("--context shop"), "{shown}");
+}
+
+#[test]
+fn watching_what_cannot_be_read_or_does_not_exist_ends_instead_of_staying_silent() {
+    let api = Api::new();
+    let sentence = one_sentence(&api.run(&["problems", "-w", "-n", "nowhere"]), 5);
+    assert!(sentence.contains("namespace nowhere does not exist"), "{sentence}");
+    let api = Api::new();
+    api.forbid_everything("shop");
+    let sentence = one_sentence(&api.run(&["problems", "-w", "-n", "shop"]), 4);
+    assert!(sentence.contains("pods"), "{sentence}");
+}
+
+#[test]
+fn version_says_why_the_server_has_none() {
+    let api = Api::new();
+    api.say("/version", forbidden("version"));
+    let output = api.run(&["version"]);
+    assert_eq!(output.status.code(), Some(4));
+    assert!(String::from_utf8_lossy(&output.stdout).starts_with("reckon "));
+    assert!(stderr(&output).contains("/version"), "{}", stderr(&output));
+}

@@ -46,7 +46,8 @@ impl Reckon {
     }
 }
 
-fn binary() -> Result<PathBuf> {
+/// The binary that is tested.
+pub fn binary() -> Result<PathBuf> {
     if let Some(named) = std::env::var_os("RECKON_BIN") {
         return Ok(named.into());
     }

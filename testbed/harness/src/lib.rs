@@ -13,7 +13,7 @@ mod expect;
 mod meter;
 mod run;
 
-pub use answer::{Reckon, answer_without};
+pub use answer::{Reckon, answer_without, binary};
 pub use audit::{AuditLog, Request};
 pub use case::{Case, Expect, Group, Step, Until, all};
 pub use cluster::{Cluster, Namespace, wait};

@@ -1,5 +1,6 @@
 //! Who ended a container: what every 137 has to be asked.
 
+use super::oom_killed::Record;
 use crate::View;
 use jiff::SignedDuration;
 use reckon_model::k8s::{Condition, Container, ContainerStatus, Event, Pod, Terminated};
@@ -33,11 +34,25 @@ const ENDED_BY_KUBELET: [&str; 6] =
     ["Evicted", "Preempting", "Terminated", "NodeShutdown", "NodeLost", "DeadlineExceeded"];
 
 /// Who ended this instance.
-pub(crate) fn killer(view: &View<'_>, pod: &Object, container: &Container, end: &Terminated) -> Killer {
-    if end.reason == "OOMKilled" {
+pub(crate) fn killer<'a>(view: &View<'a>, pod: &'a Object, container: &Container, end: &Terminated) -> Killer {
+    if end.reason == "OOMKilled" || record(view, pod, container, end).is_some_and(|record| !record.is_late(end)) {
         return Killer::OutOfMemory;
     }
     sent_by(view, pod, container, end)
+}
+
+/// What the kernel tells of kills in the instance that ended so. The runtime's label is lost now and then, and then
+/// nothing but the kernel tells a kill for memory from any other SIGKILL.
+pub(crate) fn record<'a>(
+    view: &View<'a>,
+    pod: &'a Object,
+    container: &Container,
+    end: &Terminated,
+) -> Option<Record<'a>> {
+    let body = pod.pod()?;
+    let unexplained = || end.exit_code == 137 && sent_by(view, pod, container, end) == Killer::Unknown;
+    let facts = view.kernel(&body.spec.node_name, end.reason == "OOMKilled" || unexplained())?;
+    Record::of(facts, pod, body, &end.container_id)
 }
 
 /// The same without the label of a kill for memory, which stays with a container whatever ends it later.

@@ -1,15 +1,20 @@
-//! Killed for memory, as far as the API tells.
+//! Killed for memory: what the API tells, and what the kernel of the node adds to it.
 
+mod class;
 mod evicted;
 mod killed;
+mod record;
 mod remedy;
 mod start;
+mod words;
 
 use super::killed_by;
 use crate::catalogue::{Failure, Stage, Verified};
 use crate::{Detector, Finding, View};
-use reckon_model::k8s::ContainerType;
+use jiff::SignedDuration;
+use reckon_model::k8s::{Container, ContainerState, ContainerStatus, ContainerType, Pod, Terminated};
 use reckon_model::{Kind, Object};
+pub(crate) use record::Record;
 
 const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
     Failure { slug, title, stage: Stage::Memory, family: "memory", echo: false, verified }
@@ -31,6 +36,9 @@ pub(crate) static DETECTOR: Detector = Detector {
     detect,
 };
 
+/// A process that was killed in a container that lives on is history after a day without another.
+const FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
+
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Some(pod) = subject.pod() else { return Vec::new() };
     if pod.status.reason == "Evicted" && evicted::for_memory(&pod.status.message) {
@@ -42,25 +50,46 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     }
     let before_start = start::finding(view, subject, pod);
     let killed = pod.containers().filter_map(|(kind, container, status)| {
-        let status = status?;
-        // What has come to a good end since is over: an init container that succeeded on its second try.
-        let done = status.state.terminated.as_ref().is_some_and(|end| end.exit_code == 0 && end.reason != "OOMKilled");
-        if done || kind == ContainerType::Ephemeral {
-            return None;
-        }
-        let end = [&status.state, &status.last_state]
-            .into_iter()
-            .filter_map(|state| state.terminated.as_ref())
-            .find(|end| end.reason == "OOMKilled")?;
-        if killed_by::recovered(view, status) {
-            return None;
-        }
+        let status = status.filter(|_| kind != ContainerType::Ephemeral)?;
+        let (end, record) = death(view, subject, pod, container, status)?;
         let workload = view.workload_of(subject);
         // A wrong success stays wrong; any other end is history once its work was done by another.
-        if end.exit_code != 0 && killed_by::superseded(view, workload, subject) {
+        if end.is_some_and(|end| end.exit_code != 0) && killed_by::superseded(view, workload, subject) {
             return None;
         }
-        Some(killed::Killed { view, subject, pod, workload, kind, container, status, end }.finding())
+        Some(killed::Killed { view, subject, pod, workload, kind, container, status, end, record }.finding())
     });
     before_start.into_iter().chain(killed).collect()
+}
+
+/// The death to tell of: of the instance that ended last, of the one before, or of a process in the one that runs.
+fn death<'a>(
+    view: &View<'a>,
+    subject: &'a Object,
+    pod: &'a Pod,
+    container: &'a Container,
+    status: &'a ContainerStatus,
+) -> Option<(Option<&'a Terminated>, Option<Record<'a>>)> {
+    let ended = |state: &'a ContainerState| {
+        let end = state.terminated.as_ref()?;
+        let record = killed_by::record(view, subject, container, end);
+        (end.reason == "OOMKilled" || record.is_some()).then_some((Some(end), record))
+    };
+    // What has come to a good end since is over: an init container that succeeded on its second try.
+    let is_done = status.state.terminated.as_ref().is_some_and(|end| end.exit_code == 0);
+    let is_over = is_done || killed_by::recovered(view, status);
+    let before = || if is_over { None } else { ended(&status.last_state) };
+    let running = || {
+        status.state.running.as_ref()?;
+        let facts = view.kernel(&pod.spec.node_name, false)?;
+        let record = Record::of(facts, subject, pod, &status.container_id)?;
+        let due = record.span().and_then(|(_, last)| last.checked_add(FORGOTTEN).ok());
+        match due {
+            Some(due) if due <= view.now() => return None,
+            Some(due) => view.recheck_at(due),
+            None => {}
+        }
+        Some((None, Some(record)))
+    };
+    ended(&status.state).or_else(before).or_else(running)
 }

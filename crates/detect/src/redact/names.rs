@@ -14,7 +14,7 @@ pub(super) enum Name {
 }
 
 /// Words that name a credential by themselves, or at the end of a longer word (`PGPASSWORD`, `authtoken`).
-const WORDS: [&str; 15] = [
+const WORDS: [&str; 17] = [
     "password",
     "passwords",
     "passwd",
@@ -30,6 +30,8 @@ const WORDS: [&str; 15] = [
     "authorization",
     "cookie",
     "dockerconfigjson",
+    "pw",
+    "pat",
 ];
 
 /// Words that name one only beside an equals sign or a quoted value.
@@ -123,8 +125,9 @@ const DERIVED: [&str; 9] =
 
 /// Whether a word is worth taking apart. Cheap: it is asked of every word of a suspicious text.
 pub(super) fn may_name(word: &str) -> bool {
-    const ROOTS: [&str; 12] =
-        ["pass", "pwd", "secret", "token", "key", "cred", "auth", "cookie", "sig", "dsn", "bearer", "basic"];
+    const ROOTS: [&str; 14] = [
+        "pass", "pwd", "pw", "pat", "secret", "token", "key", "cred", "auth", "cookie", "sig", "dsn", "bearer", "basic",
+    ];
     let bytes = word.as_bytes();
     ROOTS.iter().any(|root| bytes.windows(root.len()).any(|part| part.eq_ignore_ascii_case(root.as_bytes())))
         || bytes.windows(12).any(|part| part.eq_ignore_ascii_case(b"dockerconfig"))
@@ -132,7 +135,17 @@ pub(super) fn may_name(word: &str) -> bool {
 
 /// What the name of a key in text, of a field, of a flag says of its value.
 pub(super) fn of(name: &str) -> Name {
-    let segments = segments(name);
+    // Of a host (`token.example.org`) or a setting (`spring.datasource.password`) the end says what it is.
+    if name.bytes().filter(|byte| *byte == b'.').count() > 1
+        && let Some((_, last)) = name.trim_matches('.').rsplit_once('.')
+    {
+        return of(last);
+    }
+    let mut segments = segments(name);
+    // Which environment, and which one of several, is no part of what it is: `API_KEY_PROD`, `PASSWORD_2`.
+    while segments.len() > 1 && segments.last().is_some_and(|last| is_which(last)) {
+        segments.pop();
+    }
     let Some(last) = segments.last() else { return Name::Plain };
     if ABOUT.contains(&last.as_str())
         || segments.iter().any(|segment| DERIVED.contains(&segment.as_str()))
@@ -158,6 +171,31 @@ pub(super) fn of(name: &str) -> Name {
     if WEAK.contains(&last.as_str()) { Name::Weak } else { Name::Plain }
 }
 
+/// What tells one of several credentials from the others.
+fn is_which(word: &str) -> bool {
+    const WHICH: [&str; 18] = [
+        "prod",
+        "production",
+        "staging",
+        "stage",
+        "dev",
+        "development",
+        "test",
+        "qa",
+        "live",
+        "old",
+        "new",
+        "primary",
+        "secondary",
+        "backup",
+        "ro",
+        "rw",
+        "v1",
+        "v2",
+    ];
+    WHICH.contains(&word) || (word.len() <= 2 && word.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
 /// Whether a path such as `checksum/` leads to something derived.
 pub(super) fn is_derived(path: &str) -> bool {
     !path.is_empty() && segments(path).iter().any(|segment| DERIVED.contains(&segment.as_str()))
@@ -166,8 +204,14 @@ pub(super) fn is_derived(path: &str) -> bool {
 /// Whether the value of an environment variable of this name is left out as a whole. More suspicious than [`of`]: here
 /// the name is all there is to go by.
 pub(super) fn of_variable(name: &str) -> bool {
-    let segments = segments(name);
+    let mut segments = segments(name);
+    let is_hook = segments.iter().any(|segment| segment == "webhook" || segment == "dsn")
+        && segments.last().is_some_and(|last| matches!(last.as_str(), "webhook" | "url" | "uri" | "dsn"));
+    while segments.len() > 1 && segments.last().is_some_and(|last| is_which(last)) {
+        segments.pop();
+    }
     of(name) > Name::Weak
+        || is_hook
         || segments.last().is_some_and(|last| {
             matches!(last.as_str(), "key" | "keys" | "auth" | "pass" | "pin" | "salt" | "seed" | "dsn")
                 || last.ends_with("key")

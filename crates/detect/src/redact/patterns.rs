@@ -4,8 +4,9 @@
 
 use super::names::{self, Name};
 use super::shapes::{
-    MATERIAL, is_base64, is_random, is_token, is_word, known_shape, material, private_keys, skip, word_end,
+    FAR, MATERIAL, is_base64, is_random, is_token, is_word, known_shape, material, private_keys, skip, word_end,
 };
+use super::{addresses, blocks, clients};
 use std::ops::Range;
 
 /// What stands in the place of a credential.
@@ -13,10 +14,34 @@ pub(super) const REDACTED: &str = "[redacted]";
 
 /// Beginnings of what may be, or may lead to, a credential, in lower case; text is compared without case. The first pass
 /// over any text looks for these alone.
-const SEEDS: [&str; 31] = [
+const SEEDS: [&str; 55] = [
     "://",
-    "@tcp(",
-    "@unix(",
+    "age-secret-",
+    "curl",
+    "docker",
+    "dop_v1_",
+    "glrt-",
+    "gldt-",
+    "glsa_",
+    "helm",
+    "hf_",
+    "hvb.",
+    "ldap",
+    "mariadb",
+    "mongo",
+    "mysql",
+    "nerdctl",
+    "podman",
+    "pypi-",
+    "redis-cli",
+    "rk_live_",
+    "sg.",
+    "shpat_",
+    "smbclient",
+    "valkey-cli",
+    "whsec_",
+    "xapp-",
+    "ya29.",
     "-----begin",
     "akia",
     "aiza",
@@ -48,7 +73,7 @@ const SEEDS: [&str; 31] = [
 ];
 
 /// Shorter ones of their own, told by what follows.
-const SHORT: [&str; 4] = ["sig=", "signature", "sk-", "sk_live_"];
+const SHORT: [&str; 6] = ["sig=", "signature", "sk-", "sk_live_", "sk_test_", "_pw"];
 
 /// For each byte the letters that follow it in a seed, and those that follow two further: what tells most text apart from
 /// all seeds in one look. Letters of either case are one, and all other bytes are one (see [`bit`]).
@@ -106,7 +131,8 @@ pub(super) fn suspicious(text: &str) -> bool {
             run >= MATERIAL
         })
     };
-    seed || (bytes.len() >= MATERIAL && long())
+    let source = || (0..bytes.len()).any(|at| bytes[at] == b'@' && addresses::data_source(text, at).is_some());
+    seed || source() || (bytes.len() >= MATERIAL && long())
 }
 
 /// The credentials in a text, in order, without overlaps.
@@ -116,15 +142,27 @@ pub(super) fn credentials(text: &str) -> Vec<Range<usize>> {
     private_keys(text, &mut spans);
     let mut at = 0;
     while at < bytes.len() {
+        // What goes need not be looked into.
+        if let Some(end) = spans
+            .last()
+            .map(|span: &Range<usize>| span.end)
+            .filter(|_| spans.last().is_some_and(|span| span.contains(&at)))
+        {
+            at = end;
+            continue;
+        }
         if starts_with(bytes, at, "://") {
             userinfo(bytes, at + 3, &mut spans);
-        } else if starts_with(bytes, at, "@tcp(") || starts_with(bytes, at, "@unix(") {
-            data_source(bytes, at, &mut spans);
+            spans.extend(addresses::hook(text, at + 3));
+            spans.extend(addresses::code(text, at + 3));
+        } else if bytes[at] == b'@' {
+            spans.extend(addresses::data_source(text, at));
         }
         let starts_word = is_word(bytes[at]) && (at == 0 || !is_word(bytes[at - 1]));
         if starts_word {
             let end = word_end(bytes, at);
             word(text, at..end, &mut spans);
+            clients::command_line(text, at..end, &mut spans);
         }
         if bytes[at].is_ascii_alphanumeric() && (at == 0 || !bytes[at - 1].is_ascii_alphanumeric()) {
             spans.extend(known_shape(bytes, at));
@@ -153,7 +191,8 @@ fn joined(mut spans: Vec<Range<usize>>, text: &str) -> Vec<Range<usize>> {
 /// The password of `scheme://user:password@host`, or a lone long user, which is a token.
 fn userinfo(bytes: &[u8], from: usize, spans: &mut Vec<Range<usize>>) {
     let ends = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'"' | b'\'' | b'<' | b'>' | b'`');
-    let token = from..(from..bytes.len()).find(|&at| ends(bytes[at])).unwrap_or(bytes.len());
+    let far = bytes.len().min(from + FAR);
+    let token = from..(from..far).find(|&at| ends(bytes[at])).unwrap_or(far);
     let host_end = token.clone().find(|&at| matches!(bytes[at], b'/' | b'?' | b'#')).unwrap_or(token.end);
     let colon = (from..host_end).find(|&at| bytes[at] == b':');
     let at_sign = (from..host_end).rev().find(|&at| bytes[at] == b'@').or_else(|| {
@@ -171,21 +210,15 @@ fn userinfo(bytes: &[u8], from: usize, spans: &mut Vec<Range<usize>>) {
     }
 }
 
-/// The password of `user:password@tcp(host:3306)/name`.
-fn data_source(bytes: &[u8], at_sign: usize, spans: &mut Vec<Range<usize>>) {
-    let start = (0..at_sign)
-        .rev()
-        .find(|&at| bytes[at].is_ascii_whitespace() || matches!(bytes[at], b'"' | b'\'' | b'='))
-        .map_or(0, |at| at + 1);
-    if let Some(colon) = (start..at_sign).find(|&at| bytes[at] == b':') {
-        spans.push(colon + 1..at_sign);
-    }
-}
-
 /// A word that may name a credential, and what follows it.
 fn word(text: &str, word: Range<usize>, spans: &mut Vec<Range<usize>>) {
     let bytes = text.as_bytes();
     let Some(name) = text.get(word.clone()) else { return };
+    match name {
+        "value" => spans.extend(blocks::of_variable(text, word.start, word.end)),
+        "data" | "stringData" => spans.extend(blocks::of_secret(text, word.start, word.end)),
+        _ => {}
+    }
     if !names::may_name(name) {
         return;
     }
@@ -198,14 +231,26 @@ fn word(text: &str, word: Range<usize>, spans: &mut Vec<Range<usize>>) {
         spans.extend(scheme(bytes, after));
         return;
     }
+    // A list has a name in the plural.
+    let of_block = sureness.max(name.strip_suffix('s').map_or(Name::Plain, names::of));
+    if of_block > Name::Weak
+        && bytes.get(after) == Some(&b':')
+        && let Some(lines) = blocks::below(text, word.start, after + 1)
+    {
+        spans.extend(lines);
+        return;
+    }
     if sureness > Name::Plain
         && let Some(span) = assigned(text, word.start, after, sureness)
     {
         spans.push(span);
         return;
     }
-    if sureness > Name::Weak && name.starts_with("--") {
-        spans.extend(flag_value(bytes, after));
+    if sureness > Name::Weak && name.starts_with('-') {
+        let value = flag_value(bytes, after);
+        // With one dash it may be prose about a flag as well.
+        let value = value.filter(|span| name.starts_with("--") || !text.get(span.clone()).is_some_and(is_prose));
+        spans.extend(value);
     }
     if sureness > Name::Weak || matches!(name.to_ascii_lowercase().as_str(), "key" | "tokens" | "keys") {
         spans.extend(random_nearby(bytes, after));
@@ -241,6 +286,13 @@ fn assigned(text: &str, start: usize, after: usize, sureness: Name) -> Option<Ra
     if !equals && matches!(bytes.get(at + 1), Some(b':' | b'/')) {
         return None;
     }
+    // `registry.local/token:v1` is an image, `open /run/secrets/password: permission denied` a file.
+    if !equals && start > 0 && bytes[start - 1] == b'/' {
+        let rest = text.get(at + 1..)?.lines().next().unwrap_or("");
+        if !rest.starts_with(' ') || rest.split_ascii_whitespace().count() > 1 {
+            return None;
+        }
+    }
     let separator = at;
     at = skip(bytes, at + 1, |byte| matches!(byte, b'=' | b'>'));
     let spaced = skip(bytes, at, |byte| byte == b' ' || byte == b'\t');
@@ -259,11 +311,15 @@ fn assigned(text: &str, start: usize, after: usize, sureness: Name) -> Option<Ra
     }
     let header = header_like(&text[start..after]);
     let end = if header {
-        (spaced..bytes.len()).find(|&at| matches!(bytes[at], b'\n' | b'\r' | b'"')).unwrap_or(bytes.len())
+        let far = bytes.len().min(spaced + FAR);
+        (spaced..far).find(|&at| matches!(bytes[at], b'\n' | b'\r' | b'"')).unwrap_or(far)
     } else {
         value_end(bytes, spaced)
     };
     let value = text.get(spaced..end)?;
+    if header && !equals && !is_header_value(value) {
+        return None;
+    }
     if !header && is_no_value(value, text.get(end..)?, sureness, equals) {
         return None;
     }
@@ -274,6 +330,22 @@ fn assigned(text: &str, start: usize, after: usize, sureness: Name) -> Option<Ra
 fn header_like(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     name.ends_with("authorization") || name.ends_with("cookie")
+}
+
+/// Whether a line goes on as a header does and not as prose: one word, a scheme and its token, pairs.
+fn is_header_value(value: &str) -> bool {
+    const SCHEMES: [&str; 9] =
+        ["basic", "bearer", "digest", "negotiate", "token", "apikey", "hmac", "aws4-hmac-sha256", "sharedkey"];
+    // The beginning tells.
+    let value = text_to(value, FAR / 16);
+    let mut words = value.split_ascii_whitespace();
+    let first = words.next().unwrap_or("").to_ascii_lowercase();
+    words.next().is_none() || SCHEMES.contains(&first.as_str()) || value.contains('=') || value.contains(REDACTED)
+}
+
+/// The text up to so many bytes, and to the end of the character there.
+fn text_to(text: &str, bytes: usize) -> &str {
+    &text[..text.ceil_char_boundary(bytes)]
 }
 
 /// Where a quoted value ends.
@@ -381,6 +453,13 @@ fn is_no_value(value: &str, rest: &str, sureness: Name, equals: bool) -> bool {
     let next = rest.split_ascii_whitespace().next().unwrap_or("");
     let goes_on = !next.is_empty() && !next.contains('=') && !next.ends_with(':');
     sureness < Name::Password && goes_on && bare.chars().all(|c| c.is_ascii_alphabetic())
+}
+
+/// Whether a word goes on about a flag rather than being its value.
+fn is_prose(word: &str) -> bool {
+    const WORDS: [&str; 14] =
+        ["flag", "option", "argument", "is", "was", "must", "and", "or", "not", "has", "with", "for", "in", "to"];
+    WORDS.contains(&word.trim_end_matches(['.', ',', ':', ';']))
 }
 
 /// What follows `--password` behind a space.

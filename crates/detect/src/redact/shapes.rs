@@ -5,6 +5,10 @@ use std::ops::Range;
 /// A run of base64 this long, with letters of both cases and digits, is key material: lines of a PEM file, tokens.
 pub(super) const MATERIAL: usize = 60;
 
+/// How far is looked for the end of an address, a header or a token: none that is meant for use is longer, and what is
+/// written to be read slowly would be looked through from each of its bytes.
+pub(super) const FAR: usize = 2048;
+
 /// `-----BEGIN … PRIVATE KEY-----` to its end, or to the end of the text where the log or message was cut.
 pub(super) fn private_keys(text: &str, spans: &mut Vec<Range<usize>>) {
     let mut from = 0;
@@ -51,7 +55,7 @@ pub(super) fn material(bytes: &[u8], at: usize) -> Option<Range<usize>> {
 pub(super) fn known_shape(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     /// The beginning, how many characters follow at least, and which.
     type Shape = (&'static str, usize, fn(u8) -> bool);
-    const SHAPES: [Shape; 20] = [
+    const SHAPES: [Shape; 36] = [
         ("AKIA", 16, is_upper),
         ("ASIA", 16, is_upper),
         ("AIza", 30, is_url),
@@ -72,6 +76,22 @@ pub(super) fn known_shape(bytes: &[u8], at: usize) -> Option<Range<usize>> {
         ("dckr_pat_", 20, is_url),
         ("sk_live_", 10, is_url),
         ("sk-", 32, is_url),
+        ("sk_test_", 10, is_url),
+        ("rk_live_", 10, is_url),
+        ("whsec_", 20, is_url),
+        ("glrt-", 16, is_url),
+        ("gldt-", 16, is_url),
+        ("glsa_", 30, is_url),
+        ("xapp-", 16, is_url),
+        ("pypi-", 30, is_url),
+        ("SG.", 40, is_url_or_dot),
+        ("dop_v1_", 40, is_url),
+        ("hvb.", 20, is_url),
+        ("ya29.", 20, is_url),
+        ("shpat_", 32, is_url),
+        ("hf_", 30, is_url),
+        ("AGE-SECRET-KEY-1", 40, is_upper),
+        ("ATATT3", 40, is_url),
     ];
     for (start, least, of) in SHAPES {
         if bytes.get(at..)?.starts_with(start.as_bytes()) {
@@ -83,6 +103,7 @@ pub(super) fn known_shape(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     }
     // A JSON Web Token: two or three parts, of which the first two are JSON objects.
     if bytes.get(at..)?.starts_with(b"eyJ") {
+        let bytes = &bytes[..bytes.len().min(at + 4 * FAR)];
         let head = skip(bytes, at, is_url);
         let end = skip(bytes, head, |byte| is_url(byte) || byte == b'.');
         if bytes.get(head) == Some(&b'.') && end - head > 8 && head - at >= 8 {
@@ -114,6 +135,10 @@ pub(super) fn is_token(byte: u8) -> bool {
 
 pub(super) fn is_url(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
+}
+
+fn is_url_or_dot(byte: u8) -> bool {
+    is_url(byte) || byte == b'.'
 }
 
 fn is_upper(byte: u8) -> bool {

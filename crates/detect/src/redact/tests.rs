@@ -103,7 +103,7 @@ fn objects_keep_their_shape_and_lose_their_secrets() {
     let mut deployment = json!({
         "apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": "app", "annotations": {
-            (LAST_APPLIED): applied.to_string(), "checksum/secret": "9f86d081", "example.org/token": CANARY,
+            (reckon_model::object::LAST_APPLIED): applied.to_string(), "checksum/secret": "9f86d081", "example.org/token": CANARY,
         }, "managedFields": [{"manager": "m", "fieldsV1": {"f:spec": {"k:{\"name\":\"DB_PASSWORD\"}": {}}}}]},
         "spec": {"template": {"spec": {"containers": [{
             "name": "app", "image": "shop@sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
@@ -141,7 +141,7 @@ fn objects_keep_their_shape_and_lose_their_secrets() {
 #[test]
 fn secrets_keep_the_names_of_their_keys() {
     let mut secret = json!({"kind": "Secret", "metadata": {"name": "db", "annotations": {
-        (LAST_APPLIED): json!({"kind": "Secret", "stringData": {"password": CANARY}}).to_string()}},
+        (reckon_model::object::LAST_APPLIED): json!({"kind": "Secret", "stringData": {"password": CANARY}}).to_string()}},
         "data": {"password": CANARY, "user": CANARY}, "stringData": {"x": CANARY}});
     object(&mut secret);
     assert!(!secret.to_string().contains(CANARY), "{secret}");

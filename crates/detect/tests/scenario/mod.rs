@@ -6,6 +6,7 @@
 //! logs: {pod/app: "-5m a line\nanother", pod/app/previous: "..."}      # a first word that is a time is the line's
 //! metrics: {pod/app: {memory: 60Mi, cpu: 20m, at: "-10s"}}              # or a list of samples
 //! helm: {sh.helm.release.v1.shop.v2: [...]}                             # the manifest of that revision
+//! kernel: {n1: {episodes: [{at: "-5m", ...}], kills: [...]}}           # what `reckon node` reports of that node
 //! refused: [{kind: Secret, why: "forbidden: list secrets"}]             # also kind: logs, metrics
 //! scope: Pod/checkout-abc                                               # or Namespace/shop; else the whole cluster
 //! then: [{at: "+5m", apply: [...], delete: [Pod/checkout-abc], logs: {...}, metrics: {...}}]
@@ -34,9 +35,8 @@ pub(crate) struct Page {
     pub(crate) name: String,
     /// All of it.
     pub(crate) text: String,
-    /// Its scenarios, in order.
+    /// Its scenarios, in order: its own, then those of the files in the directory of its name, where it has many.
     pub(crate) scenarios: Vec<Scenario>,
-    path: PathBuf,
 }
 
 /// One scenario.
@@ -47,6 +47,8 @@ pub(crate) struct Scenario {
     pub(crate) expected: String,
     /// As it stands on the page.
     text: String,
+    /// Where it stands.
+    path: PathBuf,
     input: OnceLock<Value>,
 }
 
@@ -55,17 +57,15 @@ impl Page {
     pub(crate) fn read(path: &Path) -> Page {
         let text = fs::read_to_string(path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let scenarios = text.split("\n## Scenario: ").skip(1).map(|part| {
-            let (heading, rest) = part.split_once('\n').unwrap();
-            Scenario {
-                name: heading.trim().to_owned(),
-                text: block(rest, "yaml").unwrap_or_else(|| panic!("{name}: {heading}: no yaml block")),
-                input: OnceLock::new(),
-                expected: block(rest, "text").unwrap_or_default(),
-            }
-        });
-        let scenarios = scenarios.collect();
-        Page { name, text, scenarios, path: path.to_owned() }
+        let mut further: Vec<PathBuf> =
+            fs::read_dir(path.with_extension("")).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+        further.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+        further.sort();
+        let mut scenarios = scenarios(path, &text);
+        for path in further {
+            scenarios.extend(self::scenarios(&path, &fs::read_to_string(&path).unwrap()));
+        }
+        Page { name, text, scenarios }
     }
 
     /// The rows of the table under a heading, without its head; cells without code marks.
@@ -85,19 +85,37 @@ impl Page {
         table
     }
 
-    /// Writes the page with what its scenarios give.
+    /// Writes the page, and its further files, with what the scenarios give.
     pub(crate) fn write(&self) {
-        let mut parts = self.text.split("\n## Scenario: ");
-        let mut out = parts.next().unwrap().trim_end().to_owned();
-        out.push('\n');
-        for scenario in &self.scenarios {
-            out.push_str(&format!(
-                "\n## Scenario: {}\n\n```yaml\n{}```\n\n```text\n{}```\n",
-                scenario.name, scenario.text, scenario.expected
-            ));
+        for of_file in self.scenarios.chunk_by(|one, next| one.path == next.path) {
+            let path = &of_file[0].path;
+            let text = fs::read_to_string(path).unwrap();
+            let mut out = text.split("\n## Scenario: ").next().unwrap().trim_end().to_owned();
+            out.push('\n');
+            for scenario in of_file {
+                out.push_str(&format!(
+                    "\n## Scenario: {}\n\n```yaml\n{}```\n\n```text\n{}```\n",
+                    scenario.name, scenario.text, scenario.expected
+                ));
+            }
+            fs::write(path, out).unwrap();
         }
-        fs::write(&self.path, out).unwrap();
     }
+}
+
+/// The scenarios of a file.
+fn scenarios(path: &Path, text: &str) -> Vec<Scenario> {
+    let scenario = |part: &str| {
+        let (heading, rest) = part.split_once('\n').unwrap();
+        Scenario {
+            name: heading.trim().to_owned(),
+            text: block(rest, "yaml").unwrap_or_else(|| panic!("{}: {heading}: no yaml block", path.display())),
+            input: OnceLock::new(),
+            expected: block(rest, "text").unwrap_or_default(),
+            path: path.to_owned(),
+        }
+    };
+    text.split("\n## Scenario: ").skip(1).map(scenario).collect()
 }
 
 /// The first fenced block of a language.
@@ -113,7 +131,8 @@ impl Scenario {
         let mut order = Order(turn);
         let input =
             self.input.get_or_init(|| serde_saphyr::from_str(&self.text).unwrap_or_else(|error| panic!("{error}")));
-        let parts = ["now", "objects", "logs", "metrics", "absent-metrics", "helm", "refused", "scope", "then"];
+        let parts =
+            ["now", "objects", "logs", "metrics", "absent-metrics", "helm", "kernel", "refused", "scope", "then"];
         known(input, &parts);
         let start: Timestamp = input["now"].as_str().unwrap_or(NOW).parse().unwrap();
         let mut state = State::new(ClusterId("scenario".into()));
@@ -151,7 +170,7 @@ impl Scenario {
         answers.learn(&mut engine, input, start);
         let mut diagnosis = settle(&mut engine, &scope, &answers, start, &mut order);
         for step in list(input, "then") {
-            known(step, &["at", "apply", "delete", "logs", "metrics", "helm"]);
+            known(step, &["at", "apply", "delete", "logs", "metrics", "helm", "kernel"]);
             let now = start + relative(step["at"].as_str().unwrap()).unwrap();
             for name in list(step, "delete") {
                 let reference = reference(name.as_str().unwrap());
@@ -242,6 +261,12 @@ impl Answers {
             let need = Need::HelmRevision { namespace: "shop".into(), secret: secret.clone() };
             learned.push((need, Answer::Manifest(manifest)));
         }
+        for (node, facts) in entries(input, "kernel") {
+            let mut facts = facts.clone();
+            absolute(&mut facts, now, "");
+            let facts = serde_json::from_value(facts).unwrap_or_else(|error| panic!("kernel of {node}: {error}"));
+            engine.state_mut().observe(node, facts);
+        }
         for (need, answer) in learned {
             // In a step: what was asked before is told anew.
             if input.get("at").is_some() {
@@ -261,6 +286,7 @@ impl Answers {
             Need::PodsOn { .. } => Kind::Pod.name(),
             Need::Events { .. } => Kind::Event.name(),
             Need::Log { .. } => "logs",
+            Need::Kernel { .. } => "logs",
             Need::PodMetrics { .. } | Need::NodeStats { .. } => "metrics",
             Need::HelmRevision { .. } => Kind::Secret.name(),
         };
@@ -369,7 +395,11 @@ fn absolute(value: &mut Value, now: Timestamp, key: &str) {
         Value::Object(map) => map.iter_mut().for_each(|(key, value)| absolute(value, now, key)),
         Value::Array(items) => items.iter_mut().for_each(|item| absolute(item, now, key)),
         Value::String(text) => {
-            let time = key.ends_with("Time") || key.ends_with("Timestamp") || key.ends_with("At") || key == "time";
+            let time = key.ends_with("Time")
+                || key.ends_with("Timestamp")
+                || key.ends_with("At")
+                || key == "time"
+                || key == "at";
             if time && let Some(span) = relative(text) {
                 *text = (now + span).to_string();
             }

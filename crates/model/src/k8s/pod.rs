@@ -645,6 +645,9 @@ pub struct Terminated {
     pub started_at: Option<Timestamp>,
     /// To.
     pub finished_at: Option<Timestamp>,
+    /// The runtime's id of it, `containerd://…`.
+    #[serde(rename = "containerID", deserialize_with = "null_default")]
+    pub container_id: String,
 }
 
 /// What kind of container it is.
@@ -746,10 +749,22 @@ impl Pod {
     }
 }
 
+/// A container's id without the runtime's prefix (`containerd://`), as cgroups and the kernel name it.
+pub fn bare_id(id: &str) -> &str {
+    id.rsplit_once("://").map_or(id, |(_, bare)| bare)
+}
+
 impl ContainerStatus {
     /// The end of the newest instance that ended: the current one, or the one before.
     pub fn last_end(&self) -> Option<&Terminated> {
         self.state.terminated.as_ref().or(self.last_state.terminated.as_ref())
+    }
+
+    /// The ids of its instances that are known, without the runtime's prefix: the current one, and the one before.
+    pub fn instances(&self) -> impl Iterator<Item = &str> {
+        let ended = [&self.state, &self.last_state].into_iter().filter_map(|state| state.terminated.as_ref());
+        let ids = std::iter::once(&self.container_id).chain(ended.map(|end| &end.container_id));
+        ids.map(|id| bare_id(id)).filter(|id| !id.is_empty())
     }
 }
 

@@ -71,6 +71,9 @@ pub(crate) fn entry(need: &Need, answer: &Answer) -> Value {
         }
         Need::PodMetrics { namespace, pod } => json!({"need": "pod-metrics", "namespace": namespace, "pod": pod}),
         Need::NodeStats { node } => json!({"need": "node-stats", "name": node}),
+        Need::Kernel { node, namespace, pod } => {
+            json!({"need": "kernel", "name": node, "namespace": namespace, "pod": pod})
+        }
         Need::HelmRevision { namespace, secret } => {
             json!({"need": "helm-revision", "namespace": namespace, "name": secret})
         }
@@ -81,6 +84,7 @@ pub(crate) fn entry(need: &Need, answer: &Answer) -> Value {
         Answer::Part(_, gap) | Answer::Refused(gap) => {
             json!({"answer": "refused", "what": gap.what, "why": gap.why, "obstacle": gap.obstacle})
         }
+        Answer::Kernel(facts) => json!({"answer": "read", "kernel": facts}),
         Answer::Manifest(objects) => json!({"answer": "read", "manifest": objects}),
         Answer::Samples(samples) => {
             let samples: Vec<Value> = samples.iter().map(sample_entry).collect();
@@ -119,6 +123,7 @@ pub(crate) fn read(entry: &Value) -> Option<(Need, Answer)> {
         },
         "pod-metrics" => Need::PodMetrics { namespace: namespace(), pod: text(entry, "pod").to_owned() },
         "node-stats" => Need::NodeStats { node: name() },
+        "kernel" => Need::Kernel { node: name(), namespace: namespace(), pod: text(entry, "pod").to_owned() },
         "helm-revision" => Need::HelmRevision { namespace: namespace(), secret: name() },
         _ => return None,
     };
@@ -127,6 +132,9 @@ pub(crate) fn read(entry: &Value) -> Option<(Need, Answer)> {
         ("refused", _) => Answer::Refused(gap(entry)),
         ("read", Need::PodMetrics { .. } | Need::NodeStats { .. }) => {
             Answer::Samples(entry.get("samples")?.as_array()?.iter().filter_map(sample).collect())
+        }
+        ("read", Need::Kernel { .. }) => {
+            Answer::Kernel(Box::new(serde_json::from_value(entry.get("kernel")?.clone()).ok()?))
         }
         ("read", Need::HelmRevision { .. }) => Answer::Manifest(entry.get("manifest")?.as_array()?.clone()),
         ("read", Need::Log { .. }) => return None,

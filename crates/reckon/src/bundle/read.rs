@@ -5,7 +5,9 @@ use super::{answers, files, logs};
 use crate::exit::{Exit, Failure};
 use crate::session::Right;
 use crate::target;
+use reckon_model::kernel::NodeFacts;
 use reckon_model::{Answer, Gap, Kind, Need, Object, ResourceRef, Timestamp};
+use reckon_node::log::Parser;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -29,6 +31,8 @@ pub(crate) struct Bundle {
     pub(super) complete: Option<Vec<(Kind, Option<String>)>>,
     pub(super) refused: Vec<(Kind, Option<String>, Gap)>,
     pub(super) skipped: Vec<Gap>,
+    /// What nodes' kernels tell, where their logs are in the bundle.
+    pub(super) kernels: BTreeMap<String, NodeFacts>,
     pub(super) rights: BTreeMap<Right, bool>,
     /// Files and objects that could not be used, each a sentence.
     pub(crate) warnings: Vec<String>,
@@ -75,6 +79,7 @@ impl Bundle {
             ["logs", namespace, pod, file] => self.take_log(path, namespace, pod, file),
             [namespace, pod, "logs.txt"] if dumped => self.take_dumped_logs(path, namespace, pod),
             ["metrics", "pods.json"] => self.take_metrics(path),
+            ["nodes", node, "kmsg.txt"] => self.take_kernel_log(path, node),
             ["metrics" | "nodes" | "logs", ..] => {}
             [folders @ .., file] if [".json", ".yaml", ".yml"].iter().any(|end| file.ends_with(end)) => {
                 let stem = file.rsplit_once('.').map_or(*file, |(stem, _)| stem);
@@ -94,6 +99,16 @@ impl Bundle {
                 None
             }
         }
+    }
+
+    /// The log holds times since boot alone, and nothing here says when that was.
+    fn take_kernel_log(&mut self, path: &Path, node: &str) {
+        let Some(bytes) = self.bytes(path) else { return };
+        let mut parser = Parser::new(None);
+        parser.feed(&bytes);
+        parser.finish();
+        let facts = NodeFacts { episodes: parser.episodes(), ..NodeFacts::default() };
+        self.kernels.insert(node.to_owned(), facts);
     }
 
     fn take_objects(&mut self, path: &Path, fallback: Option<Kind>, namespace: Option<String>) {

@@ -52,6 +52,9 @@ impl Bundle {
         for (kind, namespace, gap) in &self.refused {
             state.refuse(kind, namespace.as_deref(), gap.clone());
         }
+        for (node, facts) in std::mem::take(&mut self.kernels) {
+            state.observe(&node, facts);
+        }
         let lost_answers = self.answers.iter().any(|(need, answer)| session::is_lost(need, answer));
         for (need, answer) in std::mem::take(&mut self.answers) {
             state.answer(need, answers::until(answer, now));
@@ -101,7 +104,15 @@ impl Bundle {
         let skipped = std::mem::take(&mut self.skipped);
         diagnosis.not_checked.extend(skipped.into_iter().map(|gap| NotChecked { what: gap.what, why: gap.why }));
         let state = std::mem::take(engine.state_mut());
-        Ok(Answered { diagnosis, state, cluster: self.cluster, as_of: now, partial, warnings: self.warnings })
+        Ok(Answered {
+            diagnosis,
+            state,
+            cluster: self.cluster,
+            context: None,
+            as_of: now,
+            partial,
+            warnings: self.warnings,
+        })
     }
 
     /// Applies the changes step by step, so that what opened and closed between them is seen to.

@@ -110,6 +110,20 @@ impl Api {
         self
     }
 
+    /// Refuses every list in a namespace and in the cluster.
+    pub(crate) fn forbid_everything(&self, namespace: &str) -> &Api {
+        for served in reckon_model::Kind::named().filter_map(reckon_model::Kind::served) {
+            let group = match served.group {
+                "" => format!("/api/{}", served.version),
+                group => format!("/apis/{group}/{}", served.version),
+            };
+            let plural = served.plural;
+            self.say(&format!("{group}/{plural}"), forbidden(plural));
+            self.say(&format!("{group}/namespaces/{namespace}/{plural}"), forbidden(plural));
+        }
+        self
+    }
+
     pub(crate) fn url(&self) -> &str {
         &self.url
     }

@@ -3,6 +3,7 @@
 mod access;
 mod crowd;
 mod healthy;
+mod kernel;
 mod node;
 mod requests;
 
@@ -40,6 +41,7 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("each_kind_is_listed_once_and_nothing_is_changed", requests::problems),
     ("why_asks_for_its_neighbourhood_only", requests::why),
     ("why_among_ten_thousand_pods_costs_no_more", crowd::test),
+    ("the_kernels_of_the_nodes_say_whose_limit_it_was_and_who_died", kernel::test),
     ("a_node_that_went_silent_is_the_cause_of_all_that_follows", node::test),
 ];
 

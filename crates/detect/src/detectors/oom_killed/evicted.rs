@@ -2,7 +2,7 @@
 
 use crate::detectors::killed_by;
 use crate::{Fact, Finding, Place, View, describe, spot};
-use reckon_model::document::{Cause, CauseKind, Death, RemedyKind, Role, Source, Verdict};
+use reckon_model::document::{Cause, CauseKind, Death, DeathScope, Effect, RemedyKind, Role, Source, Verdict};
 use reckon_model::k8s::Pod;
 use reckon_model::{Kind, Object, ResourceRef};
 
@@ -42,7 +42,6 @@ pub(super) fn finding<'a>(view: &View<'a>, subject: &'a Object, pod: &Pod) -> Op
     let sentence =
         "Request as much memory as its containers use: the kubelet evicts first what uses more than it requests.";
     finding.remedies.push(spot::remedy(RemedyKind::SetResources, &workload.reference(), sentence));
-    finding.death =
-        Some(Death { scope: Some("node".to_owned()), effect: Some("evicted".to_owned()), ..Death::default() });
+    finding.death = Some(Death { scope: Some(DeathScope::Node), effect: Some(Effect::Evicted), ..Death::default() });
     Some(finding)
 }

@@ -1,13 +1,15 @@
 //! A container whose status says that a process of it was killed for memory.
 
+use super::class::Class;
+use super::record::Record;
 use super::remedy;
-use crate::detectors::killed_by::{self, Killer};
 use crate::detectors::revision::{self, Suspect};
 use crate::detectors::template::Site;
-use crate::{Fact, Finding, Place, View, describe};
+use crate::{Fact, Finding, Place, View};
 use jiff::SignedDuration;
-use reckon_model::document::{Cause, CauseKind, Death, Role, Severity, Source, Verdict};
+use reckon_model::document::{Cause, CauseKind, Death, DeathScope, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Condition, Container, ContainerStatus, ContainerType, Pod, Terminated};
+use reckon_model::text::clean_line;
 use reckon_model::{Body, FieldChange, Kind, Object, Quantity, ResourceRef, Timestamp};
 use serde_json::{Value, json};
 
@@ -19,11 +21,17 @@ pub(super) struct Killed<'v, 'a> {
     pub(super) kind: ContainerType,
     pub(super) container: &'a Container,
     pub(super) status: &'a ContainerStatus,
-    pub(super) end: &'a Terminated,
+    /// How the instance ended; `None` while it runs.
+    pub(super) end: Option<&'a Terminated>,
+    /// What the kernel tells of kills in this instance.
+    pub(super) record: Option<Record<'a>>,
 }
 
 /// Where a container's limit stands below it.
 const LIMIT: &str = "resources.limits.memory";
+
+/// What is ruled out where a limit was met.
+const NODE_FULL: &str = "node out of memory";
 
 /// The kernel kills and the kubelet tells of it within so much; a node's Event of a kill that is further away is another's.
 const SAME_KILL: SignedDuration = SignedDuration::from_secs(30);
@@ -45,64 +53,108 @@ impl<'a> Killed<'_, 'a> {
     pub(super) fn finding(&self) -> Finding {
         let node = self.node();
         let limit = self.limit();
-        let class = self.class(&node);
+        let (class, scope) = self.class(matches!(node, Node::Out(_)));
         let suspect = self.suspect();
         let cut = suspect.as_ref().is_some_and(|suspect| lowered(suspect.blame.field()));
-        let (cause, title) = self.told(class, suspect.as_ref(), cut);
+        let cause = self.cause(class, suspect.as_ref(), cut);
         let place = Place::container(self.workload, &self.container.name, self.kind);
-        let mut finding = Finding::new("oom-killed", place, title, cause);
-        finding.class = Some(class);
+        let mut finding = Finding::new("oom-killed", place, self.title(class, suspect.as_ref()), cause);
+        finding.class = Some(class.name());
         finding.shows_on = [self.subject.reference()].into();
-        finding.verdict = match (class, &node, &suspect) {
-            ("container-limit", _, Some(suspect)) if cut || suspect.contrast.is_some() => Verdict::Confirmed,
-            // The label tells that a limit was met. That it was this one follows where the node had memory left.
-            ("container-limit", Node::Well(_), None) => Verdict::Confirmed,
-            ("node", Node::Out(_), _) => Verdict::Likely,
-            ("node", _, _) => Verdict::Possible,
-            _ if self.is_limitless() => Verdict::Possible,
-            _ => Verdict::Likely,
-        };
-        let up = self.status.ready && self.status.state.running.is_some();
-        let done = self.pod.is_finished() && self.end.exit_code == 0;
-        finding.severity =
-            if done || (up && self.status.restart_count < 3) { Severity::Warning } else { Severity::Critical };
-        finding.evidence.push(self.status_fact());
+        let contrast = suspect.as_ref().is_some_and(|suspect| suspect.contrast.is_some());
+        finding.verdict = self.verdict(class, scope, &node, suspect.is_none(), cut || contrast);
+        finding.severity = self.severity(class);
+        finding.evidence.extend(self.end.map(|end| self.status_fact(end)));
+        finding.evidence.extend(self.record.iter().flat_map(|record| record.facts(self.subject, self.end.is_some())));
         if let Some(limit) = limit {
             let fact = format!("limits.memory {limit} of {}", self.container.name);
             finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, self.workload, fact));
         }
         finding.evidence.extend(suspect.as_ref().and_then(|suspect| suspect.contrast.clone()));
-        match node {
-            Node::Well(facts) if class != "node" => finding.ruled_out.push(("node out of memory".to_owned(), facts)),
-            Node::Out(fact) => finding.evidence.push(fact),
+        let spared = self.record.as_ref().and_then(|record| record.spared_node(self.subject));
+        let spared = spared.filter(|_| !class.is_of_the_node());
+        match (node, spared) {
+            (Node::Well(mut facts), spared) if !class.is_of_the_node() => {
+                facts.extend(spared);
+                finding.ruled_out.push((NODE_FULL.to_owned(), facts));
+            }
+            (Node::Out(fact), _) => finding.evidence.push(fact),
+            (_, Some(fact)) => finding.ruled_out.push((NODE_FULL.to_owned(), vec![fact])),
             _ => {}
         }
-        self.view.not_checked(
-            "kernel log",
-            "no node agent reports: which memory filled the limit and which process was killed are not known",
-        );
-        finding.death = Some(Death {
-            scope: match class {
-                "pod-limit" => Some("pod".to_owned()),
-                "node" => None,
-                _ if self.is_limitless() => None,
-                _ => Some("container".to_owned()),
-            },
-            effect: Some(
-                match class {
-                    "invisible-child" => "child-died",
-                    "masked-child" => "wrong-completed",
-                    _ => "container-died",
-                }
-                .to_owned(),
-            ),
-            limit_bytes: limit.and_then(remedy::bytes),
-            limit_lowered: Some(cut),
-            censored: limit.map(|_| class != "node"),
-            ..Death::default()
-        });
+        finding.death = Some(self.death(class, scope, cut));
         finding.remedies = remedy::of(self, class, suspect.as_ref().filter(|_| cut));
         finding
+    }
+
+    fn verdict(&self, class: Class, scope: Option<DeathScope>, node: &Node, unchanged: bool, proven: bool) -> Verdict {
+        // The kernel's own words on whose memory it was leave nothing open.
+        let told = self.record.as_ref().is_some_and(|record| record.last().is_some());
+        if told && (scope.is_some() || class == Class::Manual) {
+            return Verdict::Confirmed;
+        }
+        match (class, node) {
+            (Class::ContainerLimit | Class::GroupKill, _) if proven => Verdict::Confirmed,
+            // The label tells that a limit was met. That it was this one follows where the node had memory left.
+            (Class::ContainerLimit, Node::Well(_)) if unchanged => Verdict::Confirmed,
+            (Class::Node, Node::Out(_)) => Verdict::Likely,
+            (Class::Node, _) if self.record.is_none() => Verdict::Possible,
+            _ if self.is_limitless() && self.record.is_none() => Verdict::Possible,
+            _ => Verdict::Likely,
+        }
+    }
+
+    fn severity(&self, class: Class) -> Severity {
+        let up = self.status.ready && self.status.state.running.is_some();
+        let done = self.pod.is_finished() && self.end.is_some_and(|end| end.exit_code == 0);
+        let stands = matches!(class, Class::NoVictim);
+        let lives_on = self.end.is_none() || (up && self.status.restart_count < 3);
+        if !stands && (done || lives_on) { Severity::Warning } else { Severity::Critical }
+    }
+
+    fn death(&self, class: Class, scope: Option<DeathScope>, cut: bool) -> Death {
+        let last = self.record.as_ref().and_then(super::record::Record::last);
+        let usage = self.record.as_ref().and_then(super::record::Record::usage);
+        let victim = last.and_then(|episode| episode.victims.first());
+        let trigger = last.and_then(|episode| episode.invoker.as_deref());
+        Death {
+            scope,
+            effect: Some(self.effect(class)),
+            memory_kind: last.and_then(|episode| episode.kind),
+            victim: victim.map(|victim| clean_line(&victim.comm)),
+            trigger: trigger.map(clean_line),
+            consumer: self.consumer(class),
+            usage_bytes: usage.map(|(usage, _)| usage),
+            limit_bytes: usage.map(|(_, limit)| limit).or_else(|| self.limit().and_then(remedy::bytes)),
+            limit_lowered: Some(cut || self.is_lowered_under_use()),
+            // Where a limit cut use off, nobody knows how much more it would have been.
+            censored: match (self.limit(), usage) {
+                (None, None) => None,
+                _ => Some(!class.is_of_the_node() && class != Class::Manual),
+            },
+            shape: None,
+            forecast: None,
+        }
+    }
+
+    /// The container that held most of what ran out, where that is known.
+    fn consumer(&self, class: Class) -> Option<String> {
+        match class {
+            // The kernel kills what is largest, of one limit that all share.
+            Class::PodLimit if self.record.is_some() => Some(self.container.name.clone()),
+            _ if class.is_at_own_limit() => Some(self.container.name.clone()),
+            _ => None,
+        }
+    }
+
+    /// Whether it lives on, or ends well, without a process that was killed.
+    pub(super) fn ends_unseen(&self) -> bool {
+        self.end.is_none_or(|end| end.exit_code == 0)
+    }
+
+    /// Whether its limit was lowered while it used more.
+    pub(super) fn is_lowered_under_use(&self) -> bool {
+        self.record.as_ref().is_some_and(Record::is_lowered)
     }
 
     /// The limit in force: of the running container, which a resize may have changed, or of its spec.
@@ -111,130 +163,64 @@ impl<'a> Killed<'_, 'a> {
         live.or(self.container.resources.limits.get("memory"))
     }
 
-    /// Who ended the container, where that was not the kernel: the label stays with it whatever ends it later.
-    fn other_killer(&self) -> Option<&'static str> {
-        let probed = self.container.liveness_probe.is_some() || self.container.startup_probe.is_some();
-        match probed.then(|| killed_by::sent_by(self.view, self.subject, self.container, self.end)) {
-            Some(Killer::Probe("startup")) => Some("its startup probe"),
-            Some(Killer::Probe(_)) => Some("its liveness probe"),
-            _ => None,
-        }
-    }
-
     /// Whether nothing but the node limits its memory.
     pub(super) fn is_limitless(&self) -> bool {
         self.limit().is_none() && !self.pod.spec.resources.limits.contains_key("memory")
     }
 
-    fn class(&self, node: &Node) -> &'static str {
-        let pod_limit = self.pod.spec.resources.limits.get("memory");
-        match (self.end.exit_code, self.limit(), pod_limit) {
-            // The label is of an earlier kill: this end was somebody else's.
-            (137, _, _) if self.other_killer().is_some() => "invisible-child",
-            (137, _, _) if matches!(node, Node::Out(_)) => "node",
-            // A container with a limit of its own meets that first, as a pod's is at least as large.
-            (137, Some(_), _) => "container-limit",
-            (137, None, Some(_)) => "pod-limit",
-            (137, None, None) => "node",
-            (0, _, _) => "masked-child",
-            _ => "invisible-child",
-        }
-    }
-
     /// What came before the first death and makes one more likely: a lower limit, another program, other settings.
     fn suspect(&self) -> Option<Suspect> {
-        let onset = revision::onset(self.subject, self.status, self.end);
+        let onset = match self.end {
+            Some(end) => revision::onset(self.subject, self.status, end),
+            None => self.record.as_ref().and_then(Record::span).map(|(first, _)| first),
+        };
         revision::suspect(self.view, self.workload, self.subject, &self.container.name, onset, plausible)
     }
 
-    fn told(&self, class: &str, suspect: Option<&Suspect>, cut: bool) -> (Cause, String) {
-        let (container, code) = (&self.container.name, self.end.exit_code);
-        let shown = self.limit().map_or("the pod's limit".to_owned(), |limit| format!("its limit of {limit}"));
-        let what = match (class, self.other_killer()) {
-            ("invisible-child", Some(killer)) => {
-                format!(
-                    "a process in {container} was killed for memory at some time, and {killer} ended the container later"
-                )
-            }
-            ("invisible-child", None) => format!(
-                "a process in {container} was killed for memory, and the container went on until it ended with exit code {code}"
-            ),
-            ("masked-child", _) => {
-                format!(
-                    "a process in {container} was killed for memory, and the container ended as if nothing had happened"
-                )
-            }
-            ("container-limit", _) => format!("{container} is killed when its memory reaches {shown}"),
-            ("pod-limit", _) => format!("{container} is killed when the pod's memory reaches the pod's limit"),
-            _ if self.limit().is_some() => format!("{container} is killed for memory because its node ran out of it"),
-            _ => format!("{container} is killed for memory, and it has no limit of its own"),
-        };
-        let name = describe::object(self.workload);
-        let title = match suspect.filter(|_| cut).map(|suspect| suspect.blame.field()) {
-            Some(FieldChange { from: Some(_), to: Some(to), .. }) => {
-                format!("{name}: {container} is killed at its memory limit, which was cut to {}", describe::value(to))
-            }
-            Some(FieldChange { to: Some(to), .. }) => {
-                format!("{name}: {container} is killed at its new memory limit of {}", describe::value(to))
-            }
-            _ => format!("{name}: {what}"),
-        };
-        let cause = match suspect {
-            Some(Suspect { blame, .. }) if cut => {
+    fn cause(&self, class: Class, suspect: Option<&Suspect>, cut: bool) -> Cause {
+        let container = &self.container.name;
+        match suspect {
+            Some(Suspect { blame, .. }) if cut && class.is_at_own_limit() => {
                 let words = blame.words();
                 let sentence = format!(
                     "The memory limit of {container} was {words}; the container is killed when it reaches the limit."
                 );
                 blame.cause(self.view, sentence)
             }
-            Some(Suspect { blame, .. }) if class != "node" => {
+            Some(Suspect { blame, .. }) if class.is_at_own_limit() || class == Class::PodLimit => {
                 let (field, words) = (&blame.field().field, blame.words());
                 let sentence = format!("{field} was {words} while the limit stayed: what runs there needs more since.");
                 blame.cause(self.view, sentence)
             }
-            _ if class == "node" || self.is_limitless() => {
-                let node = self.node_reference();
-                let sentence = match self.limit() {
-                    Some(limit) => format!(
-                        "The node ran out of memory, and {container}, whose own limit is {limit}, was one of those that were killed for it."
-                    ),
-                    None => format!(
-                        "{container} has no limit of its own; its node, or the share of it that pods may use, ran out of memory."
-                    ),
-                };
-                Cause::plain(CauseKind::Node, node.as_ref(), sentence)
+            _ if class.is_of_the_node() || (self.is_limitless() && class != Class::Manual) => {
+                Cause::plain(CauseKind::Node, self.node_reference().as_ref(), self.node_full(class))
             }
-            _ => self.too_low(class, &shown),
-        };
-        (cause, title)
+            _ if matches!(class, Class::Manual | Class::Nested) => {
+                let kind = if class == Class::Manual { CauseKind::External } else { CauseKind::Application };
+                Cause::plain(kind, Some(&self.workload.reference()), self.made_within(class))
+            }
+            _ => self.limit_as_it_stands(class),
+        }
     }
 
     /// The limit as it stands.
-    fn too_low(&self, class: &str, shown: &str) -> Cause {
-        let name = &self.container.name;
-        let needs = match class {
-            "pod-limit" => {
-                format!("The containers of the pod need more memory than the pod's limit allows, {name} among them")
-            }
-            _ => format!("{name} needs more memory than {shown} allows"),
-        };
-        let sentence = format!("{needs}, and no change is known that made it so.");
-        let cause = Cause::plain(CauseKind::Resource, Some(&self.workload.reference()), sentence);
+    fn limit_as_it_stands(&self, class: Class) -> Cause {
+        let cause = Cause::plain(CauseKind::Resource, Some(&self.workload.reference()), self.too_low(class));
         match (class, crate::spot::Spot::of(self.workload)) {
-            ("pod-limit", Some(spot)) => {
+            (Class::PodLimit, Some(spot)) => {
                 let limit = self.pod.spec.resources.limits.get("memory").map(|limit| limit.as_str().into());
                 let path = spot.path("resources").key("limits").key("memory");
                 spot.wrong(&path, limit, cause.sentence)
             }
             _ => {
                 let limit = self.limit().map(|limit| limit.as_str().into());
-                Site::new(self.workload, name).blame(cause, LIMIT, limit)
+                Site::new(self.workload, &self.container.name).blame(cause, LIMIT, limit)
             }
         }
     }
 
-    fn status_fact(&self) -> Fact {
-        let Terminated { reason, exit_code, started_at, finished_at, .. } = self.end;
+    fn status_fact(&self, end: &Terminated) -> Fact {
+        let Terminated { reason, exit_code, started_at, finished_at, .. } = end;
         let restarts = match self.status.restart_count {
             0 => String::new(),
             n => format!(", restarts {n}"),
@@ -242,6 +228,12 @@ impl<'a> Killed<'_, 'a> {
         let text = format!("terminated {reason}, exit {exit_code}{restarts}");
         Fact::new(Role::Symptom, Source::Status, *finished_at, self.subject, text)
             .raw(json!({"reason": reason, "exitCode": exit_code, "startedAt": started_at, "finishedAt": finished_at}))
+    }
+
+    /// When it ended, or was last seen to lose a process.
+    fn died_at(&self) -> Option<Timestamp> {
+        let killed = || self.record.as_ref().and_then(Record::span).map(|(_, last)| last);
+        self.end.map_or_else(killed, |end| end.finished_at)
     }
 
     fn node_reference(&self) -> Option<ResourceRef> {
@@ -271,10 +263,10 @@ impl<'a> Killed<'_, 'a> {
         let gaps = self.view.has_gaps();
         let events = self.view.events(node);
         let lately = |at: Timestamp| self.view.now().duration_since(at) <= REMEMBERED;
-        let before = |at: Timestamp| self.end.finished_at.is_some_and(|end| at < end);
+        let died = self.died_at();
+        let before = |at: Timestamp| died.is_some_and(|died| at < died);
         let killed = events.iter().find(|event| {
-            let near =
-                |at: Timestamp| self.end.finished_at.is_some_and(|end| end.duration_since(at).abs() <= SAME_KILL);
+            let near = |at: Timestamp| died.is_some_and(|died| died.duration_since(at).abs() <= SAME_KILL);
             event.reason == "SystemOOM" && [event.first_seen(), event.last_seen()].into_iter().flatten().any(near)
         });
         if let Some(event) = killed {
@@ -282,7 +274,7 @@ impl<'a> Killed<'_, 'a> {
             return Node::Out(Fact::new(Role::Cause, Source::Event, event.last_seen(), node, text));
         }
         // Silence says something only as long as Events are kept, and of a condition that was so already at the death.
-        let silent = self.end.finished_at.is_some_and(lately) && pressure.since.is_none_or(before);
+        let silent = died.is_some_and(lately) && pressure.since.is_none_or(before);
         if pressure.is_true() || !silent || (!gaps && self.view.has_gaps()) || !self.within_allocatable(body) {
             return Node::Unknown;
         }

@@ -1,40 +1,72 @@
 //! What ends deaths at a memory limit.
 
+use super::class::Class;
 use super::killed::Killed;
 use crate::detectors::revision::Suspect;
 use crate::detectors::template::Site;
-use reckon_model::document::{Remedy, RemedyKind, Risk};
+use crate::spot;
+use reckon_model::document::{Effect, Remedy, RemedyKind, Risk};
+use reckon_model::kernel::MemoryKind;
 use reckon_model::{Quantity, quantity};
 use serde_json::json;
 
 /// Back to the old limit where it was cut; half as much again where it was not, as the true need is cut off by the limit.
 /// Nothing of this container's own ends what its node has too little of.
-pub(super) fn of(killed: &Killed<'_, '_>, class: &str, cut: Option<&Suspect>) -> Vec<Remedy> {
+pub(super) fn of(killed: &Killed<'_, '_>, class: Class, cut: Option<&Suspect>) -> Vec<Remedy> {
     let site = Site::new(killed.workload, &killed.container.name);
     let name = &killed.container.name;
+    let advice = |sentence: String| vec![site.advice(RemedyKind::SetResources, sentence)];
     match class {
-        _ if class == "node" || killed.is_limitless() => {
+        // A person did it, and knows why.
+        Class::Manual => Vec::new(),
+        Class::Numa => advice(format!(
+            "Let {name} use more NUMA nodes, or give it a memory request that the kubelet's memory manager can place."
+        )),
+        Class::Node | Class::NodeAllocatable => node(killed, &site),
+        _ if killed.is_limitless() => node(killed, &site),
+        Class::PodLimit => advice(format!(
+            "Raise the pod's memory limit, or give {name} a limit of its own if it takes too much of it."
+        )),
+        Class::Nested => vec![site.advice(
+            RemedyKind::Patch,
+            format!("Raise the limit of the cgroup that was made inside {name}: the container's own was not reached."),
+        )],
+        Class::NoVictim => {
             let sentence = format!(
-                "Give {name} a memory request of what it uses and a limit above it, so that it is placed where there is room."
+                "Delete the pod, and do not set oom_score_adj to -1000 in {name}: with nothing to kill it stands still for ever."
             );
-            return vec![site.advice(RemedyKind::SetResources, sentence)];
+            vec![spot::remedy(RemedyKind::Delete, &killed.subject.reference(), sentence)]
         }
-        "pod-limit" => {
-            let sentence =
-                format!("Raise the pod's memory limit, or give {name} a limit of its own if it takes too much of it.");
-            return vec![site.advice(RemedyKind::SetResources, sentence)];
-        }
-        _ => {}
+        _ => limit(killed, class, &site, cut),
     }
+}
+
+fn node(killed: &Killed<'_, '_>, site: &Site<'_>) -> Vec<Remedy> {
+    let name = &killed.container.name;
+    let sentence = match killed.container.resources.requests.get("memory") {
+        None => format!(
+            "Give {name} a memory request of what it uses and a limit above it, so that it is placed where there is room."
+        ),
+        Some(request) => format!(
+            "Set memory requests of all pods there to what they really use ({name} asks for {request}), so that the scheduler does not overfill the node."
+        ),
+    };
+    vec![site.advice(RemedyKind::SetResources, sentence)]
+}
+
+/// Another limit, after what makes a higher one do any good.
+fn limit(killed: &Killed<'_, '_>, class: Class, site: &Site<'_>, cut: Option<&Suspect>) -> Vec<Remedy> {
+    let name = &killed.container.name;
+    let mut remedies = first(killed, class, site);
     let old = cut.and_then(|suspect| suspect.blame.field().from.as_ref()?.as_str().map(str::to_owned));
-    let raised = || Some(quantity::bytes(killed.limit().and_then(bytes)?.checked_mul(3)? / 2));
+    let raised = || Some(quantity::bytes(need(killed)?.checked_mul(3)? / 2));
     let (to, sentence) = match (old, raised()) {
         (Some(old), _) => (old.clone(), format!("Restore the memory limit of {name} to {old}.")),
         (None, Some(more)) => {
             let why = "the need above the limit is not known, so watch the peak and correct again";
             (more.clone(), format!("Raise the memory limit of {name} to {more}; {why}."))
         }
-        (None, None) => return Vec::new(),
+        (None, None) => return remedies,
     };
     // A Guaranteed pod keeps request and limit equal, or it would lose its place in the order of eviction.
     let mut resources = json!({"limits": {"memory": to}});
@@ -43,7 +75,53 @@ pub(super) fn of(killed: &Killed<'_, '_>, class: &str, cut: Option<&Suspect>) ->
     }
     let mut remedy = site.remedy(RemedyKind::SetResources, json!({"resources": resources}), sentence);
     remedy.risk = Risk::Low;
-    vec![remedy]
+    remedies.push(remedy);
+    remedies
+}
+
+/// What was known to be needed at the last death: the limit, more where it was lowered under use, and what was in swap.
+fn need(killed: &Killed<'_, '_>) -> Option<u64> {
+    let last = killed.record.as_ref().and_then(super::record::Record::last);
+    let swap = last.and_then(|episode| episode.swap_kib).unwrap_or(0).saturating_mul(1024);
+    let used = killed.record.as_ref().and_then(super::record::Record::usage).map_or(0, |(usage, _)| usage);
+    Some(killed.limit().and_then(bytes)?.max(used).saturating_add(swap))
+}
+
+/// What comes before a higher limit, by what filled it and what came of it.
+fn first(killed: &Killed<'_, '_>, class: Class, site: &Site<'_>) -> Vec<Remedy> {
+    let name = &killed.container.name;
+    let kind = killed.record.as_ref().and_then(|record| record.last()?.kind);
+    match (kind, killed.effect(class)) {
+        (Some(MemoryKind::Shmem), _) => {
+            let in_memory = killed.pod.spec.volumes.iter().find(|volume| {
+                volume.empty_dir.as_ref().is_some_and(|dir| dir.medium == "Memory" && dir.size_limit.is_none())
+            });
+            let bound = in_memory.map_or_else(
+                || format!("Clean up what {name} keeps in tmpfs or shared memory."),
+                |volume| format!("Give the volume {} a sizeLimit below the memory limit.", volume.name),
+            );
+            let pages = "files in memory outlive a restart of the container, not the pod";
+            let delete = format!("Delete the pod to be rid of what is there now: {pages}.");
+            vec![
+                site.advice(RemedyKind::Patch, bound),
+                spot::remedy(RemedyKind::Delete, &killed.subject.reference(), delete),
+            ]
+        }
+        (_, Effect::WrongCompleted | Effect::ChildDied) if class != Class::ExecVictim && killed.ends_unseen() => {
+            let sentence = format!(
+                "Let {name} fail when a process of it is killed (`set -e`, the child's exit code, a liveness probe on workers): \
+                 a death that nobody sees is repeated."
+            );
+            vec![site.advice(RemedyKind::Patch, sentence)]
+        }
+        (_, _) if class == Class::ExecVictim => {
+            let sentence = format!(
+                "Let the probe ask over HTTP, TCP or gRPC: what it runs inside {name} counts to the container's memory."
+            );
+            vec![site.advice(RemedyKind::Patch, sentence)]
+        }
+        _ => Vec::new(),
+    }
 }
 
 /// A quantity of memory in whole bytes.

@@ -4,7 +4,7 @@
 use crate::detectors::killed_by;
 use crate::detectors::template::Site;
 use crate::{Fact, Finding, Place, View, describe};
-use reckon_model::document::{Cause, CauseKind, Death, RemedyKind, Role, Source, Verdict};
+use reckon_model::document::{Cause, CauseKind, Death, DeathScope, Effect, RemedyKind, Role, Source, Verdict};
 use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Pod};
 use reckon_model::{Object, Quantity, Timestamp};
 use serde_json::json;
@@ -39,8 +39,8 @@ pub(super) fn finding<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) ->
     finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, workload, fact));
     finding.evidence.push(Fact::new(Role::Symptom, source, at, subject, text));
     finding.death = Some(Death {
-        scope: Some("container".to_owned()),
-        effect: Some("start-failed".to_owned()),
+        scope: Some(DeathScope::Container),
+        effect: Some(Effect::StartFailed),
         limit_bytes: super::remedy::bytes(limit),
         limit_lowered: None,
         ..Death::default()

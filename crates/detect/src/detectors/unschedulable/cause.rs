@@ -68,13 +68,11 @@ impl<'a> Case<'_, 'a> {
             (Hurdle::Labels, _) if self.pod.spec.node_selector.is_empty() => {
                 self.at(self.workload, &["affinity", "nodeAffinity"], None, sentence)
             }
-            (Hurdle::Labels, _) => {
-                self.at(self.workload, &["nodeSelector"], Some(json!(self.pod.spec.node_selector)), sentence)
-            }
+            (Hurdle::Labels, _) => self.selector(decision, sentence),
             (Hurdle::Taint | Hurdle::Ill | Hurdle::Cordoned, None) => {
                 self.at(self.workload, &["tolerations"], None, sentence)
             }
-            (Hurdle::HostPort, _) => self.at(self.workload, &["containers"], None, sentence),
+            (Hurdle::HostPort, _) => self.host_port(sentence),
             (Hurdle::Affinity, _) => self.at(self.workload, &["affinity", "podAffinity"], None, sentence),
             (Hurdle::AntiAffinity, _) => self.at(self.workload, &["affinity", "podAntiAffinity"], None, sentence),
             (Hurdle::Spread, _) => self.at(self.workload, &["topologySpreadConstraints"], None, sentence),
@@ -90,6 +88,38 @@ impl<'a> Case<'_, 'a> {
         };
         let path = rest.iter().fold(spot.path(first), |path, key| path.key(key));
         spot.wrong(&path, value, sentence)
+    }
+
+    /// The node selector: the one label in it that no node has, where it is only one.
+    fn selector(&self, decision: &Decision<'_, 'a>, sentence: String) -> Cause {
+        let wanted = &self.pod.spec.node_selector;
+        let nobody_has = |(key, value): &(&String, &String)| {
+            decision.on.iter().all(|node| node.node.meta.labels.get(*key) != Some(*value))
+        };
+        let missing: Vec<_> = wanted.iter().filter(nobody_has).collect();
+        match (missing.as_slice(), Spot::of(self.workload)) {
+            ([(key, value)], Some(spot)) if spot.spec.node_selector.contains_key(*key) => {
+                spot.wrong(&entry(spot.path("nodeSelector"), key), Some(json!(value)), sentence)
+            }
+            _ => self.at(self.workload, &["nodeSelector"], Some(json!(wanted)), sentence),
+        }
+    }
+
+    /// The host port: the first that is asked for.
+    fn host_port(&self, sentence: String) -> Cause {
+        let Some(spot) = Spot::of(self.workload) else {
+            return self.at(self.workload, &["containers"], None, sentence);
+        };
+        let asked = spot.spec.containers.iter().find_map(|container| {
+            let (at, port) = container.ports.iter().enumerate().find(|(_, port)| port.host_port > 0)?;
+            let name = if port.name.is_empty() { port.container_port.to_string() } else { port.name.clone() };
+            let path = spot.container(&container.name)?.key("ports").item(&name, at).key("hostPort");
+            Some((path, port.host_port))
+        });
+        match asked {
+            Some((path, port)) => spot.wrong(&path, Some(json!(port)), sentence),
+            None => self.at(self.workload, &["containers"], None, sentence),
+        }
     }
 
     /// The request itself: of the pod as a whole, or of the container that asks most.

@@ -1,0 +1,184 @@
+//! Which class of death it is, and what came of it.
+
+use super::killed::Killed;
+use super::record::Whose;
+use crate::detectors::killed_by::{self, Killer};
+use reckon_model::document::{DeathScope, Effect};
+use reckon_model::k8s::Container;
+
+/// The classes of `oom-killed`: a closed set, documented on its page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Class {
+    ContainerLimit,
+    GroupKill,
+    InvisibleChild,
+    MaskedChild,
+    ExecVictim,
+    ShellEcho,
+    PodLimit,
+    NodeAllocatable,
+    Node,
+    Numa,
+    Nested,
+    NoVictim,
+    Manual,
+}
+
+impl Class {
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Class::ContainerLimit => "container-limit",
+            Class::GroupKill => "group-kill",
+            Class::InvisibleChild => "invisible-child",
+            Class::MaskedChild => "masked-child",
+            Class::ExecVictim => "exec-victim",
+            Class::ShellEcho => "shell-echo",
+            Class::PodLimit => "pod-limit",
+            Class::NodeAllocatable => "node-allocatable",
+            Class::Node => "node",
+            Class::Numa => "numa",
+            Class::Nested => "nested",
+            Class::NoVictim => "no-victim",
+            Class::Manual => "manual",
+        }
+    }
+
+    /// Whether it is not this container's own limit, nor what runs in it, that has to be looked at.
+    pub(super) fn is_of_the_node(self) -> bool {
+        matches!(self, Class::Node | Class::NodeAllocatable | Class::Numa)
+    }
+
+    /// Whether memory reached a limit of the container.
+    pub(super) fn is_at_own_limit(self) -> bool {
+        !self.is_of_the_node() && !matches!(self, Class::PodLimit | Class::Nested | Class::Manual)
+    }
+}
+
+impl Killed<'_, '_> {
+    /// The class, and whose memory it was as far as that is known.
+    pub(super) fn class(&self, node_ran_out: bool) -> (Class, Option<DeathScope>) {
+        let by_effect = self.by_effect();
+        let Some(record) = &self.record else { return self.by_label(by_effect, node_ran_out) };
+        if record.spares_all() {
+            return (Class::NoVictim, Some(DeathScope::Container));
+        }
+        match record.whose(self.pod, self.container) {
+            Whose::Manual => (Class::Manual, None),
+            Whose::Of(scope) => (of_scope(scope, by_effect), Some(scope)),
+            Whose::Unknown => self.by_label(by_effect, node_ran_out),
+        }
+    }
+
+    /// As far as the container's status and its Events tell.
+    fn by_label(&self, by_effect: Class, node_ran_out: bool) -> (Class, Option<DeathScope>) {
+        let container = |class| (class, (!self.is_limitless()).then_some(DeathScope::Container));
+        let pod_limit = self.pod.spec.resources.limits.contains_key("memory");
+        match (by_effect, self.limit()) {
+            (Class::ContainerLimit | Class::GroupKill, _) if node_ran_out => (Class::Node, None),
+            // A container with a limit of its own meets that first, as a pod's is at least as large.
+            (Class::ContainerLimit | Class::GroupKill, None) if pod_limit => (Class::PodLimit, Some(DeathScope::Pod)),
+            (Class::ContainerLimit | Class::GroupKill, None) => (Class::Node, None),
+            (class, _) => container(class),
+        }
+    }
+
+    /// The class if it was the container's own limit, by what came of it.
+    fn by_effect(&self) -> Class {
+        let Some(end) = self.end else { return if self.is_exec() { Class::ExecVictim } else { Class::InvisibleChild } };
+        match end.exit_code {
+            0 => Class::MaskedChild,
+            // The label is of an earlier kill: this end was somebody else's, or came too late.
+            137 if self.other_killer().is_some() || self.record.as_ref().is_some_and(|record| record.is_late(end)) => {
+                Class::InvisibleChild
+            }
+            137 if self.is_echo() => Class::ShellEcho,
+            137 if self.died_together() > 1 => Class::GroupKill,
+            137 => Class::ContainerLimit,
+            _ if self.is_exec() => Class::ExecVictim,
+            _ => Class::InvisibleChild,
+        }
+    }
+
+    pub(super) fn effect(&self, class: Class) -> Effect {
+        if class == Class::NoVictim {
+            return Effect::Slow;
+        }
+        match self.end.map(|end| end.exit_code) {
+            None => Effect::ChildDied,
+            Some(0) => Effect::WrongCompleted,
+            Some(137) if class == Class::InvisibleChild => Effect::ChildDied,
+            Some(137) if class == Class::ShellEcho => Effect::ShellEcho,
+            Some(137) if self.died_together() > 1 => Effect::GroupDied,
+            Some(137) => Effect::ContainerDied,
+            Some(_) => Effect::ChildDied,
+        }
+    }
+
+    /// Processes that one report killed as a group.
+    fn died_together(&self) -> usize {
+        let last = self.record.as_ref().and_then(super::record::Record::last);
+        last.filter(|episode| episode.group_kill).map_or(0, |episode| episode.victims.len())
+    }
+
+    /// Whether a shell is the first process and its child died: it ends with 128 + 9 by itself then.
+    fn is_echo(&self) -> bool {
+        let Some(episode) = self.record.as_ref().and_then(super::record::Record::last) else { return false };
+        let shell = program(&self.container.command).filter(|program| is_shell(program));
+        !episode.group_kill
+            && shell.is_some_and(|shell| episode.victims.first().is_some_and(|victim| !is_named(&victim.comm, shell)))
+    }
+
+    /// Whether the victim is what a probe runs, and not what the container runs.
+    fn is_exec(&self) -> bool {
+        let Some(victim) = self.record.as_ref().and_then(super::record::Record::victim) else { return false };
+        let own = program(&self.container.command).or(program(&self.container.args));
+        probes(self.container).any(|probe| is_named(&victim.comm, probe))
+            && !own.is_some_and(|own| is_named(&victim.comm, own))
+    }
+
+    /// Who ended the container, where that was not the kernel: the label stays with it whatever ends it later.
+    pub(super) fn other_killer(&self) -> Option<&'static str> {
+        let end = self.end?;
+        let probed = self.container.liveness_probe.is_some() || self.container.startup_probe.is_some();
+        match probed.then(|| killed_by::sent_by(self.view, self.subject, self.container, end)) {
+            Some(Killer::Probe("startup")) => Some("its startup probe"),
+            Some(Killer::Probe(_)) => Some("its liveness probe"),
+            _ => None,
+        }
+    }
+}
+
+fn of_scope(scope: DeathScope, by_effect: Class) -> Class {
+    match scope {
+        DeathScope::Container => by_effect,
+        DeathScope::Pod => Class::PodLimit,
+        DeathScope::NodeAllocatable => Class::NodeAllocatable,
+        DeathScope::Node => Class::Node,
+        DeathScope::Numa => Class::Numa,
+        DeathScope::Nested => Class::Nested,
+    }
+}
+
+/// The base name of the program that a command starts.
+fn program(command: &[String]) -> Option<&str> {
+    command.first().map(|path| path.rsplit('/').next().unwrap_or(path))
+}
+
+fn is_shell(program: &str) -> bool {
+    matches!(program, "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh" | "busybox")
+}
+
+/// Whether the kernel would call this program so: it keeps 15 bytes of the name.
+fn is_named(comm: &str, program: &str) -> bool {
+    let kept = program.len().min(15);
+    program.as_bytes().get(..kept) == Some(comm.as_bytes())
+}
+
+/// What the container's probes run: the program, and what a shell is told to run.
+fn probes(container: &Container) -> impl Iterator<Item = &str> {
+    let probes = [&container.liveness_probe, &container.readiness_probe, &container.startup_probe];
+    probes.into_iter().flatten().filter_map(|probe| probe.exec.as_ref()).flat_map(|exec| {
+        let told = exec.command.iter().skip(1).flat_map(|word| word.split_whitespace());
+        program(&exec.command).into_iter().chain(told.map(|word| word.rsplit('/').next().unwrap_or(word)))
+    })
+}

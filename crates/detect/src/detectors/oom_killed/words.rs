@@ -1,0 +1,204 @@
+//! A memory death in words.
+
+use super::class::Class;
+use super::killed::{Killed, lowered};
+use super::record::Record;
+use crate::describe;
+use crate::detectors::revision::Suspect;
+use crate::kernel::kind;
+use reckon_model::kernel::MemoryKind;
+use reckon_model::text::{clean_line, enumerate};
+use reckon_model::{FieldChange, quantity};
+
+impl Killed<'_, '_> {
+    /// What happened, without its end.
+    pub(super) fn title(&self, class: Class, suspect: Option<&Suspect>) -> String {
+        let name = describe::object(self.workload);
+        let container = &self.container.name;
+        let cut = suspect.map(|suspect| suspect.blame.field()).filter(|field| lowered(field));
+        match cut {
+            Some(FieldChange { from: Some(_), to: Some(to), .. }) if class.is_at_own_limit() => {
+                format!("{name}: {container} is killed at its memory limit, which was cut to {}", describe::value(to))
+            }
+            Some(FieldChange { to: Some(to), .. }) if class.is_at_own_limit() => {
+                format!("{name}: {container} is killed at its new memory limit of {}", describe::value(to))
+            }
+            _ => format!("{name}: {}", self.happened(class)),
+        }
+    }
+
+    fn happened(&self, class: Class) -> String {
+        let container = &self.container.name;
+        let limit = self.limit_shown();
+        let victim = self.victim_shown();
+        match (class, self.end) {
+            (Class::InvisibleChild, None) => {
+                format!("{victim} in {container} {}, and the container goes on without it", self.killed_once_or_more())
+            }
+            (Class::InvisibleChild, Some(end)) => match self.other_killer() {
+                Some(killer) => format!(
+                    "{victim} in {container} was killed for memory at some time, and {killer} ended the container later"
+                ),
+                None => format!(
+                    "{victim} in {container} was killed for memory, and the container went on until it ended with exit code {}",
+                    end.exit_code
+                ),
+            },
+            (Class::MaskedChild, _) => {
+                format!(
+                    "{victim} in {container} was killed for memory, and the container ended as if nothing had happened"
+                )
+            }
+            (Class::ExecVictim, _) => {
+                format!(
+                    "{victim}, which a probe runs in {container}, is killed for memory: it counts to the container's limit"
+                )
+            }
+            (Class::ShellEcho, _) => {
+                format!("{victim} in {container} is killed for memory, and the shell above it passes exit code 137 on")
+            }
+            (Class::ContainerLimit | Class::GroupKill, _) if self.is_lowered_under_use() => {
+                let used = self.record.as_ref().and_then(Record::usage).map_or(0, |(usage, _)| usage);
+                let (used, limit) = (quantity::bytes(used), limit.trim_start_matches("its limit of "));
+                format!("{container} was killed when its memory limit was lowered to {limit} while it used {used}")
+            }
+            (Class::GroupKill, _) => {
+                format!("{container} is killed with all its processes when its memory{} reaches {limit}", self.mostly())
+            }
+            (Class::ContainerLimit, _) => {
+                format!("{container} is killed when its memory{} reaches {limit}", self.mostly())
+            }
+            (Class::PodLimit, _) => match self.trigger_elsewhere() {
+                Some(trigger) => format!(
+                    "{container} is killed when {trigger} asks for memory and the pod's memory has reached the pod's limit"
+                ),
+                None => format!("{container} is killed when the pod's memory reaches the pod's limit"),
+            },
+            (Class::NodeAllocatable, _) => {
+                format!("{container} is killed because the pods of its node use all memory that is set aside for pods")
+            }
+            (Class::Numa, _) => {
+                format!(
+                    "{container} is killed because the part of its node's memory that it may use is full, though not the node's"
+                )
+            }
+            (Class::Nested, _) => {
+                format!("{victim} in {container} is killed at the limit of a cgroup that was made inside the container")
+            }
+            (Class::NoVictim, _) => {
+                format!(
+                    "{container} has reached {limit} and stands still: the kernel finds nothing in it that it may kill"
+                )
+            }
+            (Class::Manual, _) => format!("{container} was killed because a person asked the kernel for it (SysRq-f)"),
+            (Class::Node, _) if self.limit().is_some() => {
+                format!("{container} is killed for memory because its node ran out of it")
+            }
+            (Class::Node, _) if self.record.is_some() => {
+                format!("{container} is killed because its node ran out of memory")
+            }
+            (Class::Node, _) => format!("{container} is killed for memory, and it has no limit of its own"),
+        }
+    }
+
+    /// The limit as it stands, where no change is known that made it too low.
+    pub(super) fn too_low(&self, class: Class) -> String {
+        let name = &self.container.name;
+        let limit = self.limit_shown();
+        let mostly = self.mostly();
+        match class {
+            Class::PodLimit => match self.trigger_elsewhere() {
+                Some(trigger) => format!(
+                    "The containers of the pod need more memory than the pod's limit allows: {trigger} met it, and {name}, which held most, was killed."
+                ),
+                None => format!(
+                    "The containers of the pod need more memory than the pod's limit allows, {name} among them, and no change is known that made it so."
+                ),
+            },
+            _ if self.is_lowered_under_use() => format!(
+                "The memory limit of {name} was lowered to {} while more was in use: the kernel takes back what it can, and then kills.",
+                limit.trim_start_matches("its limit of ")
+            ),
+            _ => {
+                format!("{name} needs more memory{mostly} than {limit} allows, and no change is known that made it so.")
+            }
+        }
+    }
+
+    /// Whose memory ran out, where that is the node's.
+    pub(super) fn node_full(&self, class: Class) -> String {
+        let container = &self.container.name;
+        match (class, self.limit()) {
+            (Class::NodeAllocatable, _) => format!(
+                "The pods of the node together reached what it sets aside for pods, and {container} was one of those that were killed for it."
+            ),
+            (Class::Numa, _) => format!(
+                "The NUMA nodes or processors that {container} is bound to ran out of memory, while others of the same node may have had some."
+            ),
+            (_, Some(limit)) => format!(
+                "The node ran out of memory, and {container}, whose own limit is {limit}, was one of those that were killed for it."
+            ),
+            (_, None) if self.record.is_some() => {
+                format!("The node ran out of memory, and {container} was one of those that were killed for it.")
+            }
+            _ => format!(
+                "{container} has no limit of its own; its node, or the share of it that pods may use, ran out of memory."
+            ),
+        }
+    }
+
+    /// What is no limit of Kubernetes'.
+    pub(super) fn made_within(&self, class: Class) -> String {
+        let container = &self.container.name;
+        match class {
+            Class::Nested => format!(
+                "Something inside {container} made a cgroup with a memory limit of its own, and that limit was reached."
+            ),
+            _ => format!(
+                "Somebody with access to the node asked its kernel to kill the largest process (SysRq-f); it was in {container}."
+            ),
+        }
+    }
+
+    fn limit_shown(&self) -> String {
+        self.limit().map_or("the pod's limit".to_owned(), |limit| format!("its limit of {limit}"))
+    }
+
+    /// `, most of it files in memory (…),` where it is not what everybody expects.
+    fn mostly(&self) -> String {
+        let of = self.record.as_ref().and_then(|record| record.last()?.kind).filter(|of| *of != MemoryKind::Anon);
+        of.map(|of| format!(", most of it {},", kind(of))).unwrap_or_default()
+    }
+
+    fn victim_shown(&self) -> String {
+        let Some(record) = &self.record else { return "a process".to_owned() };
+        let mut names: Vec<String> = Vec::new();
+        for victim in record.episodes.iter().flat_map(|episode| &episode.victims) {
+            let name = clean_line(&victim.comm);
+            if !names.contains(&name) {
+                names.push(name);
+            }
+        }
+        match names.as_slice() {
+            [] => "a process".to_owned(),
+            names if names.len() > 3 => format!("{} and {} other programs", names[0], names.len() - 1),
+            names => enumerate(names),
+        }
+    }
+
+    /// Once, or again and again.
+    fn killed_once_or_more(&self) -> String {
+        match self.record.as_ref().map_or(1, Record::kills) {
+            0 | 1 => "was killed for memory".to_owned(),
+            kills => format!("is killed for memory again and again ({kills} times so far)"),
+        }
+    }
+
+    /// The container whose allocation met the limit, where that is another one of the pod's.
+    pub(super) fn trigger_elsewhere(&self) -> Option<String> {
+        let trigger = self.record.as_ref()?.last()?.trigger_container_id.as_deref()?;
+        let named = self.pod.containers().filter_map(|(_, container, status)| Some((container, status?)));
+        let found = named.into_iter().find(|(_, status)| status.instances().any(|id| id == trigger))?;
+        (found.0.name != self.container.name).then(|| found.0.name.clone())
+    }
+}

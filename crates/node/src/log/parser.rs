@@ -1,0 +1,112 @@
+//! From bytes to episodes.
+
+use super::grammar;
+use super::line::{Stamp, message};
+use super::report::Reports;
+use jiff::{SignedDuration, Timestamp};
+use reckon_model::kernel::OomEpisode;
+
+/// The longest line that is kept: the kernel's own limit for a message is 1 kB, escaped four times that, and statistics of
+/// a cgroup come as one. What is longer is cut.
+const LINE: usize = 16 << 10;
+
+/// Reads the kernel's log as it comes. What it keeps is bounded: one line, and one episode.
+#[derive(Debug, Default)]
+pub struct Parser {
+    boot: Option<Timestamp>,
+    line: Vec<u8>,
+    /// Whether the line that is being gathered is longer than is kept.
+    cut: bool,
+    reports: Reports,
+    done: Vec<OomEpisode>,
+    seq: Option<u64>,
+    lost: u64,
+}
+
+impl Parser {
+    /// A parser. Where messages carry the time since boot alone, `boot` turns it into a time of day; without it such
+    /// episodes have none.
+    pub fn new(boot: Option<Timestamp>) -> Parser {
+        Parser { boot, ..Parser::default() }
+    }
+
+    /// When the machine booted, as its clock says now: a clock that is set moves it.
+    pub fn set_boot(&mut self, boot: Option<Timestamp>) {
+        self.boot = boot;
+    }
+
+    /// Takes bytes of the log, cut anywhere.
+    pub fn feed(&mut self, mut bytes: &[u8]) {
+        while let Some(end) = memchr::memchr(b'\n', bytes) {
+            let (line, rest) = (&bytes[..end], &bytes[end + 1..]);
+            bytes = rest;
+            if self.line.is_empty() && !self.cut {
+                self.take(&line[..line.len().min(LINE)]);
+                continue;
+            }
+            self.gather(line);
+            let line = std::mem::take(&mut self.line);
+            self.take(&line);
+            self.line = line;
+            self.line.clear();
+            self.cut = false;
+        }
+        self.gather(bytes);
+    }
+
+    /// Nothing more comes now: ends the line and the episode that are open.
+    pub fn finish(&mut self) {
+        let line = std::mem::take(&mut self.line);
+        if !line.is_empty() {
+            self.take(&line);
+        }
+        self.cut = false;
+        self.settle();
+    }
+
+    /// Ends the episode that is open, if nothing more of it has come for a while.
+    pub fn settle(&mut self) {
+        self.done.extend(self.reports.end());
+    }
+
+    /// The episodes that have ended since the last call, oldest first.
+    pub fn episodes(&mut self) -> Vec<OomEpisode> {
+        std::mem::take(&mut self.done)
+    }
+
+    /// How many records of `/dev/kmsg` are missing between those that were read.
+    pub fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    fn gather(&mut self, bytes: &[u8]) {
+        let room = LINE.saturating_sub(self.line.len());
+        self.cut |= bytes.len() > room;
+        self.line.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+
+    fn take(&mut self, line: &[u8]) {
+        // Most lines of most logs end here. Numbers are looked at in records alone, which begin with a digit.
+        let record = line.first().is_some_and(u8::is_ascii_digit);
+        if !record && !self.reports.is_open() && !grammar::may_matter(line) {
+            return;
+        }
+        let Some(message) = message(line) else { return };
+        if let Some(seq) = message.seq {
+            let missing = self.seq.map_or(0, |last| seq.saturating_sub(last.saturating_add(1)));
+            self.lost = self.lost.saturating_add(missing);
+            self.seq = Some(seq);
+        }
+        let (at, boot) = match message.stamp {
+            Stamp::Boot(micros) => (self.time(micros), Some(micros)),
+            Stamp::Wall(at) => (Some(at), None),
+            Stamp::None => (None, None),
+        };
+        self.done.extend(self.reports.take(&message.text, at, boot));
+    }
+
+    fn time(&self, micros: u64) -> Option<Timestamp> {
+        let since = SignedDuration::from_micros(i64::try_from(micros).ok()?);
+        self.boot?.checked_add(since).ok()
+    }
+}

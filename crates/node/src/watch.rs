@@ -1,0 +1,197 @@
+//! The loop on a node: reads the kernel's log and counters as they go on, and tells what they say.
+//!
+//! Nothing on the node is written. What cannot be read is told as not checked, and the rest is read all the same.
+
+mod storm;
+mod tail;
+
+use crate::counters::{Ledger, Tree};
+use crate::log::Parser;
+use jiff::{SignedDuration, Timestamp};
+use reckon_model::kernel::{CgroupMemory, NodeReport, OomEpisode};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+use storm::Storm;
+use tail::{Heard, Tail};
+
+/// Where a node's facts are.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// `/dev/kmsg`.
+    pub kmsg: PathBuf,
+    /// `/sys/fs/cgroup`.
+    pub cgroup: PathBuf,
+    /// `/proc`.
+    pub proc: PathBuf,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Places { kmsg: "/dev/kmsg".into(), cgroup: "/sys/fs/cgroup".into(), proc: "/proc".into() }
+    }
+}
+
+/// How often counters are looked at.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// How often use is measured.
+const MEASURE: Duration = Duration::from_secs(60);
+
+/// Watches the node until `tell` fails, or until nothing can be read at all.
+///
+/// # Errors
+///
+/// What `tell` gave; or why neither the log nor the counters can be read.
+pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io::Result<()>) -> io::Result<()> {
+    let mut not_checked = Vec::new();
+    let mut note = |what: &str, path: &Path, error: &io::Error| {
+        not_checked.push(format!("{what}: {}: {error}", path.display()));
+    };
+    let tail = Tail::open(&places.kmsg).map_err(|error| note("kernel log", &places.kmsg, &error)).ok();
+    let tree = Tree::open(&places.cgroup, &places.proc)
+        .map_err(|error| note("counters of cgroups", &places.cgroup, &error))
+        .ok();
+    if tail.is_none() && tree.is_none() {
+        return Err(io::Error::other(not_checked.join("; ")));
+    }
+    let boot_id = fs::read_to_string(places.proc.join("sys/kernel/random/boot_id")).ok();
+    let boot = boot_time(&places.proc);
+    let mut watch = Watch {
+        parser: Parser::new(boot),
+        tree,
+        ledger: Ledger::default(),
+        storm: Storm::default(),
+        measured: BTreeMap::new(),
+        lost: 0,
+    };
+    let first = tail.as_ref().and_then(|tail| tail.first(Duration::from_millis(500)));
+    tell(NodeReport::Start {
+        node: node.to_owned(),
+        boot_id: boot_id.map(|id| id.trim().to_owned()),
+        since: first.as_deref().and_then(|record| since(record, boot?)),
+        not_checked,
+    })?;
+    if let Some(first) = first {
+        watch.parser.feed(&first);
+    }
+    let mut next_look = Instant::now();
+    let mut next_measure = Instant::now();
+    loop {
+        let mut heard = false;
+        while let Some(record) = tail.as_ref().and_then(|tail| tail.next(next_look)) {
+            match record {
+                Heard::Bytes(bytes) => watch.parser.feed(&bytes),
+                Heard::Overwritten => tell(NodeReport::NotChecked {
+                    why: "kernel log: records were overwritten before they were read".to_owned(),
+                })?,
+                Heard::Failed(error) => tell(NodeReport::NotChecked { why: format!("kernel log: {error}") })?,
+            }
+            heard = true;
+            watch.tell_episodes(&mut tell)?;
+        }
+        if let Some(rest) = next_look.checked_duration_since(Instant::now()) {
+            std::thread::sleep(rest);
+        }
+        next_look = Instant::now() + LOOK;
+        if !heard {
+            // A report comes in one go: what is open has come to its end.
+            watch.parser.settle();
+        }
+        watch.parser.set_boot(boot_time(&places.proc));
+        watch.tell_episodes(&mut tell)?;
+        watch.look(Timestamp::now(), &mut tell)?;
+        if Instant::now() >= next_measure {
+            next_measure = Instant::now() + MEASURE;
+            watch.measure(&mut tell)?;
+        }
+    }
+}
+
+struct Watch {
+    parser: Parser,
+    tree: Option<Tree>,
+    ledger: Ledger,
+    storm: Storm,
+    /// What was told of each cgroup last.
+    measured: BTreeMap<String, CgroupMemory>,
+    lost: u64,
+}
+
+impl Watch {
+    fn tell_episodes(&mut self, tell: &mut impl FnMut(NodeReport) -> io::Result<()>) -> io::Result<()> {
+        for episode in self.parser.episodes() {
+            self.ledger.logged(&episode);
+            if let Some(episode) = self.storm.take(episode, Timestamp::now()) {
+                tell(NodeReport::Episode(Box::new(episode)))?;
+            }
+        }
+        let lost = self.parser.lost();
+        if lost > self.lost {
+            tell(NodeReport::NotChecked { why: format!("kernel log: {} records are missing", lost - self.lost) })?;
+            self.lost = lost;
+        }
+        Ok(())
+    }
+
+    fn look(&mut self, now: Timestamp, tell: &mut impl FnMut(NodeReport) -> io::Result<()>) -> io::Result<()> {
+        for rise in self.tree.iter_mut().flat_map(Tree::rises) {
+            self.ledger.counted(&rise, now);
+        }
+        for kill in self.ledger.untold(now).into_iter().chain(self.storm.due(now)) {
+            tell(NodeReport::Kill(kill))?;
+        }
+        Ok(())
+    }
+
+    fn measure(&mut self, tell: &mut impl FnMut(NodeReport) -> io::Result<()>) -> io::Result<()> {
+        let Some(tree) = &mut self.tree else { return Ok(()) };
+        let mut measured = BTreeMap::new();
+        for now in tree.samples() {
+            let before = self.measured.remove(&now.path);
+            if is_worth_telling(&now, before.as_ref()) {
+                tell(NodeReport::Cgroup(Box::new(now.clone())))?;
+            }
+            measured.insert(now.path.clone(), now);
+        }
+        self.measured = measured;
+        Ok(())
+    }
+}
+
+/// Near its limit, waiting for memory, or counted something since: what is well is not told every minute.
+fn is_worth_telling(now: &CgroupMemory, before: Option<&CgroupMemory>) -> bool {
+    let near = now.usage.zip(now.limit).is_some_and(|(usage, limit)| usage >= limit / 5 * 4);
+    let waits = now.pressure.is_some_and(|(_, full)| full >= 100);
+    let counted = before.is_some_and(|before| {
+        now.events.high > before.events.high
+            || now.events.oom > before.events.oom
+            || now.events.oom_kill > before.events.oom_kill
+    });
+    near || waits || counted
+}
+
+/// When the machine booted, by its clock as it is now.
+fn boot_time(proc: &Path) -> Option<Timestamp> {
+    let uptime = fs::read_to_string(proc.join("uptime")).ok()?;
+    let (seconds, hundredths) = uptime.split_ascii_whitespace().next()?.split_once('.')?;
+    let hundredths = hundredths.get(..2)?.parse::<i64>().ok()?;
+    let up = SignedDuration::from_secs(seconds.parse().ok()?) + SignedDuration::from_millis(hundredths * 10);
+    Timestamp::now().checked_sub(up).ok()
+}
+
+/// From when on the log is held: its beginning, if its first record is the first of all.
+fn since(record: &[u8], boot: Timestamp) -> Option<Timestamp> {
+    let head = str::from_utf8(record.split(|byte| *byte == b';').next()?).ok()?;
+    let mut fields = head.split(',').skip(1);
+    let (seq, usec): (u64, i64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    if seq == 0 { Some(boot) } else { boot.checked_add(SignedDuration::from_micros(usec)).ok() }
+}
+
+/// What of an episode tells one container from another.
+fn whose(episode: &OomEpisode) -> Option<&str> {
+    let OomEpisode { container_id, pod_uid, task_memcg, oom_memcg, .. } = episode;
+    [container_id, pod_uid, task_memcg, oom_memcg].into_iter().find_map(|name| name.as_deref())
+}

@@ -1,0 +1,77 @@
+//! The kernel's log as it goes on.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// The largest record of `/dev/kmsg`: it is read in one go, or refused.
+const RECORD: usize = 8 << 10;
+
+/// Records that are read ahead.
+const AHEAD: usize = 512;
+
+/// What the kernel answers where records were overwritten before they were read: `EPIPE`, the same on every processor.
+const OVERWRITTEN: i32 = 32;
+
+/// A file that is no device ends, and may grow.
+const GROWS: Duration = Duration::from_millis(100);
+
+/// The log, read by a thread that ends when nobody listens any more.
+pub(super) struct Tail(Receiver<Heard>);
+
+/// What comes out of it.
+#[derive(Debug)]
+pub(super) enum Heard {
+    /// One record, or what a file holds.
+    Bytes(Vec<u8>),
+    /// Some were lost.
+    Overwritten,
+    /// Nothing more can be read.
+    Failed(io::Error),
+}
+
+impl Tail {
+    /// Opens the log.
+    pub(super) fn open(path: &Path) -> io::Result<Tail> {
+        let file = File::open(path)?;
+        let (send, receive) = sync_channel(AHEAD);
+        thread::Builder::new().name("kernel log".to_owned()).stack_size(64 << 10).spawn(move || follow(file, &send))?;
+        Ok(Tail(receive))
+    }
+
+    /// The first record, if it comes soon.
+    pub(super) fn first(&self, within: Duration) -> Option<Vec<u8>> {
+        match self.0.recv_timeout(within) {
+            Ok(Heard::Bytes(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The next, until then.
+    pub(super) fn next(&self, until: Instant) -> Option<Heard> {
+        self.0.recv_timeout(until.saturating_duration_since(Instant::now())).ok()
+    }
+}
+
+fn follow(mut file: File, to: &SyncSender<Heard>) {
+    let mut buffer = vec![0; RECORD];
+    loop {
+        let heard = match file.read(&mut buffer) {
+            Ok(0) => {
+                thread::sleep(GROWS);
+                continue;
+            }
+            Ok(read) => Heard::Bytes(buffer[..read].to_vec()),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if error.raw_os_error() == Some(OVERWRITTEN) => Heard::Overwritten,
+            Err(error) => Heard::Failed(error),
+        };
+        let failed = matches!(heard, Heard::Failed(_));
+        if to.send(heard).is_err() || failed {
+            return;
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! The loop on a node, on files that stand for the kernel's.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use reckon_model::kernel::NodeReport;
+use reckon_node::watch::{Places, watch};
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+const POD: &str = "/kubepods/burstable/pod3d1f6f2e-9c0b-4a57-8f7e-0123456789ab";
+const ID: &str = "8f3c2f4d9a1be07d35c6a1f0b2e4d6c8091a2b3c4d5e6f708192a3b4c5d6e7f8";
+
+/// Only for waiting: a machine under load is slow.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn places(root: &Path) -> Places {
+    Places { kmsg: root.join("kmsg"), cgroup: root.join("cgroup"), proc: root.join("proc") }
+}
+
+fn write(path: &Path, text: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, text).unwrap();
+}
+
+fn counters(root: &Path, kills: u64) {
+    let events = format!("oom {kills}\noom_kill {kills}\noom_group_kill 0\n");
+    for path in [POD.to_owned(), format!("{POD}/{ID}")] {
+        for file in ["memory.events", "memory.events.local"] {
+            write(&root.join(format!("cgroup{path}/{file}")), &events);
+        }
+    }
+    write(&root.join("proc/vmstat"), &format!("oom_kill {kills}\n"));
+}
+
+fn node(root: &Path) {
+    write(&root.join("cgroup/cgroup.controllers"), "memory\n");
+    write(&root.join("proc/uptime"), "1000.00 1.00\n");
+    write(&root.join("proc/sys/kernel/random/boot_id"), "b1\n");
+    counters(root, 0);
+}
+
+/// Runs the loop until the test has seen enough.
+fn reports(root: &Path) -> Receiver<NodeReport> {
+    let (send, receive) = channel();
+    let places = places(root);
+    std::thread::spawn(move || watch("n1", &places, |report| send.send(report).map_err(io::Error::other)));
+    receive
+}
+
+fn next(reports: &Receiver<NodeReport>) -> NodeReport {
+    reports.recv_timeout(PATIENCE).unwrap()
+}
+
+#[test]
+fn what_the_log_tells_is_told_once_and_what_it_swallows_is_told_by_counters() {
+    let root = tempfile::tempdir().unwrap();
+    node(root.path());
+    let memcg = format!("oom_memcg={POD}/{ID},task_memcg={POD}/{ID}");
+    let report = format!(
+        "4,7,900000000,-;java invoked oom-killer: gfp_mask=0xcc0(GFP_KERNEL), order=0, oom_score_adj=938\n6,8,900000001,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset={ID},mems_allowed=0,{memcg},task=java,pid=105,uid=0\n3,9,900000002,-;Memory cgroup out of memory: Killed process 105 (java) total-vm:66612kB, anon-rss:65148kB\n"
+    );
+    write(&root.path().join("kmsg"), &report);
+    let told = reports(root.path());
+    let NodeReport::Start { node, boot_id, since, not_checked } = next(&told) else { panic!("no start") };
+    assert_eq!((node.as_str(), boot_id.as_deref(), not_checked), ("n1", Some("b1"), Vec::new()));
+    assert!(since.is_some());
+    let NodeReport::Episode(episode) = next(&told) else { panic!("no episode") };
+    assert_eq!((episode.container_id.as_deref(), episode.trigger_container_id.as_deref()), (Some(ID), Some(ID)));
+    assert!(episode.at.is_some());
+    // Three are counted, of which the log has told one.
+    counters(root.path(), 3);
+    let NodeReport::Kill(kill) = next(&told) else { panic!("no kill") };
+    assert_eq!((kill.container_id.as_deref(), kill.kills), (Some(ID), 2));
+}
+
+#[test]
+fn what_cannot_be_read_is_told_and_the_rest_is_read() {
+    let root = tempfile::tempdir().unwrap();
+    node(root.path());
+    let told = reports(root.path());
+    let NodeReport::Start { not_checked, since, .. } = next(&told) else { panic!("no start") };
+    assert_eq!((not_checked.len(), since), (1, None));
+    assert!(not_checked[0].starts_with("kernel log: ") && not_checked[0].contains("kmsg"), "{not_checked:?}");
+    counters(root.path(), 1);
+    let NodeReport::Kill(kill) = next(&told) else { panic!("no kill") };
+    assert_eq!(kill.kills, 1);
+}
+
+#[test]
+fn a_node_of_which_nothing_can_be_read_is_an_error() {
+    let root = tempfile::tempdir().unwrap();
+    let error = watch("n1", &places(root.path()), |_| Ok(())).unwrap_err().to_string();
+    assert!(error.contains("kernel log: ") && error.contains("counters of cgroups: "), "{error}");
+}
+
+#[test]
+fn a_node_whose_pods_come_and_go_goes_on() {
+    let root = tempfile::tempdir().unwrap();
+    node(root.path());
+    write(&root.path().join("kmsg"), "6,1,1,-;x\n");
+    let told = reports(root.path());
+    assert!(matches!(next(&told), NodeReport::Start { .. }));
+    fs::remove_dir_all(root.path().join("cgroup/kubepods")).unwrap();
+    write(&root.path().join("proc/vmstat"), "oom_kill 1\n");
+    std::thread::sleep(Duration::from_millis(1500));
+    counters(root.path(), 2);
+    write(&root.path().join("proc/vmstat"), "oom_kill 3\n");
+    let NodeReport::Kill(kill) = next(&told) else { panic!("no kill") };
+    assert_eq!(kill.kills, 2);
+}
