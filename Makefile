@@ -1,6 +1,6 @@
 # What each target does is in scripts/; every one says what it is doing and how long it took.
 .DEFAULT_GOAL := help
-.PHONY: help run stop check test live matrix build packages
+.PHONY: help run stop check test live matrix bench build packages
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -22,6 +22,9 @@ live: ## the testbed's own checks and every live test (root)
 
 matrix: ## provoke every kind of memory death on both kinds of node, record it, write docs/memory-matrix.md (root)
 	@scripts/matrix
+
+bench: ## how fast the parts are that have to be
+	@scripts/bench
 
 build: ## the binary, optimised: target/release/reckon
 	cargo build --release --locked -p reckon

@@ -2,7 +2,7 @@
 
 use crate::finding::Finding;
 use crate::registry::DETECTORS;
-use crate::{exit, http, view::View};
+use crate::{exit, general, http, view::View};
 use reckon_model::{Kind, Object};
 
 /// A detector: one file, one page, one line of the registry.
@@ -117,16 +117,16 @@ pub fn page(topic: &str) -> Option<Page> {
     match detector {
         Some(detector) => Some(render(detector)),
         None => {
-            let number = wanted.strip_prefix("http ").unwrap_or(&wanted).parse().ok()?;
-            exit::page(number).or_else(|| http::page(number))
+            let number = || wanted.strip_prefix("http ").unwrap_or(&wanted).parse().ok();
+            general::page(&wanted.replace('_', "-")).or_else(|| exit::page(number()?).or_else(|| http::page(number()?)))
         }
     }
 }
 
-/// Everything [`page`] knows by its first name: the failures' slugs.
+/// Everything [`page`] knows by its first name: the failures' slugs, and topics.
 pub fn topics() -> Vec<&'static str> {
-    let mut topics: Vec<_> =
-        DETECTORS.iter().flat_map(|detector| detector.failures).map(|failure| failure.slug).collect();
+    let failures = DETECTORS.iter().flat_map(|detector| detector.failures).map(|failure| failure.slug);
+    let mut topics: Vec<_> = failures.chain(general::names()).collect();
     topics.sort_unstable();
     topics
 }

@@ -355,6 +355,11 @@ fn differences(expect: &Value, document: &Value) -> Vec<String> {
     for (key, wanted) in expect["cause"].as_object().into_iter().flatten() {
         compare(key, wanted, &problem["cause"][key]);
     }
+    if !expect["problems"].is_null() {
+        let alike = document["problems"].as_array().into_iter().flatten();
+        let alike = alike.filter(|problem| ["failure", "class"].iter().all(|key| problem[key] == expect[key])).count();
+        compare("problems", &expect["problems"], &json!(alike));
+    }
     for (key, wanted) in expect["death"].as_object().into_iter().flatten() {
         compare(key, wanted, &problem["death"][key]);
     }

@@ -5,12 +5,12 @@ use super::record::Record;
 use super::remedy;
 use crate::detectors::revision::{self, Suspect};
 use crate::detectors::template::Site;
-use crate::{Fact, Finding, Place, View};
+use crate::{Fact, Finding, Place, View, oom_score};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, Death, DeathScope, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Condition, Container, ContainerStatus, ContainerType, Pod, Terminated};
 use reckon_model::text::clean_line;
-use reckon_model::{Body, FieldChange, Kind, Object, Quantity, ResourceRef, Timestamp};
+use reckon_model::{Body, FieldChange, Kind, Object, Quantity, ResourceRef, Timestamp, quantity};
 use serde_json::{Value, json};
 
 pub(super) struct Killed<'v, 'a> {
@@ -71,6 +71,9 @@ impl<'a> Killed<'_, 'a> {
             finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, self.workload, fact));
         }
         finding.evidence.extend(suspect.as_ref().and_then(|suspect| suspect.contrast.clone()));
+        if class.is_of_the_node() {
+            finding.evidence.extend(self.why_it());
+        }
         let spared = self.record.as_ref().and_then(|record| record.spared_node(self.subject));
         let spared = spared.filter(|_| !class.is_of_the_node());
         match (node, spared) {
@@ -135,6 +138,29 @@ impl<'a> Killed<'_, 'a> {
             shape: None,
             forecast: None,
         }
+    }
+
+    /// Why the kernel chose it among all: what it held, and the adjustment that the kubelet set by its request.
+    fn why_it(&self) -> Option<Fact> {
+        let record = self.record.as_ref()?;
+        let adj = i64::from(record.victim()?.oom_score_adj?);
+        let node = self.node_reference().and_then(|node| self.view.look_up(&node).found());
+        let capacity = node.and_then(|node| match &node.body {
+            Body::Node(node) => node.status.capacity.get("memory").and_then(remedy::bytes),
+            _ => None,
+        });
+        let request = self.container.resources.requests.get("memory");
+        let why = match (self.pod.status.qos_class.as_str(), request.zip(request.and_then(remedy::bytes)), capacity) {
+            ("Guaranteed", ..) => " as its pod is Guaranteed".to_owned(),
+            ("BestEffort", ..) => " as its pod requests nothing".to_owned(),
+            (_, Some((request, bytes)), Some(capacity)) if oom_score::burstable(bytes, capacity) == adj => {
+                format!(" as it requests {request} of the node's {}", quantity::bytes(capacity))
+            }
+            _ => String::new(),
+        };
+        let text = format!("the highest score is killed; its oom_score_adj was {adj}{why}");
+        let at = record.last().and_then(|episode| episode.at);
+        Some(Fact::new(Role::Cause, Source::Kernel, at, self.subject, text))
     }
 
     /// The container that held most of what ran out, where that is known.

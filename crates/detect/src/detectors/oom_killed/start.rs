@@ -3,9 +3,11 @@
 
 use crate::detectors::killed_by;
 use crate::detectors::template::Site;
+use crate::spot::{self, Spot};
 use crate::{Fact, Finding, Place, View, describe};
 use reckon_model::document::{Cause, CauseKind, Death, DeathScope, Effect, RemedyKind, Role, Source, Verdict};
-use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Pod};
+use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Pod, Volume};
+use reckon_model::kernel::MemoryKind;
 use reckon_model::{Object, Quantity, Timestamp};
 use serde_json::json;
 
@@ -15,8 +17,12 @@ const SLIP: i64 = 1 << 20;
 pub(super) fn finding<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) -> Option<Finding> {
     let (kind, container, status) = tightest(pod)?;
     let limit = container.resources.limits.get("memory")?;
-    let Said { at, source, text } = said(view, subject, pod, container, status)?;
+    let said = said(view, subject, pod, container, status)?;
     let workload = view.workload_of(subject);
+    if killed_by::no_room(container).is_none() {
+        return Some(kept(subject, pod, workload, (kind, container, limit), said));
+    }
+    let Said { at, source, text } = said;
     let (name, whose) = (&container.name, describe::object(workload));
     let meant = meant(limit);
     let slip = limit.value().is_some_and(|value| value < SLIP);
@@ -61,6 +67,66 @@ pub(super) fn finding<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) ->
         }
     });
     Some(finding)
+}
+
+/// There is room to start in the limit, if something did not fill it already: what lies in memory outlives a container.
+fn kept(
+    subject: &Object,
+    pod: &Pod,
+    workload: &Object,
+    (kind, container, limit): (ContainerType, &Container, &Quantity),
+    Said { at, source, text }: Said,
+) -> Finding {
+    let (name, whose) = (&container.name, describe::object(workload));
+    let in_memory = |volume: &&Volume| {
+        volume.empty_dir.as_ref().is_some_and(|dir| dir.medium == "Memory")
+            && container.volume_mounts.iter().any(|mount| mount.name == volume.name)
+    };
+    let volume = pod.spec.volumes.iter().find(in_memory);
+    let (what, sentence) = match volume {
+        Some(Volume { name: volume, .. }) => (
+            format!("what it keeps in the volume {volume} fills the limit of {limit}"),
+            format!(
+                "The volume {volume} lies in memory and outlives the container: what was written into it fills the limit of {limit}, and nothing is left to start {name} with."
+            ),
+        ),
+        None => (
+            format!("something else fills its limit of {limit}"),
+            format!(
+                "{name} was killed for memory while it was set up, though {limit} has room for that: something else counts to the same limit."
+            ),
+        ),
+    };
+    let spot = Spot::of(workload);
+    let at_fault = volume.zip(spot).and_then(|(volume, spot)| {
+        let path = spot.volume(&volume.name)?.key("emptyDir").key("sizeLimit");
+        let size = volume.empty_dir.as_ref().and_then(|dir| dir.size_limit.as_ref()).map(|size| size.as_str().into());
+        Some(spot.wrong(&path, size, sentence.clone()))
+    });
+    let cause = at_fault.unwrap_or_else(|| Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence));
+    let title = format!("{whose}: {name} cannot start again, {what}");
+    let mut finding = Finding::new("killed-before-start", Place::container(workload, name, kind), title, cause);
+    finding.class = Some("killed-before-start");
+    finding.shows_on = [subject.reference()].into();
+    finding.verdict = if volume.is_some() { Verdict::Likely } else { Verdict::Possible };
+    finding.opened = at.or(subject.meta.created);
+    let fact = format!("limits.memory {limit} of {name}");
+    finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, workload, fact));
+    finding.evidence.push(Fact::new(Role::Symptom, source, at, subject, text));
+    finding.death = Some(Death {
+        scope: Some(DeathScope::Container),
+        effect: Some(Effect::StartFailed),
+        memory_kind: volume.map(|_| MemoryKind::Shmem),
+        limit_bytes: super::remedy::bytes(limit),
+        ..Death::default()
+    });
+    if let Some(Volume { name: volume, .. }) = volume {
+        let sentence = format!("Give the volume {volume} a sizeLimit that leaves {name} room within {limit}.");
+        finding.remedies.push(Site::new(workload, name).advice(RemedyKind::Patch, sentence));
+    }
+    let sentence = "Delete the pod: what it keeps in memory goes with it, and not with its containers.";
+    finding.remedies.push(spot::remedy(RemedyKind::Delete, &subject.reference(), sentence));
+    finding
 }
 
 /// The container with the smallest limit that has not come up.
