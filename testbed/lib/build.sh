@@ -49,7 +49,7 @@ build_images() {
 # Of each kind the two newest stay.
 forget_old() {
     local kind
-    for kind in programs images; do
+    for kind in programs images vm; do
         find "$CACHE" -maxdepth 1 -name "$kind-*" -printf '%T@ %p\n' | sort -rn | tail -n +3 | cut -d' ' -f2- | xargs -r rm -rf
     done
 }

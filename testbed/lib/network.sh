@@ -7,7 +7,13 @@ make_bridge() {
 remove_links() {
     local link
     for link in $(ip -o link show type veth | sed -n 's/^[0-9]*: \(reckon-n[0-9]*\)@.*/\1/p'); do ip link del "$link" 2>/dev/null || :; done
+    remove_vm_link
     ! ip link show $BRIDGE >/dev/null 2>&1 || ip link del $BRIDGE
+}
+# The virtual node's own: its tap and the machine's route to its pods.
+remove_vm_link() {
+    ip route del "$PODS.21.0/24" 2>/dev/null || :
+    ! ip link show reckon-v1 >/dev/null 2>&1 || ip link del reckon-v1
 }
 
 # The registry refuses in every way that registries do, by the first part of the name; see README. Tests may append

@@ -1,7 +1,7 @@
 //! What a real kubelet and kernel have reported is answered the same way every time, and within the contract.
 //!
-//! Each folder of `recordings/` is a bundle of one run on a real node; `recordings/answers.txt` holds what is said to it.
-//! `UPDATE=1` writes that file anew.
+//! Each folder of `recordings/` is a bundle of one run on a real node, and so is each row of the memory-death matrix;
+//! `recordings/answers.txt` holds what is said to them. `UPDATE=1` writes that file anew.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,11 +15,15 @@ use std::path::{Path, PathBuf};
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
 fn recordings() -> Vec<PathBuf> {
-    let entries = std::fs::read_dir(Path::new(ROOT).join("tests/recordings")).unwrap();
-    let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
-    found.sort();
-    assert!(found.len() >= 12, "{found:?}");
-    found
+    let of = |directory: &str| {
+        let entries = std::fs::read_dir(Path::new(ROOT).join(directory)).unwrap();
+        let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()).collect();
+        found.sort();
+        found
+    };
+    let (recorded, matrix) = (of("tests/recordings"), of("../../testbed/harness/matrix/recordings"));
+    assert!(recorded.len() >= 12 && matrix.len() >= 20, "{recorded:?} {matrix:?}");
+    recorded.into_iter().chain(matrix).collect()
 }
 
 fn answer(recording: &Path) -> Value {

@@ -1,12 +1,9 @@
 //! What the kernels of the nodes tell, as `reckon node` reports it from a DaemonSet.
 
 use super::open;
-use anyhow::{Context, Result, bail};
-use reckon_testbed::{Cluster, Namespace, Reckon, binary, differences, root, wait};
+use anyhow::{Result, bail};
+use reckon_testbed::{Cluster, Namespace, Reckon, deploy_node, differences, remove_node, wait};
 use serde_json::{Value, json};
-use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 /// Each dies, or loses a process, in a way of its own.
@@ -85,32 +82,10 @@ fn expected(name: &str) -> Option<Value> {
 }
 
 pub(crate) fn test(cluster: &Cluster) -> Result<()> {
-    let deployed = deploy(cluster);
+    let deployed = deploy_node(cluster, &["n1", "n2"]);
     let told = deployed.and_then(|()| told(cluster));
-    cluster.kubectl(&["delete", "namespace", "reckon", "--ignore-not-found", "--timeout=60s"])?;
+    remove_node(cluster)?;
     told
-}
-
-/// The manifest as it is committed, with an image of the program under test.
-fn deploy(cluster: &Cluster) -> Result<()> {
-    let image = std::env::temp_dir().join(format!("reckon-node-{}.tar", std::process::id()));
-    let made = Command::new(root().join("testbed/image/reckon")).arg(binary()?).arg(&image).output()?;
-    if !made.status.success() {
-        bail!("testbed/image/reckon: {}", String::from_utf8_lossy(&made.stderr));
-    }
-    let loaded = ["n1", "n2"].map(|node| load(cluster, node, &image));
-    fs::remove_file(&image)?;
-    loaded.into_iter().collect::<Result<()>>()?;
-    cluster.apply(&fs::read_to_string(root().join("deploy/node.yaml"))?)?;
-    cluster.kubectl(&["-n", "reckon", "rollout", "status", "daemonset/reckon-node", "--timeout=60s"]).map(drop)
-}
-
-fn load(cluster: &Cluster, node: &str, image: &Path) -> Result<()> {
-    let output = cluster.testbed("node", &[node, "import", image.to_str().context("a path that is no text")?])?;
-    if !output.status.success() {
-        bail!("testbed/node {node} import: {}", String::from_utf8_lossy(&output.stderr));
-    }
-    Ok(())
 }
 
 fn told(cluster: &Cluster) -> Result<()> {
