@@ -10,6 +10,7 @@ pub(crate) mod job_failed;
 pub(crate) mod killed_by;
 pub(crate) mod last_write;
 pub(crate) mod logs;
+pub(crate) mod memory_risk;
 pub(crate) mod node;
 pub(crate) mod node_labels;
 pub(crate) mod oom_killed;

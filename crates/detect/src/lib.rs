@@ -13,6 +13,7 @@ pub mod exit;
 mod explore;
 pub mod finding;
 mod general;
+mod heap;
 pub mod history;
 mod http;
 mod impact;

@@ -5,6 +5,7 @@ use crate::detectors;
 
 pub(crate) static DETECTORS: &[&Detector] = &[
     &detectors::oom_killed::DETECTOR,
+    &detectors::memory_risk::DETECTOR,
     &detectors::crash::DETECTOR,
     &detectors::probe::DETECTOR,
     &detectors::image::DETECTOR,

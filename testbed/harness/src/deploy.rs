@@ -8,13 +8,16 @@ use std::path::Path;
 use std::process::Command;
 
 /// The manifest as it is committed, with an image of the program under test.
-pub fn deploy_node(cluster: &Cluster, nodes: &[&str]) -> Result<()> {
+pub fn deploy_node(cluster: &Cluster) -> Result<()> {
     let image = std::env::temp_dir().join(format!("reckon-node-{}.tar", std::process::id()));
     let made = Command::new(root().join("testbed/image/reckon")).arg(binary()?).arg(&image).output()?;
     if !made.status.success() {
         bail!("testbed/image/reckon: {}", String::from_utf8_lossy(&made.stderr));
     }
-    let loaded: Result<()> = nodes.iter().try_for_each(|node| load(cluster, node, &image));
+    let nodes = cluster.get(&["nodes"])?;
+    let mut names =
+        nodes["items"].as_array().into_iter().flatten().filter_map(|node| node["metadata"]["name"].as_str());
+    let loaded: Result<()> = names.try_for_each(|node| load(cluster, node, &image));
     fs::remove_file(&image)?;
     loaded?;
     cluster.apply(&fs::read_to_string(root().join("deploy/node.yaml"))?)?;

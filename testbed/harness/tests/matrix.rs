@@ -86,7 +86,7 @@ fn matrix(wanted: &[String]) -> Result<bool> {
     let Matrix { open, rows } = serde_saphyr::from_str(&fs::read_to_string(place("rows.yaml"))?)?;
     let named = |row: &Row| wanted.len() < 2 || wanted.contains(&row.name);
     let cluster = Cluster::shared()?;
-    deploy_node(cluster, &["n1", "n2", "v1"])?;
+    deploy_node(cluster)?;
     let all = provoke(cluster, open, rows.iter().filter(|row| named(row)), wanted.len() < 2);
     remove_node(cluster)?;
     all

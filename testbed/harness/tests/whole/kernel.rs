@@ -82,7 +82,7 @@ fn expected(name: &str) -> Option<Value> {
 }
 
 pub(crate) fn test(cluster: &Cluster) -> Result<()> {
-    let deployed = deploy_node(cluster, &["n1", "n2"]);
+    let deployed = deploy_node(cluster);
     let told = deployed.and_then(|()| told(cluster));
     remove_node(cluster)?;
     told

@@ -1,0 +1,103 @@
+//! What will be killed for its memory one day, as it is set up.
+
+use super::killed_by;
+use super::template::Site;
+use crate::catalogue::{Failure, Stage, Verified};
+use crate::heap::{self, Place as Stands, Setting};
+use crate::{Detector, Fact, Finding, Place, View, describe};
+use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
+use reckon_model::k8s::{Container, ContainerType, Pod};
+use reckon_model::{Kind, Object, Quantity, quantity};
+
+pub(crate) static DETECTOR: Detector = Detector {
+    name: "memory_risk",
+    failures: &[Failure {
+        slug: "heap-above-limit",
+        title: "A runtime may take more heap than the container's memory limit",
+        stage: Stage::Memory,
+        family: "memory-risk",
+        echo: false,
+        verified: Verified::Constructed,
+    }],
+    subjects: &[Kind::Pod],
+    page: include_str!("memory_risk.md"),
+    detect,
+};
+
+/// The share of the limit that is left to a heap (`memory-deaths`): threads, code, buffers and the runtime itself need the rest.
+const HEAP: (u64, u64) = (3, 4);
+
+fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
+    let Some(pod) = subject.pod() else { return Vec::new() };
+    if subject.meta.deleted.is_some() || pod.is_finished() {
+        return Vec::new();
+    }
+    pod.containers()
+        .filter(|(kind, ..)| matches!(kind, ContainerType::App | ContainerType::Sidecar))
+        .filter_map(|(kind, container, _)| heap_above_limit(view, subject, pod, kind, container))
+        .collect()
+}
+
+fn heap_above_limit<'a>(
+    view: &View<'a>,
+    subject: &'a Object,
+    pod: &'a Pod,
+    kind: ContainerType,
+    container: &'a Container,
+) -> Option<Finding> {
+    let limit = container.resources.limits.get("memory")?;
+    let bytes = limit.value().and_then(|value| u64::try_from(value).ok())?;
+    let setting = heap::setting(container)?;
+    let heap = setting.bytes(bytes);
+    // A limit too small for anything is another's matter.
+    if heap < bytes || killed_by::no_room(container).is_some() {
+        return None;
+    }
+    let workload = view.workload_of(subject);
+    let name = &container.name;
+    let at = stands(&setting.place);
+    let sentence = format!(
+        "{} in {at} lets the runtime of {name} take {} of heap, and its memory limit is {limit}: once the heap has grown so far, the kernel kills the container, and the runtime never gets to tell that its heap is full.",
+        setting.written,
+        quantity::bytes(heap)
+    );
+    let site = Site::new(workload, name);
+    let cause = Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence);
+    let cause = site.blame(cause, field(&setting.place), Some(setting.written.as_str().into()));
+    let title = format!("{}: {name} may take more heap than its memory limit of {limit}", describe::object(workload));
+    let mut finding = Finding::new("heap-above-limit", Place::container(workload, name, kind), title, cause);
+    finding.shows_on = [subject.reference()].into();
+    finding.class = Some("set-by-flag");
+    finding.severity = Severity::Info;
+    finding.verdict = Verdict::Confirmed;
+    finding.opened = pod.status.start_time.or(subject.meta.created);
+    let fact = |text: String| Fact::new(Role::Cause, Source::Spec, None, workload, text);
+    finding.evidence.push(fact(format!("{} in {at} of {name}", setting.written)));
+    finding.evidence.push(fact(format!("limits.memory {limit} of {name}")));
+    finding.remedies.push(site.advice(RemedyKind::Patch, advice(&setting, name, bytes, limit)));
+    Some(finding)
+}
+
+fn advice(setting: &Setting, name: &str, bytes: u64, limit: &Quantity) -> String {
+    let (part, whole) = HEAP;
+    format!(
+        "Set {} for {name}, three quarters of its limit of {limit}: threads, code and buffers need the rest.",
+        setting.with(bytes / whole * part)
+    )
+}
+
+fn stands(place: &Stands) -> String {
+    match place {
+        Stands::Command => "command".to_owned(),
+        Stands::Args => "args".to_owned(),
+        Stands::Variable(name) => format!("the variable {name}"),
+    }
+}
+
+fn field(place: &Stands) -> &'static str {
+    match place {
+        Stands::Command => "command",
+        Stands::Args => "args",
+        Stands::Variable(_) => "env",
+    }
+}
