@@ -37,6 +37,9 @@ impl Default for Places {
 /// How often counters are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// A report comes in one go. What was open for so long without anything more has ended.
+const QUIET: Duration = Duration::from_millis(500);
+
 /// How often use is measured.
 const MEASURE: Duration = Duration::from_secs(60);
 
@@ -50,7 +53,7 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
     let mut note = |what: &str, path: &Path, error: &io::Error| {
         not_checked.push(format!("{what}: {}: {error}", path.display()));
     };
-    let tail = Tail::open(&places.kmsg).map_err(|error| note("kernel log", &places.kmsg, &error)).ok();
+    let mut tail = Tail::open(&places.kmsg).map_err(|error| note("kernel log", &places.kmsg, &error)).ok();
     let tree = Tree::open(&places.cgroup, &places.proc)
         .map_err(|error| note("counters of cgroups", &places.cgroup, &error))
         .ok();
@@ -77,36 +80,54 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
     if let Some(first) = first {
         watch.parser.feed(&first);
     }
-    let mut next_look = Instant::now();
+    let mut next_look = Instant::now() + LOOK;
     let mut next_measure = Instant::now();
+    let mut quiet = Quiet::default();
     loop {
-        let mut heard = false;
-        while let Some(record) = tail.as_ref().and_then(|tail| tail.next(next_look)) {
-            match record {
-                Heard::Bytes(bytes) => watch.parser.feed(&bytes),
-                Heard::Overwritten => tell(NodeReport::NotChecked {
+        while Instant::now() < next_look {
+            // What is open has come to its end when nothing more of it comes, whatever else is written meanwhile.
+            let until = next_look.min(Instant::now() + QUIET / 2);
+            match tail.as_ref().map(|tail| tail.next(until)) {
+                None => std::thread::sleep(next_look.saturating_duration_since(Instant::now())),
+                Some(None) => {}
+                Some(Some(Heard::Bytes(bytes))) => watch.parser.feed(&bytes),
+                Some(Some(Heard::Overwritten)) => tell(NodeReport::NotChecked {
                     why: "kernel log: records were overwritten before they were read".to_owned(),
                 })?,
-                Heard::Failed(error) => tell(NodeReport::NotChecked { why: format!("kernel log: {error}") })?,
+                Some(Some(Heard::Failed(error))) => {
+                    tell(NodeReport::NotChecked { why: format!("kernel log: {error}") })?;
+                    tail = None;
+                }
             }
-            heard = true;
+            if quiet.has_come(watch.parser.open(), Instant::now()) {
+                watch.parser.settle();
+            }
             watch.tell_episodes(&mut tell)?;
         }
-        if let Some(rest) = next_look.checked_duration_since(Instant::now()) {
-            std::thread::sleep(rest);
-        }
         next_look = Instant::now() + LOOK;
-        if !heard {
-            // A report comes in one go: what is open has come to its end.
-            watch.parser.settle();
-        }
         watch.parser.set_boot(boot_time(&places.proc));
-        watch.tell_episodes(&mut tell)?;
         watch.look(Timestamp::now(), &mut tell)?;
         if Instant::now() >= next_measure {
             next_measure = Instant::now() + MEASURE;
             watch.measure(&mut tell)?;
         }
+    }
+}
+
+/// Since when nothing more has come of what is open.
+#[derive(Default)]
+struct Quiet {
+    since: Option<(u64, Instant)>,
+}
+
+impl Quiet {
+    fn has_come(&mut self, open: Option<u64>, now: Instant) -> bool {
+        match (open, self.since) {
+            (None, _) => self.since = None,
+            (Some(taken), Some((before, since))) if taken == before => return now.duration_since(since) >= QUIET,
+            (Some(taken), _) => self.since = Some((taken, now)),
+        }
+        false
     }
 }
 

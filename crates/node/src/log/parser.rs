@@ -69,6 +69,12 @@ impl Parser {
         self.done.extend(self.reports.end());
     }
 
+    /// Whether an episode is open, to which more may come; and how many messages of reports there were so far: where that
+    /// does not grow for a while, it has come to its end.
+    pub fn open(&self) -> Option<u64> {
+        self.reports.has_more().then(|| self.reports.taken())
+    }
+
     /// The episodes that have ended since the last call, oldest first.
     pub fn episodes(&mut self) -> Vec<OomEpisode> {
         std::mem::take(&mut self.done)

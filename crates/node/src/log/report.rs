@@ -24,6 +24,8 @@ pub(super) struct Reports {
     open: Option<Open>,
     /// Reports that were swallowed before the next one.
     suppressed: u64,
+    /// Messages of reports so far.
+    taken: u64,
 }
 
 #[derive(Debug, Default)]
@@ -56,10 +58,22 @@ impl Reports {
         self.open.as_ref().is_some_and(|open| open.reported || open.episode.group_kill)
     }
 
+    /// Whether there is an episode to which more may come.
+    pub(super) fn has_more(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// How many messages were of reports.
+    pub(super) fn taken(&self) -> u64 {
+        self.taken
+    }
+
     /// Takes a message; gives an episode that it ends.
     pub(super) fn take(&mut self, text: &[u8], at: Option<Timestamp>, boot: Option<u64>) -> Option<OomEpisode> {
         let in_stats = self.open.as_ref().is_some_and(|open| open.in_stats);
-        match grammar::read(text, in_stats) {
+        let said = grammar::read(text, in_stats);
+        self.taken += u64::from(said != Said::Other);
+        match said {
             // A record of `/dev/kmsg` holds all statistics, a line each. A name with a line break in it has been read above.
             Said::Other if in_stats && memchr::memchr(b'\n', text).is_some() => {
                 for line in text.split(|byte| *byte == b'\n') {
