@@ -54,7 +54,7 @@ pub(super) fn message(line: &[u8]) -> Option<Message<'_>> {
     } else if rest.starts_with(b"kern")
         && let Some(at) = memchr::memmem::find(head, b": [").or_else(|| level(head))
     {
-        rest = &rest[at + 2..];
+        rest = rest.get(at + 2..).unwrap_or_default();
     }
     if let Some((inside, after)) = bracket(rest)
         && let Some(boot) = seconds(inside)
@@ -212,6 +212,23 @@ mod tests {
         assert_eq!(parts(r"4,1,2,-;a\x09b\x0ac \x5c \xzz \x").1, "a\tb\nc \\ \\xzz \\x");
         assert!(message(b" SUBSYSTEM=pci").is_none());
         assert_eq!(message(b"4,17,2,-;x").unwrap().seq, Some(17));
+    }
+
+    #[test]
+    fn a_line_that_is_nothing_but_a_head_has_no_text() {
+        for line in [
+            "kern :info :",
+            "kern  :info  : ",
+            "kernel x:y:",
+            "host kernel: ",
+            "[    1.000000]",
+            "<6>",
+            "1,2,3,-;",
+            "[",
+            "[",
+        ] {
+            assert_eq!(parts(line).1.trim_matches(['<', '6', '>', '[']), "", "{line}");
+        }
     }
 
     #[test]
