@@ -13,6 +13,7 @@ pub mod exit;
 mod explore;
 pub mod finding;
 mod general;
+mod growth;
 mod heap;
 pub mod history;
 mod http;

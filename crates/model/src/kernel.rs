@@ -164,6 +164,26 @@ pub struct CgroupMemory {
     pub pressure: Option<(u32, u32)>,
 }
 
+impl MemoryBreakdown {
+    /// What cannot be given back: neither the pages of files nor the slab that can. Of the kernel's memory that includes
+    /// stacks, page tables and pipe buffers.
+    pub fn held(&self) -> u64 {
+        let kernel = self.kernel.saturating_sub(self.slab_reclaimable).max(self.slab_unreclaimable);
+        [self.anon, self.shmem, kernel, self.sock].into_iter().fold(0, u64::saturating_add)
+    }
+}
+
+/// How much of its memory a container could not give back, over the time since the reading before.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemoryUse {
+    /// The end of that time.
+    pub at: Timestamp,
+    /// The least, in bytes.
+    pub floor: u64,
+    /// The most, in bytes.
+    pub peak: u64,
+}
+
 /// Where in the tree a cgroup is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
