@@ -24,10 +24,19 @@ const MAX_OBJECTS: usize = 2_000;
 const MAX_LIST_BYTES: u64 = 3 * 1024 * 1024;
 
 /// The end of a log that is read.
-const TAIL_LINES: &str = "200";
-const MAX_LOG_BYTES: u64 = 256 * 1024;
-/// Asked for where 200 lines are more than the bytes: the server cuts the newest off, which matter most.
-const SHORT_TAIL_LINES: &str = "20";
+#[derive(Clone, Copy)]
+struct Tail {
+    lines: &'static str,
+    bytes: u64,
+    /// Asked for where the lines are more than the bytes: the server cuts the newest off, which matter most.
+    short: &'static str,
+}
+
+/// Of a program's log.
+const PROGRAM: Tail = Tail { lines: "200", bytes: 256 * 1024, short: "20" };
+
+/// Of what a node reports: some days of it, where nothing much happens.
+const REPORTS: Tail = Tail { lines: "4000", bytes: 1024 * 1024, short: "400" };
 
 /// The container in which `reckon node` runs (`deploy/node.yaml`).
 const NODE_CONTAINER: &str = "node";
@@ -150,12 +159,14 @@ impl Connection {
             }
             Need::Events { kind, namespace, name } => self.events(kind, namespace.as_deref(), name, purse).await,
             Need::Log { namespace, pod, container, previous } => {
-                self.log(namespace, pod, container, *previous, purse).await
+                self.log(namespace, pod, container, (*previous, PROGRAM), purse).await
             }
-            Need::Kernel { namespace, pod, .. } => match self.log(namespace, pod, NODE_CONTAINER, false, purse).await {
-                Outcome::Answer(Answer::Log(lines)) => Outcome::Answer(Answer::Kernel(Box::new(reported(&lines)))),
-                outcome => outcome,
-            },
+            Need::Kernel { namespace, pod, .. } => {
+                match self.log(namespace, pod, NODE_CONTAINER, (false, REPORTS), purse).await {
+                    Outcome::Answer(Answer::Log(lines)) => Outcome::Answer(Answer::Kernel(Box::new(reported(&lines)))),
+                    outcome => outcome,
+                }
+            }
             Need::PodMetrics { namespace, pod } => self.pod_metrics(namespace, pod, purse).await,
             Need::NodeStats { node } => self.node_stats(node, purse).await,
             Need::HelmRevision { namespace, secret } => {
@@ -256,9 +267,16 @@ impl Connection {
         }
     }
 
-    async fn log(&self, namespace: &str, pod: &str, container: &str, previous: bool, purse: &Purse) -> Outcome {
+    async fn log(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        (previous, end): (bool, Tail),
+        purse: &Purse,
+    ) -> Outcome {
         let path = format!("/api/v1/namespaces/{}/pods/{}/log", encode(namespace), encode(pod));
-        let limit = MAX_LOG_BYTES.to_string();
+        let limit = end.bytes.to_string();
         let ask = |tail: &str| {
             let query = [
                 ("container", container),
@@ -271,9 +289,9 @@ impl Connection {
             // Not JSON alone: the log is plain text, and an older server answers 406 to what it cannot serve.
             Ask::get(with_query(path.clone(), &query), intent).accepting("*/*").through_kubelet()
         };
-        let mut read = self.bounded(&ask(TAIL_LINES), MAX_LOG_BYTES + 1024, purse).await;
-        if read.as_ref().is_ok_and(|bytes| bytes.len() as u64 >= MAX_LOG_BYTES) && purse.request().is_ok() {
-            read = self.bounded(&ask(SHORT_TAIL_LINES), MAX_LOG_BYTES + 1024, purse).await;
+        let mut read = self.bounded(&ask(end.lines), end.bytes + 1024, purse).await;
+        if read.as_ref().is_ok_and(|bytes| bytes.len() as u64 >= end.bytes) && purse.request().is_ok() {
+            read = self.bounded(&ask(end.short), end.bytes + 1024, purse).await;
         }
         match read {
             Ok(bytes) => match logs::parse(&bytes) {

@@ -4,6 +4,12 @@
 //! time is taken, and the trend of those twelve by ranks, which no single reading can bend. Readings are of one instance of
 //! a container, never across a restart, and of memory that cannot be given back: the pages of files come and go.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "bytes and ranks become shares and come back within their bounds; a cast of a float stops at those"
+)]
+
 mod trend;
 
 use jiff::{SignedDuration, Timestamp};

@@ -5,6 +5,7 @@
 
 use crate::Timestamp;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One out-of-memory episode of the kernel log: an "invoked oom-killer" report with everything that belongs to it, or
 /// kills whose report the kernel's rate limit has swallowed. What the log does not say is `None`.
@@ -184,6 +185,17 @@ pub struct MemoryUse {
     pub peak: u64,
 }
 
+/// The same of one container, in a report that has the time of all.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerUse {
+    /// The container.
+    pub id: String,
+    /// The least since it was told last, in bytes.
+    pub floor: u64,
+    /// The most since then, in bytes.
+    pub peak: u64,
+}
+
 /// Where in the tree a cgroup is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -258,6 +270,13 @@ pub enum NodeReport {
     Kill(CounterKill),
     /// Counters and use of one cgroup.
     Cgroup(Box<CgroupMemory>),
+    /// What containers held, of those of which there is something to tell.
+    Uses {
+        /// When it was read.
+        at: Timestamp,
+        /// Each container.
+        uses: Vec<ContainerUse>,
+    },
     /// Something that could not be read lately, or was lost: records that the kernel overwrote, reports that were too many.
     #[serde(rename_all = "camelCase")]
     NotChecked {
@@ -268,6 +287,11 @@ pub enum NodeReport {
 
 /// The most episodes, and the most kills, that are held of one node: the oldest go first.
 const HELD: usize = 4096;
+
+/// The most readings of one container, some days; and the most containers with readings. Those that were read longest ago
+/// go first.
+const READINGS: usize = 1024;
+const READ: usize = 1024;
 
 impl NodeFacts {
     /// Takes one report.
@@ -282,9 +306,29 @@ impl NodeFacts {
                 Some(cgroup) => *cgroup = *now,
                 None => push(&mut self.cgroups, *now),
             },
+            NodeReport::Uses { at, uses } => {
+                for ContainerUse { id, floor, peak } in uses {
+                    self.read(id, MemoryUse { at, floor, peak });
+                }
+            }
             NodeReport::NotChecked { why } if !self.not_checked.contains(&why) => push(&mut self.not_checked, why),
             NodeReport::NotChecked { .. } => {}
         }
+    }
+
+    fn read(&mut self, id: String, reading: MemoryUse) {
+        if self.uses.len() >= READ && !self.uses.contains_key(&id) {
+            let last = |readings: &[MemoryUse]| readings.last().map(|reading| reading.at);
+            let oldest = self.uses.iter().min_by_key(|(_, readings)| last(readings)).map(|(id, _)| id.clone());
+            oldest.and_then(|oldest| self.uses.remove(&oldest));
+        }
+        let readings = self.uses.entry(id).or_default();
+        // A clock that was set back: what came before is of another time.
+        readings.retain(|before| before.at < reading.at);
+        if readings.len() >= READINGS {
+            readings.remove(0);
+        }
+        readings.push(reading);
     }
 }
 
@@ -309,6 +353,8 @@ pub struct NodeFacts {
     pub kills: Vec<CounterKill>,
     /// Counters and use, the newest of each cgroup.
     pub cgroups: Vec<CgroupMemory>,
+    /// What each container held over time, oldest first.
+    pub uses: BTreeMap<String, Vec<MemoryUse>>,
     /// What could not be read there, each with the reason.
     pub not_checked: Vec<String>,
 }
@@ -329,6 +375,10 @@ mod tests {
             NodeReport::Episode(Box::new(episode)),
             NodeReport::Kill(CounterKill { kills: 2, ..CounterKill::default() }),
             NodeReport::Cgroup(Box::default()),
+            NodeReport::Uses {
+                at: Timestamp::UNIX_EPOCH,
+                uses: vec![ContainerUse { id: "c1".into(), floor: 1, peak: 2 }],
+            },
             NodeReport::NotChecked { why: "why".into() },
         ] {
             let line = serde_json::to_string(&report).unwrap();
@@ -354,6 +404,22 @@ mod tests {
             facts.take(NodeReport::Kill(CounterKill { kills, ..CounterKill::default() }));
         }
         assert_eq!((facts.kills.len(), facts.kills.last().unwrap().kills), (HELD, 9_999));
+    }
+
+    #[test]
+    fn readings_are_held_in_order_and_within_bounds() {
+        let mut facts = NodeFacts::default();
+        let mut take = |second: i64, id: usize| {
+            let at = Timestamp::from_second(second).unwrap();
+            let uses = vec![ContainerUse { id: format!("c{id}"), floor: 1, peak: 2 }];
+            facts.take(NodeReport::Uses { at, uses });
+        };
+        (0..5_000).for_each(|second| take(second, 0));
+        (1..2_000).for_each(|id| take(10_000, id));
+        take(10_001, 1_999);
+        take(9_000, 1_999);
+        assert_eq!((facts.uses.len(), facts.uses.contains_key("c0")), (READ, false));
+        assert_eq!(facts.uses["c1999"].iter().map(|reading| reading.at.as_second()).collect::<Vec<_>>(), [9_000]);
     }
 
     #[test]

@@ -5,4 +5,5 @@
 pub mod counters;
 pub mod log;
 pub mod path;
+pub mod uses;
 pub mod watch;

@@ -7,6 +7,7 @@ mod tail;
 
 use crate::counters::{Ledger, Tree};
 use crate::log::Parser;
+use crate::uses::{self, Uses};
 use jiff::{SignedDuration, Timestamp};
 use reckon_model::kernel::{CgroupMemory, NodeReport, OomEpisode};
 use std::collections::BTreeMap;
@@ -67,6 +68,7 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
         tree,
         ledger: Ledger::default(),
         storm: Storm::default(),
+        uses: Uses::default(),
         measured: BTreeMap::new(),
         lost: 0,
     };
@@ -82,6 +84,7 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
     }
     let mut next_look = Instant::now() + LOOK;
     let mut next_measure = Instant::now();
+    let mut next_use = Instant::now();
     let mut quiet = Quiet::default();
     loop {
         while Instant::now() < next_look {
@@ -107,6 +110,10 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
         next_look = Instant::now() + LOOK;
         watch.parser.set_boot(boot_time(&places.proc));
         watch.look(Timestamp::now(), &mut tell)?;
+        if Instant::now() >= next_use {
+            next_use = Instant::now() + uses::CLOSEST.unsigned_abs();
+            watch.tell_uses(Timestamp::now(), &mut tell)?;
+        }
         if Instant::now() >= next_measure {
             next_measure = Instant::now() + MEASURE;
             watch.measure(&mut tell)?;
@@ -136,6 +143,7 @@ struct Watch {
     tree: Option<Tree>,
     ledger: Ledger,
     storm: Storm,
+    uses: Uses,
     /// What was told of each cgroup last.
     measured: BTreeMap<String, CgroupMemory>,
     lost: u64,
@@ -165,6 +173,12 @@ impl Watch {
             tell(NodeReport::Kill(kill))?;
         }
         Ok(())
+    }
+
+    fn tell_uses(&mut self, at: Timestamp, tell: &mut impl FnMut(NodeReport) -> io::Result<()>) -> io::Result<()> {
+        let held = self.tree.as_mut().map(Tree::held).unwrap_or_default();
+        let uses = self.uses.take(at, held);
+        if uses.is_empty() { Ok(()) } else { tell(NodeReport::Uses { at, uses }) }
     }
 
     fn measure(&mut self, tell: &mut impl FnMut(NodeReport) -> io::Result<()>) -> io::Result<()> {

@@ -1,4 +1,7 @@
-//! What will be killed for its memory one day, as it is set up.
+//! What will be killed for its memory one day, as it is set up or as it grows.
+
+mod full_node;
+mod growing;
 
 use super::killed_by;
 use super::template::Site;
@@ -9,16 +12,21 @@ use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Severity, Sourc
 use reckon_model::k8s::{Container, ContainerType, Pod};
 use reckon_model::{Kind, Object, Quantity, quantity};
 
+const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
+    Failure { slug, title, stage: Stage::Memory, family: slug, echo: false, verified }
+}
+
 pub(crate) static DETECTOR: Detector = Detector {
     name: "memory_risk",
-    failures: &[Failure {
-        slug: "heap-above-limit",
-        title: "A runtime may take more heap than the container's memory limit",
-        stage: Stage::Memory,
-        family: "memory-risk",
-        echo: false,
-        verified: Verified::Constructed,
-    }],
+    failures: &[
+        failure(
+            "heap-above-limit",
+            "A runtime may take more heap than the container's memory limit",
+            Verified::Constructed,
+        ),
+        failure("memory-growing", "Memory grows towards its limit", Verified::Constructed),
+        failure("memory-unbounded", "A container may take the memory of a full node", Verified::Constructed),
+    ],
     subjects: &[Kind::Pod],
     page: include_str!("memory_risk.md"),
     detect,
@@ -34,7 +42,11 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     }
     pod.containers()
         .filter(|(kind, ..)| matches!(kind, ContainerType::App | ContainerType::Sidecar))
-        .filter_map(|(kind, container, _)| heap_above_limit(view, subject, pod, kind, container))
+        .flat_map(|(kind, container, status)| {
+            let growing = status.and_then(|status| growing::finding(view, subject, pod, (kind, container, status)));
+            let heap = heap_above_limit(view, subject, pod, kind, container);
+            [growing, heap, full_node::finding(view, subject, pod, (kind, container))].into_iter().flatten()
+        })
         .collect()
 }
 

@@ -1,6 +1,7 @@
 //! Killed for memory: what the API tells, and what the kernel of the node adds to it.
 
 mod class;
+mod course;
 mod evicted;
 mod killed;
 mod record;
@@ -11,6 +12,7 @@ mod words;
 use super::killed_by;
 use crate::catalogue::{Failure, Stage, Verified};
 use crate::{Detector, Finding, View};
+pub(crate) use course::readings;
 use jiff::SignedDuration;
 use reckon_model::k8s::{Container, ContainerState, ContainerStatus, ContainerType, Pod, Terminated};
 use reckon_model::{Kind, Object};

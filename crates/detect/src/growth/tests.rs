@@ -109,8 +109,8 @@ fn step(chance: &mut Chance) -> Vec<MemoryUse> {
 
 #[test]
 fn nothing_that_comes_down_again_is_called_growth() {
-    let kinds: [(&str, fn(&mut Chance) -> Vec<MemoryUse>); 4] =
-        [("flat", flat), ("sawtooth", sawtooth), ("burst", bursts), ("daily", daily)];
+    type Maker = fn(&mut Chance) -> Vec<MemoryUse>;
+    let kinds: [(&str, Maker); 4] = [("flat", flat), ("sawtooth", sawtooth), ("burst", bursts), ("daily", daily)];
     for (name, kind) in kinds {
         assert_eq!(called_growth(kind), 0, "{name}");
     }

@@ -59,9 +59,9 @@ impl Trend {
 
 /// The slopes between all pairs of points of different times, in order.
 fn slopes(points: &[(f64, f64)]) -> Vec<f64> {
-    let pairs = points.iter().enumerate().flat_map(|(at, first)| points.iter().skip(at + 1).map(move |second| (first, second)));
-    let mut slopes: Vec<f64> =
-        pairs.filter(|(a, b)| b.0 > a.0).map(|(a, b)| (b.1 - a.1) / (b.0 - a.0)).collect();
+    let pairs =
+        points.iter().enumerate().flat_map(|(at, first)| points.iter().skip(at + 1).map(move |second| (first, second)));
+    let mut slopes: Vec<f64> = pairs.filter(|(a, b)| b.0 > a.0).map(|(a, b)| (b.1 - a.1) / (b.0 - a.0)).collect();
     slopes.sort_by(f64::total_cmp);
     slopes
 }

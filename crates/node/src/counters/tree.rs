@@ -4,7 +4,8 @@ use super::files::read;
 use super::read::{self as file, Version};
 use super::scope::{self, Around};
 use crate::path::{Place, place};
-use reckon_model::kernel::{CgroupLevel, CgroupMemory, MemoryEvents};
+use crate::uses::Held;
+use reckon_model::kernel::{CgroupLevel, CgroupMemory, MemoryBreakdown, MemoryEvents};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -150,6 +151,29 @@ impl Tree {
         found.into_iter().filter_map(|found| self.sample(found)).collect()
     }
 
+    /// What each container holds now and cannot give back.
+    pub fn held(&mut self) -> Vec<Held> {
+        let version = self.version;
+        let limit = if version == Version::Two { "memory.max" } else { "memory.limit_in_bytes" };
+        let containers = self.found().into_iter().filter(|found| found.place.level == CgroupLevel::Container);
+        let mut all = Vec::new();
+        for Found { path, place } in containers {
+            let stat = self.file(&path, "memory.stat", |bytes| Some(file::stat(bytes, version)));
+            let (Some((mut parts, _)), Some(container_id)) = (stat, place.container_id) else { continue };
+            if version == Version::One {
+                self.kernel_parts(&path, &mut parts);
+            }
+            all.push(Held { container_id, held: parts.held(), limit: self.file(&path, limit, file::limit) });
+        }
+        all
+    }
+
+    /// What version 1 keeps out of `memory.stat`.
+    fn kernel_parts(&mut self, path: &str, parts: &mut MemoryBreakdown) {
+        parts.kernel = self.file(path, "memory.kmem.usage_in_bytes", file::amount).unwrap_or(0);
+        parts.sock = self.file(path, "memory.kmem.tcp.usage_in_bytes", file::amount).unwrap_or(0);
+    }
+
     fn sample(&mut self, found: Found) -> Option<CgroupMemory> {
         let two = self.version == Version::Two;
         let Counted { whole, own } = self.count(&found.path);
@@ -167,8 +191,7 @@ impl Tree {
             self.file(&found.path, "memory.swap.current", file::amount)
         } else {
             let file = |tree: &mut Self, name| tree.file(&found.path, name, file::amount);
-            parts.kernel = file(self, "memory.kmem.usage_in_bytes").unwrap_or(0);
-            parts.sock = file(self, "memory.kmem.tcp.usage_in_bytes").unwrap_or(0);
+            self.kernel_parts(&found.path, &mut parts);
             events.max = file(self, "memory.failcnt").unwrap_or(0);
             // It counts both together, and is not there where swap is not accounted for.
             file(self, "memory.memsw.usage_in_bytes").map(|both| both.saturating_sub(usage))
@@ -443,6 +466,8 @@ mod tests {
         ] {
             fake.write(&path, name, text);
         }
+        let held = Held { container_id: ID.to_owned(), held: 555, limit: Some(2000) };
+        assert_eq!(fake.tree().held(), [held], "all but 400 of files");
         let samples = fake.tree().samples();
         let sample = samples.iter().find(|sample| sample.level == CgroupLevel::Container).unwrap();
         assert_eq!((sample.usage, sample.limit, sample.high, sample.peak), (Some(1000), Some(2000), None, Some(1900)));

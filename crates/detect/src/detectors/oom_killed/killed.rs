@@ -85,8 +85,14 @@ impl<'a> Killed<'_, 'a> {
             (_, Some(fact)) => finding.ruled_out.push((NODE_FULL.to_owned(), vec![fact])),
             _ => {}
         }
-        finding.death = Some(self.death(class, scope, cut));
-        finding.remedies = remedy::of(self, class, suspect.as_ref().filter(|_| cut));
+        let course = self.course();
+        finding.evidence.extend(course.fact.clone());
+        finding.remedies = remedy::of(self, class, suspect.as_ref().filter(|_| cut), course.shape);
+        finding.death = Some(Death {
+            shape: course.shape,
+            forecast: course.due.map(|due| due.to_string()),
+            ..self.death(class, scope, cut)
+        });
         finding
     }
 
@@ -135,8 +141,7 @@ impl<'a> Killed<'_, 'a> {
                 (None, None) => None,
                 _ => Some(!class.is_of_the_node() && class != Class::Manual),
             },
-            shape: None,
-            forecast: None,
+            ..Death::default()
         }
     }
 

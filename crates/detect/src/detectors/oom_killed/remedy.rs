@@ -5,14 +5,14 @@ use super::killed::Killed;
 use crate::detectors::revision::Suspect;
 use crate::detectors::template::Site;
 use crate::spot;
-use reckon_model::document::{Effect, Remedy, RemedyKind, Risk};
+use reckon_model::document::{Effect, Remedy, RemedyKind, Risk, Shape};
 use reckon_model::kernel::MemoryKind;
 use reckon_model::{Quantity, quantity};
 use serde_json::json;
 
 /// Back to the old limit where it was cut; half as much again where it was not, as the true need is cut off by the limit.
 /// Nothing of this container's own ends what its node has too little of.
-pub(super) fn of(killed: &Killed<'_, '_>, class: Class, cut: Option<&Suspect>) -> Vec<Remedy> {
+pub(super) fn of(killed: &Killed<'_, '_>, class: Class, cut: Option<&Suspect>, shape: Option<Shape>) -> Vec<Remedy> {
     let site = Site::new(killed.workload, &killed.container.name);
     let name = &killed.container.name;
     let advice = |sentence: String| vec![site.advice(RemedyKind::SetResources, sentence)];
@@ -37,7 +37,7 @@ pub(super) fn of(killed: &Killed<'_, '_>, class: Class, cut: Option<&Suspect>) -
             );
             vec![spot::remedy(RemedyKind::Delete, &killed.subject.reference(), sentence)]
         }
-        _ => limit(killed, class, &site, cut),
+        _ => limit(killed, class, &site, cut, shape),
     }
 }
 
@@ -55,13 +55,32 @@ fn node(killed: &Killed<'_, '_>, site: &Site<'_>) -> Vec<Remedy> {
 }
 
 /// Another limit, after what makes a higher one do any good.
-fn limit(killed: &Killed<'_, '_>, class: Class, site: &Site<'_>, cut: Option<&Suspect>) -> Vec<Remedy> {
+fn limit(
+    killed: &Killed<'_, '_>,
+    class: Class,
+    site: &Site<'_>,
+    cut: Option<&Suspect>,
+    shape: Option<Shape>,
+) -> Vec<Remedy> {
     let name = &killed.container.name;
     let mut remedies = first(killed, class, site);
+    let grows = shape == Some(Shape::Growth) && cut.is_none();
+    if grows {
+        let sentence = format!(
+            "Take a heap dump or profile of {name} while it is large, and fix what it keeps: no limit is high enough for growth without an end."
+        );
+        remedies.push(site.advice(RemedyKind::Outside, sentence));
+    }
     let old = cut.and_then(|suspect| suspect.blame.field().from.as_ref()?.as_str().map(str::to_owned));
     let raised = || Some(quantity::bytes(need(killed)?.checked_mul(3)? / 2));
     let (to, sentence) = match (old, raised()) {
         (Some(old), _) => (old.clone(), format!("Restore the memory limit of {name} to {old}.")),
+        (None, Some(more)) if grows => (
+            more.clone(),
+            format!(
+                "Raise the memory limit of {name} to {more} to gain time, half as long again as it lived; it ends the same way."
+            ),
+        ),
         (None, Some(more)) => {
             let why = "the need above the limit is not known, so watch the peak and correct again";
             (more.clone(), format!("Raise the memory limit of {name} to {more}; {why}."))
