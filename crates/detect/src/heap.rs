@@ -43,6 +43,20 @@ impl Setting {
         }
     }
 
+    /// Where it stands below the container, as a field.
+    pub(crate) fn field(&self) -> &'static str {
+        match self.place {
+            Place::Command => "command",
+            Place::Args => "args",
+            Place::Variable(_) => "env",
+        }
+    }
+
+    /// Whether only a JVM understands it.
+    pub(crate) fn is_jvm(&self) -> bool {
+        self.flag.starts_with("-X")
+    }
+
     /// The same flag with another size.
     pub(crate) fn with(&self, bytes: u64) -> String {
         let mi = bytes / MI;

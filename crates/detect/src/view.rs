@@ -92,6 +92,11 @@ impl<'a> View<'a> {
         self.asked.into_inner()
     }
 
+    /// Whether one object was asked about, and what costs more may be asked for it.
+    pub fn is_close(&self) -> bool {
+        self.close
+    }
+
     /// The moment of the diagnosis.
     pub fn now(&self) -> Timestamp {
         self.now

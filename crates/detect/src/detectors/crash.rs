@@ -1,6 +1,8 @@
 //! Programs that end when they should run.
 
 mod config;
+mod full_heap;
+mod sigkill;
 mod sort;
 
 use super::killed_by::{self, Killer};
@@ -10,7 +12,7 @@ use super::template::Site;
 use crate::catalogue::{Failure, Stage, Verified};
 use crate::{Detector, Fact, Finding, Place, View, describe, exit};
 use jiff::SignedDuration;
-use reckon_model::document::{Cause, CauseKind, Role, Severity, Source, Verdict};
+use reckon_model::document::{Cause, CauseKind, Death, Effect, RemedyKind, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Condition, Container, ContainerStatus, ContainerType, Pod, Terminated};
 use reckon_model::{FieldChange, Kind, LogLine, Object, ResourceRef, duration, text};
 use serde_json::json;
@@ -49,7 +51,13 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     }
     pod.containers()
         .filter(|(kind, ..)| *kind != ContainerType::Ephemeral)
-        .filter_map(|(kind, container, status)| Crash::of(view, subject, pod, kind, container, status?)?.finding())
+        .filter_map(|(kind, container, status)| {
+            let status = status?;
+            match Crash::of(view, subject, pod, kind, container, status) {
+                Some(crash) => crash.finding(),
+                None => half_dead(view, subject, pod, kind, container, status),
+            }
+        })
         .collect()
 }
 
@@ -262,6 +270,15 @@ impl<'v, 'a> Crash<'v, 'a> {
             crate::spot::severity(workload)
         };
         finding.evidence.extend(self.facts(line));
+        if sort.class == Some("userspace-killer") {
+            finding.evidence.extend(self.watched());
+        }
+        if matches!(sort.class, Some("killed" | "userspace-killer")) {
+            finding
+                .ruled_out
+                .extend(self.spared().map(|fact| ("killed by the kernel for memory".to_owned(), vec![fact])));
+        }
+        finding.death = sort.death(self);
         finding.alternatives.extend(self.maybe_memory(&sort));
         finding
     }
@@ -341,7 +358,7 @@ impl<'v, 'a> Crash<'v, 'a> {
     /// A SIGKILL without a sender may be the kernel's: the runtime loses the label in a race.
     fn maybe_memory(&self, sort: &Sort) -> Option<reckon_model::document::Alternative> {
         let limit = self.container.resources.limits.get("memory")?;
-        (sort.class == Some("killed")).then(|| reckon_model::document::Alternative {
+        (sort.class == Some("killed") && self.spared().is_none()).then(|| reckon_model::document::Alternative {
             reference: Some((&self.workload.reference()).into()),
             verdict: Verdict::Possible,
             sentence: format!(
@@ -349,6 +366,50 @@ impl<'v, 'a> Crash<'v, 'a> {
             ),
         })
     }
+}
+
+/// A JVM of which a thread ended for want of heap, and which runs on without it.
+fn half_dead<'a>(
+    view: &View<'a>,
+    subject: &'a Object,
+    pod: &'a Pod,
+    kind: ContainerType,
+    container: &'a Container,
+    status: &'a ContainerStatus,
+) -> Option<Finding> {
+    let line = full_heap::half_dead(view, subject, container, status)?;
+    let workload = view.workload_of(subject);
+    let (name, site) = (&container.name, Site::new(workload, &container.name));
+    let sentence = format!(
+        "A thread of {name} ended because the heap of the JVM was full, and the process runs on without it: nothing that Kubernetes sees has failed. Its log says: {}",
+        text::shorten(line.text.trim(), 200)
+    );
+    let cause = Cause::plain(CauseKind::Application, Some(&workload.reference()), sentence);
+    let flag = crate::heap::setting(container);
+    let cause = match &flag {
+        Some(flag) => site.blame(cause, flag.field(), Some(json!(flag.written))),
+        None => cause,
+    };
+    let title = format!("{}: {name} runs on after its own heap was full", describe::object(workload));
+    let mut finding = Finding::new("heap-exhausted", Place::container(workload, name, kind), title, cause);
+    finding.class = Some("runtime-heap");
+    finding.shows_on = [subject.reference()].into();
+    finding.severity = Severity::Warning;
+    finding.verdict = Verdict::Likely;
+    finding.opened = line.at.or(pod.status.start_time);
+    let said = text::shorten(line.text.trim(), 300).into_owned();
+    finding.evidence.push(Fact::new(Role::Symptom, Source::Log, line.at, subject, said));
+    finding.evidence.extend(
+        flag.map(|flag| Fact::new(Role::Cause, Source::Spec, None, workload, format!("{} of {name}", flag.written))),
+    );
+    finding.death = Some(Death { effect: Some(Effect::Slow), ..Death::default() });
+    let advice = full_heap::Runtime::Jvm.advice(container);
+    finding.remedies.extend(advice.map(|sentence| site.advice(RemedyKind::SetResources, sentence)));
+    let sentence = format!(
+        "Give {name} -XX:+ExitOnOutOfMemoryError, so that it ends and is started again rather than lives on half dead."
+    );
+    finding.remedies.push(site.advice(RemedyKind::Patch, sentence));
+    Some(finding)
 }
 
 /// The Job that made a pod.

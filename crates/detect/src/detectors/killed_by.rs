@@ -1,8 +1,9 @@
 //! Who ended a container: what every 137 has to be asked.
 
 use super::oom_killed::Record;
-use crate::View;
+use crate::{Fact, View};
 use jiff::SignedDuration;
+use reckon_model::document::{Role, Source};
 use reckon_model::k8s::{Condition, Container, ContainerStatus, Event, Pod, Terminated};
 use reckon_model::{Body, Kind, Object, Quantity, Timestamp};
 
@@ -53,6 +54,20 @@ pub(crate) fn record<'a>(
     let unexplained = || end.exit_code == 137 && sent_by(view, pod, container, end) == Killer::Unknown;
     let facts = view.kernel(&body.spec.node_name, end.reason == "OOMKilled" || unexplained())?;
     Record::of(facts, pod, body, &end.container_id)
+}
+
+/// That the kernel killed nothing in a container, where its log covers the moment of the end and was read.
+pub(crate) fn spared<'a>(view: &View<'a>, pod: &'a Object, end: &Terminated) -> Option<Fact> {
+    let body = pod.pod()?;
+    let facts = view.kernel(&body.spec.node_name, true)?;
+    let finished = end.finished_at?;
+    let read = !facts.not_checked.iter().any(|why| why.starts_with("kernel log"));
+    let covered = facts.since.is_some_and(|since| since <= finished);
+    if !read || !covered || Record::of(facts, pod, body, &end.container_id).is_some() {
+        return None;
+    }
+    let text = "the kernel's log covers its end and holds no kill for memory in this container";
+    Some(Fact::new(Role::RuledOut, Source::Kernel, Some(finished), pod, text))
 }
 
 /// The same without the label of a kill for memory, which stays with a container whatever ends it later.

@@ -73,13 +73,13 @@ const LAST_WORDS: usize = 15;
 pub(crate) fn decisive<'a>(view: &View<'a>, pod: &Object, container: &str, previous: bool) -> Option<&'a LogLine> {
     let before = if previous { view.log(pod, container, true) } else { None };
     let lines = match before {
-        Some(lines) if lines.iter().any(|line| !noise(&line.text)) => lines,
+        Some(lines) if lines.iter().any(|line| !is_noise(&line.text)) => lines,
         _ => view.log(pod, container, false)?,
     };
     most_telling(lines)
 }
 
-fn noise(line: &str) -> bool {
+pub(crate) fn is_noise(line: &str) -> bool {
     let text = line.to_lowercase();
     text.trim().is_empty() || frame(&text) || NOISE.iter().any(|words| text.contains(words))
 }
@@ -100,22 +100,22 @@ fn most_telling(lines: &[LogLine]) -> Option<&LogLine> {
         let text = line.to_lowercase();
         TELLING.iter().position(|words| words.iter().any(|word| text.contains(word)))
     };
-    let told: Vec<usize> = (0..lines.len()).filter(|at| !noise(&lines[*at].text)).collect();
+    let told: Vec<usize> = (0..lines.len()).filter(|at| !is_noise(&lines[*at].text)).collect();
     let (before, last) = told.split_at(told.len().saturating_sub(LAST_WORDS));
     let best = |part: &[usize]| {
         let ranked = part.iter().rev().filter_map(|&at| Some((telling(&lines[at].text)?, at)));
         ranked.min_by_key(|(rank, _)| *rank)
     };
     let best = best(last).or_else(|| best(before));
-    let Some((_, at)) = best else { return lines.iter().rev().find(|line| !noise(&line.text)) };
+    let Some((_, at)) = best else { return lines.iter().rev().find(|line| !is_noise(&line.text)) };
     let text = lines[at].text.trim_end();
     // Rust says where in one line and why in the next.
     if text.contains("panicked at") && text.ends_with(':') {
-        return lines.get(at + 1).filter(|line| !noise(&line.text)).or(lines.get(at));
+        return lines.get(at + 1).filter(|line| !is_noise(&line.text)).or(lines.get(at));
     }
     // A Python traceback names the exception in the first line after it that is not indented.
     if text.contains("Traceback") {
-        let raised = lines.iter().skip(at + 1).find(|line| !line.text.starts_with(' ') && !noise(&line.text));
+        let raised = lines.iter().skip(at + 1).find(|line| !line.text.starts_with(' ') && !is_noise(&line.text));
         return raised.or(lines.get(at));
     }
     lines.get(at)

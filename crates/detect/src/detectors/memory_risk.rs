@@ -2,6 +2,7 @@
 
 mod full_node;
 mod growing;
+mod throttled;
 
 use super::killed_by;
 use super::template::Site;
@@ -25,6 +26,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             Verified::Constructed,
         ),
         failure("memory-growing", "Memory grows towards its limit", Verified::Constructed),
+        failure("memory-throttled", "A container waits for memory and is not killed", Verified::Constructed),
         failure("memory-unbounded", "A container may take the memory of a full node", Verified::Constructed),
     ],
     subjects: &[Kind::Pod],
@@ -45,7 +47,8 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
         .flat_map(|(kind, container, status)| {
             let growing = status.and_then(|status| growing::finding(view, subject, pod, (kind, container, status)));
             let heap = heap_above_limit(view, subject, pod, kind, container);
-            [growing, heap, full_node::finding(view, subject, pod, (kind, container))].into_iter().flatten()
+            let slow = status.and_then(|status| throttled::finding(view, subject, pod, (kind, container, status)));
+            [slow, growing, heap, full_node::finding(view, subject, pod, (kind, container))].into_iter().flatten()
         })
         .collect()
 }
@@ -75,7 +78,7 @@ fn heap_above_limit<'a>(
     );
     let site = Site::new(workload, name);
     let cause = Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence);
-    let cause = site.blame(cause, field(&setting.place), Some(setting.written.as_str().into()));
+    let cause = site.blame(cause, setting.field(), Some(setting.written.as_str().into()));
     let title = format!("{}: {name} may take more heap than its memory limit of {limit}", describe::object(workload));
     let mut finding = Finding::new("heap-above-limit", Place::container(workload, name, kind), title, cause);
     finding.shows_on = [subject.reference()].into();
@@ -103,13 +106,5 @@ fn stands(place: &Stands) -> String {
         Stands::Command => "command".to_owned(),
         Stands::Args => "args".to_owned(),
         Stands::Variable(name) => format!("the variable {name}"),
-    }
-}
-
-fn field(place: &Stands) -> &'static str {
-    match place {
-        Stands::Command => "command",
-        Stands::Args => "args",
-        Stands::Variable(_) => "env",
     }
 }

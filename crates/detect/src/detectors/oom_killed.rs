@@ -4,8 +4,10 @@ mod class;
 mod course;
 mod evicted;
 mod killed;
+mod neighbour;
 mod record;
 mod remedy;
+mod resize;
 mod start;
 mod words;
 

@@ -399,7 +399,8 @@ fn absolute(value: &mut Value, now: Timestamp, key: &str) {
                 || key.ends_with("Timestamp")
                 || key.ends_with("At")
                 || key == "time"
-                || key == "at";
+                || key == "at"
+                || key == "since";
             if time && let Some(span) = relative(text) {
                 *text = (now + span).to_string();
             }

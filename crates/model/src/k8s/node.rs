@@ -85,6 +85,9 @@ pub struct NodeInfo {
     /// `amd64`, `arm64`.
     #[serde(deserialize_with = "null_default")]
     pub architecture: String,
+    /// Such as `Debian GNU/Linux 12 (bookworm)`.
+    #[serde(deserialize_with = "null_default")]
+    pub os_image: String,
     /// Changes at every boot.
     #[serde(rename = "bootID", deserialize_with = "null_default")]
     pub boot_id: String,

@@ -1,7 +1,9 @@
 //! What sort of crash it is.
 
+use super::full_heap::Runtime;
 use super::{Crash, meaning};
 use crate::detectors::killed_by::{self, Killer};
+use crate::heap;
 use reckon_model::document::{RemedyKind, Verdict};
 use reckon_model::k8s::ContainerType;
 use reckon_model::{FieldChange, text};
@@ -14,6 +16,8 @@ pub(super) struct Sort {
     pub(super) class: Option<&'static str>,
     /// Whether the runtime itself says so, which leaves nothing to guess.
     pub(super) from_runtime: bool,
+    /// Whose heap is full.
+    pub(super) runtime: Option<Runtime>,
 }
 
 impl Sort {
@@ -41,8 +45,8 @@ impl Sort {
                 Some(if line.contains("version `") { "version" } else { "absent" }),
             ));
         }
-        if let Some(class) = heap(&line) {
-            return Some(Sort::new("heap-exhausted", Some(class)));
+        if let Some(runtime) = Runtime::of(&line) {
+            return Some(Sort { runtime: Some(runtime), ..Sort::new("heap-exhausted", Some("runtime-heap")) });
         }
         if line.contains("exec format error") {
             return Some(Sort::new("exec-format-error", None));
@@ -52,12 +56,14 @@ impl Sort {
             126 => Sort::new("command-not-executable", Some("in-shell")),
             132 => Sort::new("native-crash", Some("illegal-instruction")),
             134 => Sort::new("native-crash", Some("abort")),
+            135 if crash.huge_pages().is_some() => Sort::new("native-crash", Some("hugetlb")),
             135 => Sort::new("native-crash", Some("bus-error")),
             136 => Sort::new("native-crash", Some("arithmetic")),
             139 => Sort::new("native-crash", Some("memory-access")),
             _ if crash.kind == ContainerType::Init => Sort::new("init-failing", None),
             0 => Sort::new("exits-zero-loop", None),
             _ if crash.for_good => Sort::new("crash-loop", Some("failed-once")),
+            137 if crash.watched().is_some() => Sort::new("crash-loop", Some("userspace-killer")),
             137 => Sort::new("crash-loop", Some("killed")),
             143 | 130 => Sort::new("crash-loop", Some("signalled")),
             _ => Sort::new("crash-loop", Some("error")),
@@ -65,7 +71,7 @@ impl Sort {
     }
 
     fn new(slug: &'static str, class: Option<&'static str>) -> Sort {
-        Sort { slug, class, from_runtime: false }
+        Sort { slug, class, from_runtime: false, runtime: None }
     }
 
     /// Whether nothing but the end itself is known.
@@ -84,6 +90,7 @@ impl Sort {
             ("exits-zero-loop", _) => Verdict::Confirmed,
             ("library-missing" | "exec-format-error", _) => Verdict::Confirmed,
             (_, Some("killed")) if !says_why => Verdict::Possible,
+            (_, Some("userspace-killer" | "hugetlb")) => Verdict::Likely,
             _ if says_why => Verdict::Likely,
             _ => Verdict::Possible,
         }
@@ -115,6 +122,10 @@ impl Sort {
             ("init-failing", _) => format!("init container {name} fails with exit code {code}"),
             ("library-missing", _) => format!("{name} cannot start for want of a library"),
             ("heap-exhausted", _) => format!("{name} ends because its own heap is full"),
+            (_, Some("userspace-killer")) => {
+                format!("{name} is killed by a program of its node that watches memory, not by the kernel")
+            }
+            (_, Some("hugetlb")) => format!("{name} is ended because its limit of huge pages is reached"),
             (_, Some("synthetic")) => format!("{name} was lost by its node and is not back"),
             (_, Some("never-started")) => format!("{name} cannot be started"),
             (_, Some("post-start")) => format!("{name} is killed because its postStart hook fails"),
@@ -142,6 +153,16 @@ impl Sort {
             (_, Some("post-start")) => {
                 format!("the postStart hook of {name} fails, and the kubelet kills {name} for it: exit code {code}")
             }
+            (_, Some("userspace-killer")) => format!(
+                "{name} ended with exit code 137, which is SIGKILL, and neither the kernel nor the kubelet sent it: a program of the node that kills where memory is waited for (systemd-oomd, Talos) is left"
+            ),
+            (_, Some("hugetlb")) => format!(
+                "{name} ended with exit code 135, which is SIGBUS: it touched a huge page beyond its limit of {}, and neither the kernel's log nor any status says so",
+                crash.huge_pages().map(|(_, limit)| limit.as_str()).unwrap_or_default()
+            ),
+            (_, Some("killed")) if crash.spared().is_some() => format!(
+                "{name} ended with exit code 137, which is SIGKILL: no probe and no deletion sent it, and the kernel did not kill it for memory; a process in the container, or somebody with rights on the node, did"
+            ),
             // Who was not asked has not said no.
             (_, Some("killed")) if crash.view.has_gaps() => format!(
                 "{name} ended with exit code 137, which is SIGKILL: not everything that would tell who sent it could be read, and nothing says it was memory"
@@ -150,7 +171,8 @@ impl Sort {
                 "{name} ended with exit code 137, which is SIGKILL: no probe and no deletion sent it, and nothing says it was memory"
             ),
             ("heap-exhausted", _) => format!(
-                "{name} ended with exit code {code} because its runtime's own heap was full; the kernel killed nothing"
+                "{name} ended with exit code {code} because the heap of {} was full; the kernel killed nothing",
+                self.runtime.map_or("its runtime", Runtime::name)
             ),
             _ => format!("{name} ended with exit code {code}{}", meaning(code)),
         }
@@ -186,12 +208,18 @@ impl Sort {
                 RemedyKind::Patch,
                 format!("Use an image of {name} that has the library in the version it was built with."),
             ),
-            ("heap-exhausted", Some("jvm" | "v8")) => (
+            ("heap-exhausted", _) => (RemedyKind::SetResources, self.runtime?.advice(crash.container)?),
+            (_, Some("userspace-killer")) => (
                 RemedyKind::SetResources,
-                format!(
-                    "Raise the heap of {name} (JVM: -XX:MaxRAMPercentage, Node.js: --max-old-space-size) together with its memory limit, and watch whether it only grows."
-                ),
+                format!("Give {name} a memory request of what it uses, so that the node has room: such programs act before the kernel does."),
             ),
+            (_, Some("hugetlb")) => {
+                let (resource, limit) = crash.huge_pages()?;
+                (
+                    RemedyKind::SetResources,
+                    format!("Raise {resource} of {name} above {limit}, or let it map fewer huge pages."),
+                )
+            }
             _ => return None,
         })
     }
@@ -202,6 +230,13 @@ impl Sort {
         let image = || Some(("image", Some(json!(container.image))));
         match self.slug {
             _ if self.class == Some("post-start") => Some(("lifecycle.postStart", None)),
+            _ if self.class == Some("hugetlb") => {
+                Some(("resources.limits", Some(json!(crash.huge_pages().map(|(_, limit)| limit.as_str())))))
+            }
+            "heap-exhausted" => {
+                let flag = heap::setting(container)?;
+                Some((flag.field(), Some(json!(flag.written))))
+            }
             "library-missing" | "exec-format-error" => image(),
             "command-not-found" if without_command(crash) => Some(("command", None)),
             "command-not-found" | "command-not-executable" if self.from_runtime => {
@@ -227,21 +262,6 @@ impl Sort {
             }
             _ => None,
         }
-    }
-}
-
-/// What a runtime says when its heap is full, most of it while the container's limit is far.
-fn heap(line: &str) -> Option<&'static str> {
-    let any = |words: &[&str]| words.iter().any(|word| line.contains(word));
-    match () {
-        () if any(&["heap out of memory", "allocation failed - javascript heap"]) => Some("v8"),
-        // Threads are not memory, whatever the class is called; but every exception tells in which thread it was thrown.
-        () if line.contains("outofmemoryerror") => (!line.contains("unable to create")).then_some("jvm"),
-        () if line.trim_start().starts_with("memoryerror") => Some("python"),
-        () if any(&["std::bad_alloc"]) || (line.contains("memory allocation of ") && line.contains("bytes failed")) => {
-            Some("native")
-        }
-        () => None,
     }
 }
 
@@ -280,11 +300,11 @@ fn without_command(crash: &Crash<'_, '_>) -> bool {
 /// What a runtime says when it cannot run the command. Mounts that fail are told in the same place.
 fn not_started(crash: &Crash<'_, '_>, message: &str) -> Option<Sort> {
     let text = message.to_lowercase();
-    let found = |slug| Some(Sort { slug, class: Some("at-start"), from_runtime: true });
+    let found = |slug| Some(Sort { slug, class: Some("at-start"), from_runtime: true, runtime: None });
     let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let exec = !text.contains("mount") && !text.contains("openat2");
     match () {
-        () if any(&["exec format error"]) => Some(Sort { slug: "exec-format-error", class: None, from_runtime: true }),
+        () if any(&["exec format error"]) => Some(Sort { slug: "exec-format-error", class: None, from_runtime: true, runtime: None }),
         () if any(&["executable file not found"]) => found("command-not-found"),
         () if exec && text.contains("exec") && any(&["no such file or directory", "not a directory"]) => {
             found("command-not-found")

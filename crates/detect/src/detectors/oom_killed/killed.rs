@@ -55,8 +55,13 @@ impl<'a> Killed<'_, 'a> {
         let limit = self.limit();
         let (class, scope) = self.class(matches!(node, Node::Out(_)));
         let suspect = self.suspect();
-        let cut = suspect.as_ref().is_some_and(|suspect| lowered(suspect.blame.field()));
-        let cause = self.cause(class, suspect.as_ref(), cut);
+        let resize = self.lowered_in_place().filter(|_| class.is_at_own_limit());
+        let suspect = suspect.filter(|_| resize.is_none());
+        let cut = resize.is_some() || suspect.as_ref().is_some_and(|suspect| lowered(suspect.blame.field()));
+        let cause = match &resize {
+            Some(resize) => resize.cause(&self.container.name),
+            None => self.cause(class, suspect.as_ref(), cut),
+        };
         let place = Place::container(self.workload, &self.container.name, self.kind);
         let mut finding = Finding::new("oom-killed", place, self.title(class, suspect.as_ref()), cause);
         finding.class = Some(class.name());
@@ -74,6 +79,8 @@ impl<'a> Killed<'_, 'a> {
         if class.is_of_the_node() {
             finding.evidence.extend(self.why_it());
         }
+        let neighbour = if class.is_of_the_node() { self.neighbour() } else { None };
+        finding.evidence.extend(neighbour.as_ref().map(|neighbour| neighbour.fact.clone()));
         let spared = self.record.as_ref().and_then(|record| record.spared_node(self.subject));
         let spared = spared.filter(|_| !class.is_of_the_node());
         match (node, spared) {
@@ -87,10 +94,18 @@ impl<'a> Killed<'_, 'a> {
         }
         let course = self.course();
         finding.evidence.extend(course.fact.clone());
-        finding.remedies = remedy::of(self, class, suspect.as_ref().filter(|_| cut), course.shape);
+        let old = match (&resize, &suspect) {
+            (Some(resize), _) => Some(resize.from.clone()),
+            (None, Some(suspect)) if cut => {
+                suspect.blame.field().from.as_ref().and_then(Value::as_str).map(str::to_owned)
+            }
+            _ => None,
+        };
+        finding.remedies = remedy::of(self, class, old, course.shape);
         finding.death = Some(Death {
             shape: course.shape,
             forecast: course.due.map(|due| due.to_string()),
+            consumer: neighbour.map(|neighbour| neighbour.name).or_else(|| self.consumer(class)),
             ..self.death(class, scope, cut)
         });
         finding
@@ -132,7 +147,6 @@ impl<'a> Killed<'_, 'a> {
             memory_kind: last.and_then(|episode| episode.kind),
             victim: victim.map(|victim| clean_line(&victim.comm)),
             trigger: trigger.map(clean_line),
-            consumer: self.consumer(class),
             usage_bytes: usage.map(|(usage, _)| usage),
             limit_bytes: usage.map(|(_, limit)| limit).or_else(|| self.limit().and_then(remedy::bytes)),
             limit_lowered: Some(cut || self.is_lowered_under_use()),

@@ -2,17 +2,16 @@
 
 use super::class::Class;
 use super::killed::Killed;
-use crate::detectors::revision::Suspect;
 use crate::detectors::template::Site;
-use crate::spot;
-use reckon_model::document::{Effect, Remedy, RemedyKind, Risk, Shape};
+use crate::{heap, spot};
+use reckon_model::document::{Effect, Remedy, RemedyKind, Requires, Risk, Shape};
 use reckon_model::kernel::MemoryKind;
 use reckon_model::{Quantity, quantity};
 use serde_json::json;
 
 /// Back to the old limit where it was cut; half as much again where it was not, as the true need is cut off by the limit.
 /// Nothing of this container's own ends what its node has too little of.
-pub(super) fn of(killed: &Killed<'_, '_>, class: Class, cut: Option<&Suspect>, shape: Option<Shape>) -> Vec<Remedy> {
+pub(super) fn of(killed: &Killed<'_, '_>, class: Class, old: Option<String>, shape: Option<Shape>) -> Vec<Remedy> {
     let site = Site::new(killed.workload, &killed.container.name);
     let name = &killed.container.name;
     let advice = |sentence: String| vec![site.advice(RemedyKind::SetResources, sentence)];
@@ -37,7 +36,7 @@ pub(super) fn of(killed: &Killed<'_, '_>, class: Class, cut: Option<&Suspect>, s
             );
             vec![spot::remedy(RemedyKind::Delete, &killed.subject.reference(), sentence)]
         }
-        _ => limit(killed, class, &site, cut, shape),
+        _ => limit(killed, class, &site, old, shape),
     }
 }
 
@@ -59,19 +58,18 @@ fn limit(
     killed: &Killed<'_, '_>,
     class: Class,
     site: &Site<'_>,
-    cut: Option<&Suspect>,
+    old: Option<String>,
     shape: Option<Shape>,
 ) -> Vec<Remedy> {
     let name = &killed.container.name;
     let mut remedies = first(killed, class, site);
-    let grows = shape == Some(Shape::Growth) && cut.is_none();
+    let grows = shape == Some(Shape::Growth) && old.is_none();
     if grows {
         let sentence = format!(
             "Take a heap dump or profile of {name} while it is large, and fix what it keeps: no limit is high enough for growth without an end."
         );
         remedies.push(site.advice(RemedyKind::Outside, sentence));
     }
-    let old = cut.and_then(|suspect| suspect.blame.field().from.as_ref()?.as_str().map(str::to_owned));
     let raised = || Some(quantity::bytes(need(killed)?.checked_mul(3)? / 2));
     let (to, sentence) = match (old, raised()) {
         (Some(old), _) => (old.clone(), format!("Restore the memory limit of {name} to {old}.")),
@@ -94,8 +92,46 @@ fn limit(
     }
     let mut remedy = site.remedy(RemedyKind::SetResources, json!({"resources": resources}), sentence);
     remedy.risk = Risk::Low;
+    if let Some(by) = autoscaler(killed) {
+        remedy.sentence.push_str(by);
+    }
     remedies.push(remedy);
+    remedies.extend(in_place(killed, &to));
     remedies
+}
+
+/// The annotation of a pod whose resources a vertical autoscaler has set.
+const VPA: &str = "vpaUpdates";
+
+/// Whoever sets the resources of new pods sets them again.
+fn autoscaler(killed: &Killed<'_, '_>) -> Option<&'static str> {
+    killed.subject.meta.annotations.contains_key(VPA).then_some(
+        " A VerticalPodAutoscaler sets the resources of these pods: raise its maxAllowed or minAllowed, or it sets them back.",
+    )
+}
+
+/// The running pod itself, without a restart, where its kubelet tells the resources in force, as those do that can change
+/// them. A JVM has sized its heap at its start and would not notice.
+fn in_place(killed: &Killed<'_, '_>, to: &str) -> Option<Remedy> {
+    let live = killed.status.resources.as_ref()?;
+    killed.status.state.running.as_ref()?;
+    if live.limits.is_empty() || heap::setting(killed.container).is_some_and(|flag| flag.is_jvm()) {
+        return None;
+    }
+    let (name, subject) = (&killed.container.name, killed.subject);
+    let mut resources = json!({"limits": {"memory": to}});
+    if killed.pod.status.qos_class == "Guaranteed" {
+        resources["requests"] = json!({"memory": to});
+    }
+    let patch = json!({"spec": {"containers": [{"name": name, "resources": resources}]}});
+    let sentence = format!(
+        "At once and without a restart, until the pod is replaced: kubectl patch pod {} -n {} --subresource resize -p '{patch}'",
+        subject.meta.name,
+        subject.namespace()
+    );
+    let mut remedy = spot::remedy(RemedyKind::SetResources, &subject.reference(), sentence);
+    remedy.requires = Some(Requires { verb: "patch".to_owned(), resource: "pods/resize".to_owned() });
+    Some(remedy)
 }
 
 /// What was known to be needed at the last death: the limit, more where it was lowered under use, and what was in swap.
@@ -139,7 +175,21 @@ fn first(killed: &Killed<'_, '_>, class: Class, site: &Site<'_>) -> Vec<Remedy> 
             );
             vec![site.advice(RemedyKind::Patch, sentence)]
         }
-        _ => Vec::new(),
+        _ => heap::setting(killed.container)
+            .and_then(|flag| {
+                let limit = killed.limit().and_then(bytes)?;
+                // More than this leaves too little for threads, code and buffers.
+                let heap = limit / 4 * 3;
+                let sentence = format!(
+                    "{} lets the heap of {name} grow to {} of its limit of {}: set {}, three quarters of it, so that the runtime collects garbage before the kernel kills.",
+                    flag.written,
+                    quantity::bytes(flag.bytes(limit)),
+                    quantity::bytes(limit),
+                    flag.with(heap)
+                );
+                (flag.bytes(limit) > heap).then(|| vec![site.advice(RemedyKind::Patch, sentence)])
+            })
+            .unwrap_or_default(),
     }
 }
 
