@@ -200,8 +200,8 @@ impl Object {
         let place = || format!("{} {}", kind.singular(), meta.name);
         let body = Body::decode(&kind, json).map_err(fail(place()))?;
         let whole = match keep(&kind) {
-            Whole::Dropped => None,
-            Whole::Kept => Some(serde_json::from_slice::<Value>(json).map_err(fail(place()))?),
+            Whole::Dropped if !meta.is_resized() => None,
+            Whole::Dropped | Whole::Kept => Some(serde_json::from_slice::<Value>(json).map_err(fail(place()))?),
             Whole::WithoutValues => Some(without_values(serde_json::from_slice(json).map_err(fail(place()))?)),
         };
         Ok(Object { kind, api_version, meta, body, whole: whole.map(Arc::new) })
@@ -247,6 +247,11 @@ impl Object {
 }
 
 impl Meta {
+    /// Whether its resources were changed in place: of such pods, which are few, the whole tells what they were before.
+    fn is_resized(&self) -> bool {
+        self.managers.iter().any(|manager| manager.subresource == "resize")
+    }
+
     /// The owner that controls the object.
     pub fn controller(&self) -> Option<&Owner> {
         self.owners.iter().find(|owner| owner.controller)

@@ -296,7 +296,7 @@ impl<'v, 'a> Crash<'v, 'a> {
             Some((below, value)) => {
                 site.blame(Cause::plain(CauseKind::Resource, Some(&reference), sentence), below, value)
             }
-            None if sort.class == Some("synthetic") => {
+            None if matches!(sort.class, Some("synthetic" | "userspace-killer")) => {
                 let node = ResourceRef::new(Kind::Node, None, &self.pod.spec.node_name);
                 Cause::plain(CauseKind::Node, Some(&node), sentence)
             }

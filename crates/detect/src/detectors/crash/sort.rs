@@ -304,7 +304,9 @@ fn not_started(crash: &Crash<'_, '_>, message: &str) -> Option<Sort> {
     let any = |words: &[&str]| words.iter().any(|word| text.contains(word));
     let exec = !text.contains("mount") && !text.contains("openat2");
     match () {
-        () if any(&["exec format error"]) => Some(Sort { slug: "exec-format-error", class: None, from_runtime: true, runtime: None }),
+        () if any(&["exec format error"]) => {
+            Some(Sort { slug: "exec-format-error", class: None, from_runtime: true, runtime: None })
+        }
         () if any(&["executable file not found"]) => found("command-not-found"),
         () if exec && text.contains("exec") && any(&["no such file or directory", "not a directory"]) => {
             found("command-not-found")
