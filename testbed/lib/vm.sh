@@ -1,6 +1,6 @@
 # The virtual node v1: a machine in software emulation with control groups version 2, on a tap of the bridge. It is
 # NET.21, its pods are PODS.21.0/24.
-VM_APPEND="console=ttyS0 quiet loglevel=4 net.ifnames=0 panic=-1 psi=1 mitigations=off"
+VM_APPEND="console=ttyS0 quiet loglevel=4 net.ifnames=0 panic=-1 psi=1 mitigations=off hugepages=16"
 
 # vm_qemu DIR INITRD MIB: the words common to building and running
 vm_qemu() {
@@ -41,7 +41,23 @@ vm_files() {
 EOF
     vm_containerd >"$node/containerd.toml"
     # Emulation is slow: the runtime gets time, and the lease is as long as a stock cluster's.
-    cat >"$node/kubelet.yaml" <<EOF
+    vm_kubelet $name $ip >"$node/kubelet.yaml"
+    cat >"$node/proxy.yaml" <<EOF
+apiVersion: kubeproxy.config.k8s.io/v1alpha1
+kind: KubeProxyConfiguration
+mode: nftables
+clientConnection: {kubeconfig: /node/proxy.conf}
+hostnameOverride: $name
+clusterCIDR: $PODS.0.0/16
+conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
+EOF
+}
+# vm_kubelet NAME IP: the kubelet's configuration; a line of VM_KUBELET stands instead of the one with the same key
+vm_kubelet() {
+    local name=$1 ip=$2 node=/node line
+    while IFS= read -r line; do
+        grep -q "^${line%%:*}:" <<<"$VM_KUBELET" || printf '%s\n' "$line"
+    done <<EOF
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
 cgroupDriver: cgroupfs
@@ -65,17 +81,14 @@ nodeStatusReportFrequency: 30s
 runtimeRequestTimeout: 10m
 crashLoopBackOff: {maxContainerRestartPeriod: 20s}
 registerWithTaints: [{key: reckon.test/cgroup, value: v2, effect: NoSchedule}]
-$VM_KUBELET
 EOF
-    cat >"$node/proxy.yaml" <<EOF
-apiVersion: kubeproxy.config.k8s.io/v1alpha1
-kind: KubeProxyConfiguration
-mode: nftables
-clientConnection: {kubeconfig: /node/proxy.conf}
-hostnameOverride: $name
-clusterCIDR: $PODS.0.0/16
-conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
-EOF
+    printf '%s' "$VM_KUBELET"
+}
+# Two memory nodes, of which the second has no processor and a quarter of the memory.
+vm_numa() {
+    local small=$((VM_MEMORY / 4))
+    echo "-object memory-backend-ram,id=m0,size=$((VM_MEMORY - small))M -object memory-backend-ram,id=m1,size=${small}M" \
+        "-numa node,nodeid=0,memdev=m0,cpus=0-1 -numa node,nodeid=1,memdev=m1"
 }
 start_vm() {
     local dir=$STATE/v1 n1
@@ -93,7 +106,7 @@ start_vm() {
     # Writes to the disk go to a file in TMPDIR that is lost with the machine.
     # shellcheck disable=SC2046
     launch v1 v1 env TMPDIR="$dir" $(vm_qemu "$VM" "$dir/initrd" "$VM_MEMORY") -append "$VM_APPEND" \
-        -serial "file:$dir/console.log" \
+        $(vm_numa) -serial "file:$dir/console.log" \
         -drive "file=$VM/root.ext4,if=virtio,format=raw,snapshot=on,cache=unsafe" \
         -drive "file=$dir/swap,if=virtio,format=raw,cache=unsafe" \
         -netdev tap,id=n0,ifname=reckon-v1,script=no,downscript=no \

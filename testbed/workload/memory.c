@@ -19,6 +19,33 @@ static bool take_mapping(int flags) {
   return true;
 }
 
+// Huge pages come from a pool of their own, and a group has a limit of its own for them. One page more ends in SIGBUS.
+static bool take_huge(void) {
+  // Without a reservation: that would be refused with an error, and the page itself is what programs die of.
+  enum { PAGE = 2 << 20, flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_NORESERVE };
+  void *p = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, flags, -1, 0);
+  if (p == MAP_FAILED) {
+    line_err("mmap: %s", strerror(errno));
+    return false;
+  }
+  memset(p, 1, PAGE);
+  return true;
+}
+
+// As a garbage collector: up to the amount, and down again, for ever.
+static void take_waves(int64_t amount, int64_t rate) {
+  size_t size = (size_t)amount;
+  for (;;) {
+    char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (p == MAP_FAILED) fail("mmap: %s", strerror(errno));
+    for (size_t done = 0; done < size; done += STEP) {
+      memset(p + done, 1, size - done < STEP ? size - done : STEP);
+      pause_ms(STEP * 1000LL / rate);
+    }
+    munmap(p, size);
+  }
+}
+
 // Sixteen pipes of 64 KiB, full. The kernel gives smaller ones to a user who has many (pipe-user-pages-soft).
 static bool take_pipes(void) {
   static char block[1 << 16];
@@ -59,10 +86,11 @@ static void take(const char *kind, const char *path, int64_t amount, int64_t rat
     bool ok = !strcmp(kind, "anon")     ? take_mapping(MAP_PRIVATE)
               : !strcmp(kind, "shared") ? take_mapping(MAP_SHARED)
               : !strcmp(kind, "pipe")   ? take_pipes()
+              : !strcmp(kind, "huge")   ? take_huge()
               : fd >= 0                 ? take_file(fd)
-                                        : (fail("memory: the kinds are anon, shared, file, pipe"), false);
+                                        : (fail("memory: the kinds are anon, shared, file, pipe, huge, wave"), false);
     if (!ok) break;
-    taken += STEP;
+    taken += strcmp(kind, "huge") ? STEP : 2 * STEP;
     if (taken % (16 * STEP) == 0 || taken >= amount) line_out("has %lld MiB of %s", (long long)(taken / STEP), kind);
     int64_t due = begin + taken * 1000 / rate, now = now_ms();
     if (due > now) pause_ms(due - now);
@@ -82,6 +110,7 @@ static int64_t rate_of(struct words w) {
 void take_memory(struct words w) {
   const char *kind = plain(w, 0), *amount = plain(w, 1), *path = option(w, "file");
   if (!kind || !amount) fail("memory KIND AMOUNT [rate=AMOUNT] [file=PATH]");
+  if (!strcmp(kind, "wave")) take_waves(bytes(amount), rate_of(w));
   take(kind, path ? path : "/tmp/workload-memory", bytes(amount), rate_of(w));
 }
 

@@ -41,8 +41,11 @@ const LOOK: Duration = Duration::from_secs(1);
 /// A report comes in one go. What was open for so long without anything more has ended.
 const QUIET: Duration = Duration::from_millis(500);
 
-/// How often use is measured.
-const MEASURE: Duration = Duration::from_secs(60);
+/// What is told again is told no sooner than this.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// How often all files of all cgroups are read: pressure is told of the last ten seconds.
+const MEASURE: Duration = Duration::from_secs(15);
 
 /// Watches the node until `tell` fails, or until nothing can be read at all.
 ///
@@ -86,6 +89,7 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
     let mut next_measure = Instant::now();
     let mut next_use = Instant::now();
     let mut quiet = Quiet::default();
+    let mut overwritten = None;
     loop {
         while Instant::now() < next_look {
             // What is open has come to its end when nothing more of it comes, whatever else is written meanwhile.
@@ -94,9 +98,13 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
                 None => std::thread::sleep(next_look.saturating_duration_since(Instant::now())),
                 Some(None) => {}
                 Some(Some(Heard::Bytes(bytes))) => watch.parser.feed(&bytes),
-                Some(Some(Heard::Overwritten)) => tell(NodeReport::NotChecked {
-                    why: "kernel log: records were overwritten before they were read".to_owned(),
-                })?,
+                // In a storm that is so again and again; one word a minute is enough.
+                Some(Some(Heard::Overwritten)) if overwritten.is_none_or(|told: Instant| told.elapsed() >= AGAIN) => {
+                    overwritten = Some(Instant::now());
+                    let why = "kernel log: records were overwritten before they were read".to_owned();
+                    tell(NodeReport::NotChecked { why })?;
+                }
+                Some(Some(Heard::Overwritten)) => {}
                 Some(Some(Heard::Failed(error))) => {
                     tell(NodeReport::NotChecked { why: format!("kernel log: {error}") })?;
                     tail = None;

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use reckon_model::kernel::NodeReport;
+use reckon_model::kernel::{ContainerUse, NodeReport};
 use reckon_node::watch::{Places, watch};
 use std::fs;
 use std::io;
@@ -74,6 +74,20 @@ fn what_the_log_tells_is_told_once_and_what_it_swallows_is_told_by_counters() {
     counters(root.path(), 3);
     let NodeReport::Kill(kill) = next(&told) else { panic!("no kill") };
     assert_eq!((kill.container_id.as_deref(), kill.kills), (Some(ID), 2));
+}
+
+#[test]
+fn what_a_container_holds_is_told_and_files_do_not_count() {
+    let root = tempfile::tempdir().unwrap();
+    node(root.path());
+    let group = root.path().join(format!("cgroup{POD}/{ID}"));
+    write(&group.join("memory.stat"), "anon 4000\nfile 900000\nshmem 100\nkernel 50\nsock 7\n");
+    write(&group.join("memory.max"), "1000000\n");
+    let told = reports(root.path());
+    let NodeReport::Start { .. } = next(&told) else { panic!("no start") };
+    let NodeReport::Uses { uses, .. } = next(&told) else { panic!("no use") };
+    let [ContainerUse { id, floor, peak }] = uses.as_slice() else { panic!("{uses:?}") };
+    assert_eq!((id.as_str(), *floor, *peak), (ID, 4_157, 4_157));
 }
 
 #[test]

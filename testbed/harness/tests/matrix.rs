@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// How long an emulated machine may take for a container's start and end.
 const DEADLINE: Duration = Duration::from_secs(40);
 
+/// How long a death that was foretold may take to come.
+const FORETOLD: Duration = Duration::from_secs(240);
+
 /// Room for the kubelet to report what the kernel did.
 const SETTLE: Duration = Duration::from_secs(2);
 
@@ -28,6 +31,8 @@ const LARGEST: usize = 60_000;
 struct Matrix {
     /// Rows that are not provoked, with the reason.
     open: BTreeMap<u8, String>,
+    /// How the virtual machine is started, other than usual, by a name that rows give.
+    machines: BTreeMap<String, Vec<String>>,
     rows: Vec<Row>,
 }
 
@@ -37,7 +42,22 @@ struct Row {
     name: String,
     provoked: String,
     node: String,
+    /// Which virtual machine; the usual one if none is named.
+    #[serde(default)]
+    machine: String,
     until: Until,
+    /// More of the pod's metadata.
+    #[serde(default)]
+    metadata: serde_json::Map<String, Value>,
+    /// Make a Deployment of it, and ask about that.
+    #[serde(default)]
+    deployment: bool,
+    /// Other pods, by name, that are made before.
+    #[serde(default)]
+    also: BTreeMap<String, Value>,
+    /// Command lines in the virtual machine after the steps; `ID` is the container's.
+    #[serde(default)]
+    machine_steps: Vec<String>,
     /// `kubectl` commands in the namespace, once the pod runs. One may fail: the kernel kills what it calls.
     #[serde(default)]
     steps: Vec<Vec<String>>,
@@ -83,11 +103,13 @@ fn say(line: &str) {
 
 /// Whether every row was as expected. Arguments other than `--run` name the rows.
 fn matrix(wanted: &[String]) -> Result<bool> {
-    let Matrix { open, rows } = serde_saphyr::from_str(&fs::read_to_string(place("rows.yaml"))?)?;
+    let Matrix { open, machines, mut rows } = serde_saphyr::from_str(&fs::read_to_string(place("rows.yaml"))?)?;
     let named = |row: &Row| wanted.len() < 2 || wanted.contains(&row.name);
     let cluster = Cluster::shared()?;
+    // Each machine is started once, the usual one first: that runs already.
+    rows.sort_by(|a, b| a.machine.cmp(&b.machine));
     deploy_node(cluster)?;
-    let all = provoke(cluster, open, rows.iter().filter(|row| named(row)), wanted.len() < 2);
+    let all = provoke(cluster, (open, &machines), rows.iter().filter(|row| named(row)), wanted.len() < 2);
     remove_node(cluster)?;
     all
 }
@@ -95,7 +117,7 @@ fn matrix(wanted: &[String]) -> Result<bool> {
 /// Each row in its turn; `whole` writes the table.
 fn provoke<'a>(
     cluster: &Cluster,
-    open: BTreeMap<u8, String>,
+    (open, machines): (BTreeMap<u8, String>, &BTreeMap<String, Vec<String>>),
     rows: impl Iterator<Item = &'a Row>,
     whole: bool,
 ) -> Result<bool> {
@@ -109,7 +131,13 @@ fn provoke<'a>(
         writeln!(tail, "| {row} | {why} |")?;
     }
     let mut all = true;
+    let mut machine = String::new();
     for row in rows {
+        if row.machine != machine {
+            machine.clone_from(&row.machine);
+            let arguments = machines.get(&machine).with_context(|| format!("no machine {machine}"))?;
+            start_machine(cluster, arguments)?;
+        }
         let outcome = run(cluster, row).unwrap_or_else(|error| Outcome {
             status: "not provoked".to_owned(),
             answer: String::new(),
@@ -130,6 +158,18 @@ fn provoke<'a>(
     Ok(all)
 }
 
+/// The virtual machine anew, with other settings.
+fn start_machine(cluster: &Cluster, arguments: &[String]) -> Result<()> {
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    for (command, arguments) in [("vm-down", &[][..]), ("vm-up", &arguments)] {
+        let output = cluster.testbed(command, arguments)?;
+        if !output.status.success() {
+            bail!("testbed/{command}: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+    }
+    deploy_node(cluster)
+}
+
 fn place(name: &str) -> PathBuf {
     root().join("testbed/harness/matrix").join(name)
 }
@@ -137,14 +177,38 @@ fn place(name: &str) -> PathBuf {
 fn run(cluster: &Cluster, row: &Row) -> Result<Outcome> {
     let namespace = cluster.namespace(&format!("row-{}", row.row))?;
     let before = last_sequence(&kernel_log(&row.node)?);
-    let mut spec = row.spec.clone();
-    spec["nodeName"] = json!(row.node);
-    spec["tolerations"] = json!([{"operator": "Exists"}]);
-    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": row.name}, "spec": spec});
-    namespace.apply(&pod.to_string())?;
+    make(&namespace, row)?;
     let fresh = || -> Result<String> { Ok(after(&kernel_log(&row.node)?, before)) };
-    if !row.steps.is_empty() {
-        namespace.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", &format!("pod/{}", row.name)])?;
+    let end = wait_until(&namespace, row, &fresh);
+    std::thread::sleep(SETTLE);
+    let pod = the_pod(&namespace, row)?;
+    let recorded = end.and_then(|()| record(&namespace, row, &pod, &fresh()?));
+    let asked = Reckon::json(cluster.kubeconfig(), &["why", &subject(row), "-n", namespace.name()]);
+    let foretold = asked.as_ref().ok().and_then(|document| forecast(&namespace, row, &pod, document));
+    let name = pod["metadata"]["name"].as_str().unwrap_or_default();
+    if row.metadata.contains_key("finalizers") {
+        namespace.kubectl(&["patch", "pod", name, "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#])?;
+    }
+    namespace.kubectl(&["delete", "pod,deployment", "--all", "--force", "--grace-period=0", "--wait=false"])?;
+    recorded?;
+    let document = asked?;
+    let mut wrong = differences(&row.expect, &document);
+    wrong.extend(foretold);
+    Ok(Outcome { status: status(&pod), answer: told(&row.expect, &document), wrong })
+}
+
+/// The objects of the row, and what is done to them.
+fn make(namespace: &Namespace<'_>, row: &Row) -> Result<()> {
+    for (name, spec) in &row.also {
+        namespace.apply(&pod(row, name, spec).to_string())?;
+    }
+    for name in row.also.keys() {
+        namespace.kubectl(&["wait", "--for=condition=Ready", "--timeout=60s", &format!("pod/{name}")])?;
+    }
+    namespace.apply(&manifest(row).to_string())?;
+    if !row.steps.is_empty() || !row.machine_steps.is_empty() {
+        let condition = if row.deployment { "Available" } else { "Ready" };
+        namespace.kubectl(&["wait", &format!("--for=condition={condition}"), "--timeout=60s", &subject(row)])?;
     }
     for step in &row.steps {
         let step: Vec<&str> = step.iter().map(String::as_str).collect();
@@ -152,15 +216,77 @@ fn run(cluster: &Cluster, row: &Row) -> Result<Outcome> {
             say(&format!("{}: {error:#}", row.name));
         }
     }
-    let end = wait_until(&namespace, row, &fresh);
-    std::thread::sleep(SETTLE);
-    let pod = namespace.get(&["pod", &row.name])?;
-    let recorded = end.and_then(|()| record(&namespace, row, &pod, &fresh()?));
-    let asked = Reckon::json(cluster.kubeconfig(), &["why", &format!("pod/{}", row.name), "-n", namespace.name()]);
-    namespace.kubectl(&["delete", "pod", &row.name, "--force", "--grace-period=0", "--wait=false"])?;
-    recorded?;
-    let document = asked?;
-    Ok(Outcome { status: status(&pod), answer: told(&document), wrong: differences(&row.expect, &document) })
+    for step in &row.machine_steps {
+        let pod = the_pod(namespace, row)?;
+        let id = pod.pointer("/status/containerStatuses/0/containerID").and_then(Value::as_str);
+        let id = id.and_then(|id| id.rsplit('/').next()).context("a container without an id")?;
+        namespace.cluster().testbed("node", &["v1", "run", &step.replace("ID", id)])?;
+    }
+    Ok(())
+}
+
+/// What is asked about.
+fn subject(row: &Row) -> String {
+    format!("{}/{}", if row.deployment { "deployment" } else { "pod" }, row.name)
+}
+
+fn pod(row: &Row, name: &str, spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    spec["nodeName"] = json!(row.node);
+    spec["tolerations"] = json!([{"operator": "Exists"}]);
+    json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": name}}, "spec": spec})
+}
+
+fn manifest(row: &Row) -> Value {
+    let mut pod = pod(row, &row.name, &row.spec);
+    if let Some(metadata) = pod["metadata"].as_object_mut() {
+        metadata.extend(row.metadata.clone());
+    }
+    if !row.deployment {
+        return pod;
+    }
+    let labels = json!({"app": row.name});
+    json!({
+        "apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": row.name},
+        "spec": {"replicas": 1, "selector": {"matchLabels": labels},
+                 "template": {"metadata": {"labels": labels}, "spec": pod["spec"]}},
+    })
+}
+
+/// The pod of the row: of a Deployment, the newest.
+fn the_pod(namespace: &Namespace<'_>, row: &Row) -> Result<Value> {
+    if !row.deployment {
+        return namespace.get(&["pod", &row.name]);
+    }
+    let pods = namespace.get(&["pods", "-l", &format!("app={}", row.name)])?;
+    let made = |pod: &Value| pod["metadata"]["creationTimestamp"].as_str().map(str::to_owned);
+    let newest = pods["items"].as_array().and_then(|pods| pods.iter().max_by_key(|pod| made(pod)));
+    newest.cloned().context("no pod of the Deployment")
+}
+
+/// Whether the next death came as it was foretold, within the share of the time until then that the row allows.
+fn forecast(namespace: &Namespace<'_>, row: &Row, pod: &Value, document: &Value) -> Option<String> {
+    let share = row.expect["forecastWithin"].as_f64()?;
+    let time = |text: &Value| text.as_str()?.parse::<jiff::Timestamp>().ok();
+    let asked = jiff::Timestamp::now();
+    let Some(due) = time(&chosen(&row.expect, document)["death"]["forecast"]) else {
+        return Some("no forecast".to_owned());
+    };
+    let restarts = |pod: &Value| pod.pointer("/status/containerStatuses/0/restartCount").and_then(Value::as_u64);
+    let before = restarts(pod);
+    let died = wait(FORETOLD, "the next death", || Ok(restarts(&the_pod(namespace, row)?) > before));
+    let pod = died.and_then(|()| the_pod(namespace, row));
+    let at = pod.map(|pod| pod.pointer("/status/containerStatuses/0/lastState/terminated/finishedAt").and_then(time));
+    match at {
+        Ok(Some(at)) => {
+            let (real, told) = (at.duration_since(asked).as_secs_f64(), due.duration_since(asked).as_secs_f64());
+            let text = format!("foretold in {told:.0} s, came in {real:.0} s");
+            say(&format!("{}: {text}", row.name));
+            ((told / real - 1.0).abs() > share).then_some(text)
+        }
+        Ok(None) => Some("no time of death".to_owned()),
+        Err(error) => Some(format!("{error:#}")),
+    }
 }
 
 fn wait_until(namespace: &Namespace<'_>, row: &Row, fresh: &dyn Fn() -> Result<String>) -> Result<()> {
@@ -173,7 +299,7 @@ fn wait_until(namespace: &Namespace<'_>, row: &Row, fresh: &dyn Fn() -> Result<S
     };
     let begin = Instant::now();
     wait(DEADLINE, &format!("{} is {word}", row.name), || {
-        let pod = namespace.get(&["pod", &row.name])?;
+        let pod = the_pod(namespace, row)?;
         let empty = Vec::new();
         let containers = pod["status"]["containerStatuses"].as_array().unwrap_or(&empty);
         Ok(match word {
@@ -222,7 +348,7 @@ fn record(namespace: &Namespace<'_>, row: &Row, pod: &Value, kernel: &str) -> Re
     let path = target.to_string_lossy().into_owned();
     let answer = Reckon::run(
         namespace.cluster().kubeconfig(),
-        &["capture", &format!("pod/{}", row.name), "-n", namespace.name(), "-o", &path],
+        &["capture", &subject(row), "-n", namespace.name(), "-o", &path],
     )?;
     if answer.code != Some(0) {
         bail!("reckon capture: {}", answer.stderr.trim());
@@ -324,19 +450,29 @@ fn status(pod: &Value) -> String {
     parts.join("; ")
 }
 
-fn told(document: &Value) -> String {
-    let Some(problem) = document["problems"].get(0) else {
+fn told(expect: &Value, document: &Value) -> String {
+    let problem = chosen(expect, document);
+    if problem.is_null() {
         return format!("no problem ({})", document["answer"].as_str().unwrap_or("?"));
-    };
+    }
     let death = &problem["death"];
     let words = [&problem["failure"], &problem["class"], &death["scope"], &death["effect"], &death["memoryKind"]];
     words.map(|word| word.as_str().unwrap_or("–")).join(" / ")
 }
 
-/// What in the answer is not as expected. `not` forbids a failure.
+/// The problem that is expected, else the first.
+fn chosen<'a>(expect: &Value, document: &'a Value) -> &'a Value {
+    let mut all = document["problems"].as_array().into_iter().flatten();
+    all.find(|problem| problem["failure"] == expect["failure"]).unwrap_or(&document["problems"][0])
+}
+
+/// What in the answer is not as expected. `not` forbids a failure, `none` every one.
 fn differences(expect: &Value, document: &Value) -> Vec<String> {
-    let problem = &document["problems"][0];
+    let problem = chosen(expect, document);
     let mut wrong = Vec::new();
+    if expect["none"] == true && !problem.is_null() {
+        return vec![format!("{} is not what happened", problem["failure"])];
+    }
     if let Some(forbidden) = expect["not"].as_str() {
         let found =
             document["problems"].as_array().into_iter().flatten().any(|problem| problem["failure"] == forbidden);
@@ -361,7 +497,10 @@ fn differences(expect: &Value, document: &Value) -> Vec<String> {
         compare("problems", &expect["problems"], &json!(alike));
     }
     for (key, wanted) in expect["death"].as_object().into_iter().flatten() {
-        compare(key, wanted, &problem["death"][key]);
+        let got = &problem["death"][key];
+        // Of another pod the namespace stands before its name, and that is of the run.
+        let named = got.as_str().zip(wanted.as_str()).is_some_and(|(got, wanted)| got.ends_with(wanted));
+        compare(key, wanted, if key == "consumer" && named { wanted } else { got });
     }
     wrong
 }
