@@ -110,3 +110,72 @@ fn varint(bytes: &[u8]) -> Option<(u64, usize)> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn split<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<Vec<u8>>, bool), Trouble> {
+        let mut items = Vec::new();
+        let mut splitter = Splitter::default();
+        for piece in pieces {
+            splitter.feed(piece, |item| items.push(item.to_vec()))?;
+        }
+        Ok((items, splitter.is_whole()))
+    }
+
+    #[test]
+    fn fields_that_are_not_known_are_passed_over() {
+        // Field 2 as a number, as eight bytes, as four and as two bytes; between them field 1, once with nothing in it.
+        let bytes =
+            [&[0x10, 0x80, 0x01, 0x0a, 0x00][..], &[0x11; 9], &[0x15; 5], &[0x0a, 1, 7, 0x12, 2, 0x0a, 9]].concat();
+        assert_eq!(split([&bytes[..]]), Ok((vec![vec![], vec![7]], true)));
+    }
+
+    #[test]
+    fn a_container_that_is_too_large_is_passed_over_and_counted() {
+        let mut splitter = Splitter::default();
+        let mut items = Vec::new();
+        // 2^24 bytes, and one container after them.
+        for piece in [&[0x0a, 0x80, 0x80, 0x80, 0x08][..], &vec![0xff; 1 << 24], &[0x0a, 1, 7]] {
+            splitter.feed(piece, |item| items.push(item.to_vec())).unwrap();
+        }
+        assert_eq!((items, splitter.too_large, splitter.is_whole()), (vec![vec![7]], 1, true));
+        assert!(splitter.held.capacity() < 100);
+    }
+
+    #[test]
+    fn what_is_no_list_is_refused() {
+        for wrong in [
+            &[0xff; 20][..],
+            &[0x08, 1],
+            &[0, 0],
+            &[0x0b],
+            &[0x0a, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff],
+        ] {
+            assert!(split([wrong]).is_err(), "{wrong:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn how_a_list_is_cut_changes_nothing(
+            items in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..300), 0..10),
+            size in 1_usize..400,
+        ) {
+            let mut bytes = Vec::new();
+            for item in &items {
+                prost::encoding::bytes::encode(1, item, &mut bytes);
+            }
+            prop_assert_eq!(split(bytes.chunks(size)), Ok((items, true)));
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic_and_cuts_change_nothing(
+            bytes in prop::collection::vec(prop_oneof![Just(0x0a_u8), Just(1), any::<u8>()], 0..200),
+        ) {
+            prop_assert_eq!(split(bytes.chunks(1)), split([&bytes[..]]));
+        }
+    }
+}
