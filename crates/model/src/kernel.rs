@@ -230,7 +230,7 @@ pub struct ContainerFacts {
     /// Whether it runs.
     pub state: RuntimeState,
     /// Why it is so, in one word. `OOMKilled` on a container that runs: the kernel has killed one of its processes, and
-    /// the first one lives.
+    /// the first one lives. containerd keeps the word whatever the container ends with later.
     pub reason: Option<String>,
     /// How its first process ended; only of one that has exited.
     pub exit_code: Option<i32>,

@@ -1,7 +1,7 @@
 //! The messages of the interface: only the fields that are read. What else comes is passed over.
 //!
-//! Names and numbers are those of `pkg/apis/runtime/v1/api.proto` in `k8s.io/cri-api` v0.37.2. They are the same since
-//! version 1 of the interface (Kubernetes 1.23); `ContainerStatus.resources` came with Kubernetes 1.26.
+//! Names and numbers are those of `pkg/apis/runtime/v1/api.proto` in `k8s.io/cri-api` v0.37.2. `ContainerStatus.resources`
+//! is younger than the rest of version 1: older runtimes do not send it.
 
 use std::collections::BTreeMap;
 

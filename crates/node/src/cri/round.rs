@@ -1,13 +1,15 @@
 //! One round of questions: which containers there are, and then how those are of which more may be known.
 
 use super::call::{Client, Trouble};
+use super::facts::Listed;
 use super::list::Splitter;
-use super::message::{Container, ContainerStatusRequest, ContainerStatusResponse, ListContainersRequest};
+use super::message::{
+    Container, ContainerStatus, ContainerStatusRequest, ContainerStatusResponse, ListContainersRequest,
+};
 use super::told::Told;
-use super::{facts, message};
 use jiff::Timestamp;
 use prost::Message;
-use reckon_model::kernel::{ContainerFacts, NodeReport, RuntimeState};
+use reckon_model::kernel::{NodeReport, RuntimeState};
 use reckon_model::text::count;
 use std::path::Path;
 use std::time::Duration;
@@ -69,9 +71,9 @@ impl Round {
             }
             let said = match listed.state {
                 RuntimeState::Running | RuntimeState::Exited => {
-                    status(&mut client, &listed.container_id).await.map(|status| facts::add(&listed, &status))
+                    status(&mut client, &listed.id).await.map(|status| listed.with(&status))
                 }
-                RuntimeState::Created | RuntimeState::Unknown => Ok(listed),
+                RuntimeState::Created | RuntimeState::Unknown => Ok(listed.facts()),
             };
             match said {
                 Ok(facts) => {
@@ -99,7 +101,7 @@ impl Round {
 /// What a list has given.
 #[derive(Default)]
 struct List {
-    containers: Vec<ContainerFacts>,
+    containers: Vec<Listed>,
     /// How many there are beyond those that are read.
     beyond: usize,
     /// How many were no containers, or had no id.
@@ -112,7 +114,7 @@ impl List {
             self.beyond += 1;
             return;
         }
-        match Container::decode(item).ok().and_then(facts::listed) {
+        match Container::decode(item).ok().and_then(Listed::of) {
             Some(container) => self.containers.push(container),
             None => self.broken += 1,
         }
@@ -138,7 +140,7 @@ async fn list(client: &mut Client) -> Result<List, Trouble> {
     Ok(list)
 }
 
-async fn status(client: &mut Client, id: &str) -> Result<message::ContainerStatus, Trouble> {
+async fn status(client: &mut Client, id: &str) -> Result<ContainerStatus, Trouble> {
     let mut answer = Vec::new();
     let question = ContainerStatusRequest { container_id: id.to_owned() };
     let take = |bytes: &[u8]| {

@@ -1,5 +1,6 @@
 //! What was told of each container last.
 
+use super::facts::Listed;
 use reckon_model::Timestamp;
 use reckon_model::kernel::{ContainerFacts, RuntimeState};
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,9 +11,13 @@ pub(super) struct Told {
     containers: BTreeMap<String, Last>,
 }
 
-#[derive(Debug)]
+/// What may change while a container keeps its id.
+#[derive(Debug, PartialEq, Eq)]
 struct Last {
-    facts: ContainerFacts,
+    state: RuntimeState,
+    reason: Option<String>,
+    exit_code: Option<i32>,
+    memory_limit: Option<u64>,
     /// It has ended and said the same twice.
     settled: bool,
 }
@@ -20,31 +25,33 @@ struct Last {
 impl Told {
     /// Whether nothing more can come of it. What has ended is asked twice, as a runtime may hear of a kill after it has
     /// heard of the end.
-    pub(super) fn is_settled(&self, listed: &ContainerFacts) -> bool {
-        listed.state == RuntimeState::Exited
-            && self.containers.get(&listed.container_id).is_some_and(|last| last.settled)
+    pub(super) fn is_settled(&self, listed: &Listed) -> bool {
+        listed.state == RuntimeState::Exited && self.containers.get(&listed.id).is_some_and(|last| last.settled)
     }
 
-    /// Gives the facts back if they differ from what was told.
+    /// Gives the facts back, with the time, if they differ from what was told.
     pub(super) fn take(&mut self, facts: ContainerFacts, now: Timestamp) -> Option<ContainerFacts> {
-        debug_assert_eq!(facts.at, None, "the time is no news");
-        let settled = facts.state == RuntimeState::Exited;
-        match self.containers.get_mut(&facts.container_id) {
-            Some(last) if last.facts == facts => {
-                last.settled = settled;
+        let said = Last {
+            state: facts.state,
+            reason: facts.reason.clone(),
+            exit_code: facts.exit_code,
+            memory_limit: facts.memory_limit,
+            settled: false,
+        };
+        if let Some(last) = self.containers.get_mut(&facts.container_id) {
+            let settled = std::mem::take(&mut last.settled);
+            if *last == said {
+                last.settled = settled || said.state == RuntimeState::Exited;
                 return None;
             }
-            Some(last) => *last = Last { facts: facts.clone(), settled: false },
-            None => {
-                self.containers.insert(facts.container_id.clone(), Last { facts: facts.clone(), settled: false });
-            }
         }
+        self.containers.insert(facts.container_id.clone(), said);
         Some(ContainerFacts { at: Some(now), ..facts })
     }
 
     /// Forgets those that are no longer there.
-    pub(super) fn keep(&mut self, listed: &[ContainerFacts]) {
-        let there: BTreeSet<&str> = listed.iter().map(|facts| facts.container_id.as_str()).collect();
+    pub(super) fn keep(&mut self, listed: &[Listed]) {
+        let there: BTreeSet<&str> = listed.iter().map(|container| container.id.as_str()).collect();
         self.containers.retain(|id, _| there.contains(id.as_str()));
     }
 }
@@ -52,6 +59,11 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cri::message::{Container, ContainerState};
+
+    fn listed(state: ContainerState) -> Listed {
+        Listed::of(Container { id: "c1".into(), state: state.into(), ..Container::default() }).unwrap()
+    }
 
     fn container(state: RuntimeState, reason: Option<&str>) -> ContainerFacts {
         let reason = reason.map(str::to_owned);
@@ -76,10 +88,11 @@ mod tests {
         let (first, later) =
             (container(RuntimeState::Exited, Some("Error")), container(RuntimeState::Exited, Some("OOMKilled")));
         for (facts, news) in [(&first, true), (&later, true), (&later, false)] {
-            assert!(!told.is_settled(&first));
+            assert!(!told.is_settled(&listed(ContainerState::Exited)));
             assert_eq!(told.take(facts.clone(), now).is_some(), news);
         }
-        assert!(told.is_settled(&first));
+        assert!(told.is_settled(&listed(ContainerState::Exited)));
+        assert!(!told.is_settled(&listed(ContainerState::Running)));
     }
 
     #[test]
