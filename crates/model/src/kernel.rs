@@ -247,6 +247,48 @@ pub struct CounterKill {
     pub global: bool,
 }
 
+/// What the container runtime of a node says of one container. What it does not say is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerFacts {
+    /// When it was asked.
+    pub at: Option<Timestamp>,
+    /// The container's id without the runtime's prefix.
+    pub container_id: String,
+    /// Its name in the pod.
+    pub name: String,
+    /// The pod, as the API names it; the hash of its configuration for a static pod.
+    pub pod_uid: Option<String>,
+    /// Whether it runs.
+    pub state: RuntimeState,
+    /// Why it is so, in one word. `OOMKilled` on a container that runs: the kernel has killed one of its processes, and
+    /// the first one lives. containerd keeps the word whatever the container ends with later.
+    pub reason: Option<String>,
+    /// How its first process ended; only of one that has exited.
+    pub exit_code: Option<i32>,
+    /// When it was started.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// The limit that the runtime has set, in bytes; `None` without one, or where the runtime is too old to tell.
+    pub memory_limit: Option<u64>,
+}
+
+/// Whether a container runs, as its runtime says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuntimeState {
+    /// It was made and not yet started.
+    Created,
+    /// It runs.
+    Running,
+    /// It has ended. It is not started again: a restart is another container.
+    Exited,
+    /// The runtime does not know.
+    #[default]
+    Unknown,
+}
+
 /// One line of what `reckon node --print` writes: a JSON object whose `report` says what it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "report", rename_all = "kebab-case")]
@@ -277,6 +319,8 @@ pub enum NodeReport {
         /// Each container.
         uses: Vec<ContainerUse>,
     },
+    /// What the container runtime says of one container, where that differs from what was told before.
+    Container(Box<ContainerFacts>),
     /// Something that could not be read lately, or was lost: records that the kernel overwrote, reports that were too many.
     #[serde(rename_all = "camelCase")]
     NotChecked {
@@ -285,7 +329,7 @@ pub enum NodeReport {
     },
 }
 
-/// The most episodes, and the most kills, that are held of one node: the oldest go first.
+/// The most episodes, and the most kills, and so on, that are held of one node: the oldest go first.
 const HELD: usize = 4096;
 
 /// The most readings of one container, some days; and the most containers with readings. Those that were read longest ago
@@ -309,6 +353,12 @@ impl NodeFacts {
             NodeReport::Uses { at, uses } => {
                 for ContainerUse { id, floor, peak } in uses {
                     self.read(id, MemoryUse { at, floor, peak });
+                }
+            }
+            NodeReport::Container(now) => {
+                match self.containers.iter_mut().find(|held| held.container_id == now.container_id) {
+                    Some(held) => *held = *now,
+                    None => push(&mut self.containers, *now),
                 }
             }
             NodeReport::NotChecked { why } if !self.not_checked.contains(&why) => push(&mut self.not_checked, why),
@@ -355,6 +405,8 @@ pub struct NodeFacts {
     pub cgroups: Vec<CgroupMemory>,
     /// What each container held over time, oldest first.
     pub uses: BTreeMap<String, Vec<MemoryUse>>,
+    /// What the container runtime says, the newest of each container: as it was seen last, be it gone since.
+    pub containers: Vec<ContainerFacts>,
     /// What could not be read there, each with the reason.
     pub not_checked: Vec<String>,
 }
@@ -379,6 +431,7 @@ mod tests {
                 at: Timestamp::UNIX_EPOCH,
                 uses: vec![ContainerUse { id: "c1".into(), floor: 1, peak: 2 }],
             },
+            NodeReport::Container(Box::default()),
             NodeReport::NotChecked { why: "why".into() },
         ] {
             let line = serde_json::to_string(&report).unwrap();
@@ -430,5 +483,21 @@ mod tests {
             facts.take(NodeReport::Cgroup(Box::new(now)));
         }
         assert_eq!(facts.cgroups.iter().map(|cgroup| cgroup.usage).collect::<Vec<_>>(), [Some(2)]);
+    }
+
+    #[test]
+    fn a_container_is_held_once_as_it_is_now_and_no_more_than_the_newest_are_held() {
+        let mut facts = NodeFacts::default();
+        for state in [RuntimeState::Running, RuntimeState::Exited] {
+            for id in 0..5_000 {
+                let now = ContainerFacts { container_id: id.to_string(), state, ..ContainerFacts::default() };
+                facts.take(NodeReport::Container(Box::new(now)));
+            }
+        }
+        let last = facts.containers.last().map(|held| (held.container_id.as_str(), held.state));
+        assert_eq!((facts.containers.len(), last), (HELD, Some(("4999", RuntimeState::Exited))));
+        let again = ContainerFacts { container_id: "4999".into(), ..ContainerFacts::default() };
+        facts.take(NodeReport::Container(Box::new(again)));
+        assert_eq!((facts.containers.len(), facts.containers[HELD - 1].state), (HELD, RuntimeState::Unknown));
     }
 }

@@ -3,6 +3,7 @@
 //! Parsers are pure functions over bytes; what reads files and sockets is a thin shell around them.
 
 pub mod counters;
+pub mod cri;
 pub mod log;
 pub mod path;
 pub mod uses;

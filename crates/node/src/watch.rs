@@ -6,6 +6,7 @@ mod storm;
 mod tail;
 
 use crate::counters::{Ledger, Tree};
+use crate::cri::{Pace, Runtime};
 use crate::log::Parser;
 use crate::uses::{self, Uses};
 use jiff::{SignedDuration, Timestamp};
@@ -27,11 +28,13 @@ pub struct Places {
     pub cgroup: PathBuf,
     /// `/proc`.
     pub proc: PathBuf,
+    /// The socket of the container runtime, where a person wants it to be asked.
+    pub runtime: Option<PathBuf>,
 }
 
 impl Default for Places {
     fn default() -> Self {
-        Places { kmsg: "/dev/kmsg".into(), cgroup: "/sys/fs/cgroup".into(), proc: "/proc".into() }
+        Places { kmsg: "/dev/kmsg".into(), cgroup: "/sys/fs/cgroup".into(), proc: "/proc".into(), runtime: None }
     }
 }
 
@@ -61,7 +64,10 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
     let tree = Tree::open(&places.cgroup, &places.proc)
         .map_err(|error| note("counters of cgroups", &places.cgroup, &error))
         .ok();
-    if tail.is_none() && tree.is_none() {
+    let runtime = places.runtime.as_deref().and_then(|socket| {
+        Runtime::open(socket, Pace::default()).map_err(|error| note("container runtime", socket, &error)).ok()
+    });
+    if tail.is_none() && tree.is_none() && runtime.is_none() {
         return Err(io::Error::other(not_checked.join("; ")));
     }
     let boot_id = fs::read_to_string(places.proc.join("sys/kernel/random/boot_id")).ok();
@@ -114,6 +120,9 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
                 watch.parser.settle();
             }
             watch.tell_episodes(&mut tell)?;
+            for report in runtime.iter().flat_map(Runtime::told) {
+                tell(report)?;
+            }
         }
         next_look = Instant::now() + LOOK;
         watch.parser.set_boot(boot_time(&places.proc));

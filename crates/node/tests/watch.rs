@@ -17,7 +17,7 @@ const ID: &str = "8f3c2f4d9a1be07d35c6a1f0b2e4d6c8091a2b3c4d5e6f708192a3b4c5d6e7
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn places(root: &Path) -> Places {
-    Places { kmsg: root.join("kmsg"), cgroup: root.join("cgroup"), proc: root.join("proc") }
+    Places { kmsg: root.join("kmsg"), cgroup: root.join("cgroup"), proc: root.join("proc"), runtime: None }
 }
 
 fn write(path: &Path, text: &str) {

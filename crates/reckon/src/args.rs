@@ -174,6 +174,10 @@ pub(crate) struct NodeOptions {
     /// Watch this machine's kernel log and cgroups and print what they tell, one JSON object a line
     #[arg(long)]
     pub(crate) print: bool,
+    /// Also ask the container runtime at this socket, such as unix:///run/containerd/containerd.sock, for the state of its
+    /// containers: two reading methods of CRI, though the socket gives whoever can open it all of them
+    #[arg(long, value_name = "SOCKET", requires = "print", value_parser = socket)]
+    pub(crate) cri: Option<PathBuf>,
     /// The name of this node
     #[arg(long, value_name = "NAME", env = "NODE_NAME", default_value = "", hide_default_value = true)]
     pub(crate) node_name: String,
@@ -282,6 +286,15 @@ fn moment(text: &str) -> Result<Moment, String> {
     }
 }
 
+/// As the kubelet's `containerRuntimeEndpoint` and `crictl` write it, or just the path.
+fn socket(text: &str) -> Result<PathBuf, String> {
+    let path = text.strip_prefix("unix://").unwrap_or(text);
+    match path.starts_with('/') {
+        true => Ok(path.into()),
+        false => Err(format!("{text:?} is no socket; write unix:///run/containerd/containerd.sock")),
+    }
+}
+
 fn duration(text: &str) -> Result<jiff::SignedDuration, String> {
     reckon_model::duration::parse(text).ok_or_else(|| format!("{text:?} is no duration; write 30s, 5m or 1h30m"))
 }
@@ -296,6 +309,16 @@ mod tests {
     #[test]
     fn the_arguments_do_not_contradict_each_other() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_socket_is_a_path_with_or_without_its_scheme() {
+        for text in ["unix:///run/crio/crio.sock", "/run/crio/crio.sock"] {
+            assert_eq!(socket(text), Ok("/run/crio/crio.sock".into()));
+        }
+        for text in ["", "crio.sock", "unix://crio.sock", "tcp://127.0.0.1:1", "npipe:////./pipe/x"] {
+            assert!(socket(text).is_err(), "{text}");
+        }
     }
 
     #[test]

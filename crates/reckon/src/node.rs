@@ -95,6 +95,7 @@ async fn print(options: &NodeOptions) -> Result<Exit, Failure> {
         kmsg: options.device.clone().unwrap_or(usual.kmsg),
         cgroup: options.cgroup.clone().unwrap_or(usual.cgroup),
         proc: options.proc.clone().unwrap_or(usual.proc),
+        runtime: options.cri.clone(),
     };
     let node = options.node_name.clone();
     let watching = tokio::task::spawn_blocking(move || {

@@ -17,6 +17,9 @@ use std::time::{Duration, Instant};
 /// How long an emulated machine may take for a container's start and end.
 const DEADLINE: Duration = Duration::from_secs(40);
 
+/// The same where the machine itself is full: it reads its programs from the disk again and again before it kills.
+const FULL: Duration = Duration::from_secs(150);
+
 /// How long a death that was foretold may take to come.
 const FORETOLD: Duration = Duration::from_secs(240);
 
@@ -298,7 +301,8 @@ fn wait_until(namespace: &Namespace<'_>, row: &Row, fresh: &dyn Fn() -> Result<S
         Until::Word(word) => word.as_str(),
     };
     let begin = Instant::now();
-    wait(DEADLINE, &format!("{} is {word}", row.name), || {
+    let deadline = if row.machine == "full" { FULL } else { DEADLINE };
+    wait(deadline, &format!("{} is {word}", row.name), || {
         let pod = the_pod(namespace, row)?;
         let empty = Vec::new();
         let containers = pod["status"]["containerStatuses"].as_array().unwrap_or(&empty);

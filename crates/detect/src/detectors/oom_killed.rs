@@ -86,7 +86,9 @@ fn death<'a>(
     let running = || {
         status.state.running.as_ref()?;
         let facts = view.kernel(&pod.spec.node_name, false)?;
-        let record = Record::of(facts, subject, pod, &status.container_id)?;
+        let Some(record) = Record::of(facts, subject, pod, &status.container_id) else {
+            return record::marked(facts, &status.container_id).then_some((None, None));
+        };
         let due = record.span().and_then(|(_, last)| last.checked_add(FORGOTTEN).ok());
         match due {
             Some(due) if due <= view.now() => return None,

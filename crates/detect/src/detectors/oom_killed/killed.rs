@@ -70,6 +70,10 @@ impl<'a> Killed<'_, 'a> {
         finding.verdict = self.verdict(class, scope, &node, suspect.is_none(), cut || contrast);
         finding.severity = self.severity(class);
         finding.evidence.extend(self.end.map(|end| self.status_fact(end)));
+        if self.end.is_none() && self.record.is_none() {
+            let text = "the container runtime marks it OOMKilled while it runs";
+            finding.evidence.push(Fact::new(Role::Symptom, Source::Kernel, None, self.subject, text));
+        }
         finding.evidence.extend(self.record.iter().flat_map(|record| record.facts(self.subject, self.end.is_some())));
         if let Some(limit) = limit {
             let fact = format!("limits.memory {limit} of {}", self.container.name);

@@ -5,7 +5,7 @@ use crate::kernel::{self, MANUAL, resident};
 use jiff::SignedDuration;
 use reckon_model::document::{DeathScope, Role, Source};
 use reckon_model::k8s::{Container, Pod, Terminated, bare_id};
-use reckon_model::kernel::{CgroupLevel, CounterKill, NodeFacts, OomEpisode, OomScope, Victim};
+use reckon_model::kernel::{CgroupLevel, CounterKill, NodeFacts, OomEpisode, OomScope, RuntimeState, Victim};
 use reckon_model::text::count;
 use reckon_model::{Object, Timestamp};
 
@@ -179,6 +179,15 @@ impl<'a> Record<'a> {
         }
         facts
     }
+}
+
+/// Whether the runtime marks a container that runs: the kernel has killed a process of it, and nothing else tells so.
+pub(super) fn marked(facts: &NodeFacts, id: &str) -> bool {
+    facts.containers.iter().any(|told| {
+        told.state == RuntimeState::Running
+            && told.container_id == bare_id(id)
+            && told.reason.as_deref() == Some("OOMKilled")
+    })
 }
 
 fn count_of(kills: u64) -> String {
