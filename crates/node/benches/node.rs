@@ -54,6 +54,9 @@ fn main() {
     let look = best(|| {
         kills += 1;
         fs::write(root.path().join("proc/vmstat"), format!("oom_kill {kills}\n")).unwrap();
+        for cgroup in [pod(root.path(), 7), pod(root.path(), 7).join(format!("{:064}", 1))] {
+            fs::write(cgroup.join("memory.events"), format!("oom {kills}\noom_kill {kills}\n")).unwrap();
+        }
         black_box(tree.rises().len())
     });
     println!("counters of {PODS} pods, something was killed: {look:?}");
@@ -93,12 +96,16 @@ fn hierarchy(root: &Path) {
     let events = "low 0\nhigh 0\nmax 0\noom 0\noom_kill 0\noom_group_kill 0\n";
     write(root.join("cgroup/cgroup.controllers"), "memory\n");
     write(root.join("proc/vmstat"), "oom_kill 0\n");
-    for pod in 0..PODS {
-        let pod = root.join(format!("cgroup/kubepods/burstable/pod7e2a0b1c-1111-4222-8333-{pod:012}"));
+    for number in 0..PODS {
+        let pod = pod(root, number);
         for cgroup in [pod.clone(), pod.join(format!("{:064}", 1)), pod.join(format!("{:064}", 2))] {
             for file in ["memory.events", "memory.events.local"] {
                 write(cgroup.join(file), events);
             }
         }
     }
+}
+
+fn pod(root: &Path, number: usize) -> PathBuf {
+    root.join(format!("cgroup/kubepods/burstable/pod7e2a0b1c-1111-4222-8333-{number:012}"))
 }

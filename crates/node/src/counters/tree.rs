@@ -61,6 +61,8 @@ pub struct Rise {
 struct Found {
     path: String,
     place: Place,
+    /// A pod that counts as it did at the last look. What is in it was not looked for then.
+    unchanged: bool,
 }
 
 impl Tree {
@@ -94,16 +96,26 @@ impl Tree {
             return Vec::new();
         }
         self.killed = killed;
-        let found = self.found();
-        let now: BTreeMap<String, Counted> =
-            found.iter().map(|found| (found.path.clone(), self.count(&found.path))).collect();
+        let found = self.found_where_counts_rose();
+        let mut now: BTreeMap<String, Counted> = BTreeMap::new();
+        for found in &found {
+            if found.unchanged {
+                let prefix = format!("{}/", found.path);
+                let inside = self.counted.range(prefix.clone()..).take_while(|(path, _)| path.starts_with(&prefix));
+                let own = self.counted.get_key_value(&found.path);
+                now.extend(own.into_iter().chain(inside).map(|(path, counted)| (path.clone(), *counted)));
+            } else {
+                now.insert(found.path.clone(), self.count(&found.path));
+            }
+        }
         // What was made since the last look began at zero.
         let rise = |path: &str| {
             let (now, then) = (now.get(path).copied().unwrap_or_default(), self.counted.get(path).copied());
             rose(now, then.unwrap_or_default())
         };
         let mut rises = Vec::new();
-        for pod in found.iter().filter(|found| found.place.level == CgroupLevel::Pod) {
+        let pods = found.iter().filter(|found| found.place.level == CgroupLevel::Pod && !found.unchanged);
+        for pod in pods {
             let prefix = format!("{}/", pod.path);
             let inside =
                 |found: &&Found| found.place.level == CgroupLevel::Container && found.path.starts_with(&prefix);
@@ -157,7 +169,7 @@ impl Tree {
         let limit = if version == Version::Two { "memory.max" } else { "memory.limit_in_bytes" };
         let containers = self.found().into_iter().filter(|found| found.place.level == CgroupLevel::Container);
         let mut all = Vec::new();
-        for Found { path, place } in containers {
+        for Found { path, place, .. } in containers {
             let stat = self.file(&path, "memory.stat", |bytes| Some(file::stat(bytes, version)));
             let (Some((mut parts, _)), Some(container_id)) = (stat, place.container_id) else { continue };
             if version == Version::One {
@@ -239,11 +251,26 @@ impl Tree {
     /// The cgroups of pods and containers, and those around them, as they are now.
     fn found(&self) -> Vec<Found> {
         let mut found = Vec::new();
-        self.walk("", 0, &mut found);
+        self.walk("", 0, &mut found, &mut |_| false);
         found
     }
 
-    fn walk(&self, path: &str, depth: usize, found: &mut Vec<Found>) {
+    /// The same without what is in pods in which nothing was killed since the last look: of version 2 a pod's count is that
+    /// of all that is in it, and one file of each pod tells where to look.
+    fn found_where_counts_rose(&self) -> Vec<Found> {
+        let mut buffer = Vec::new();
+        let mut is_unchanged = |path: &str| {
+            let Some(then) = self.counted.get(path).filter(|_| self.version == Version::Two) else { return false };
+            let now = read(&self.at(path).join("memory.events"), &mut buffer).map(file::events);
+            let counts = |events: &MemoryEvents| (events.oom, events.oom_kill, events.oom_group_kill);
+            now.is_ok_and(|now| counts(&now) == counts(&then.whole))
+        };
+        let mut found = Vec::new();
+        self.walk("", 0, &mut found, &mut is_unchanged);
+        found
+    }
+
+    fn walk(&self, path: &str, depth: usize, found: &mut Vec<Found>, is_unchanged: &mut impl FnMut(&str) -> bool) {
         // A cgroup that goes away while it is read has nothing below it any more.
         let Ok(entries) = fs::read_dir(self.at(path)) else { return };
         let directories = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
@@ -257,13 +284,14 @@ impl Tree {
             match place(&path) {
                 Some(place) => {
                     let level = place.level;
-                    found.push(Found { path: path.clone(), place });
+                    let unchanged = level == CgroupLevel::Pod && is_unchanged(&path);
+                    found.push(Found { path: path.clone(), place, unchanged });
                     // What a container makes below itself counts to it.
-                    if matches!(level, CgroupLevel::Kubepods | CgroupLevel::Pod) {
-                        self.walk(&path, depth + 1, found);
+                    if matches!(level, CgroupLevel::Kubepods | CgroupLevel::Pod) && !unchanged {
+                        self.walk(&path, depth + 1, found, is_unchanged);
                     }
                 }
-                None if depth < DEPTH_OF_KUBEPODS => self.walk(&path, depth + 1, found),
+                None if depth < DEPTH_OF_KUBEPODS => self.walk(&path, depth + 1, found, is_unchanged),
                 None => {}
             }
         }
@@ -430,6 +458,31 @@ mod tests {
         assert_eq!(rises.len(), 1, "{rises:?}");
         assert_eq!((rises[0].path.as_str(), rises[0].container_id.as_deref(), rises[0].kills), (POD, None, 1));
         assert_eq!((rises[0].level, rises[0].global), (None, false), "the container may have met its own limit");
+    }
+
+    #[test]
+    fn a_pod_that_was_passed_over_is_counted_from_where_it_was() {
+        let fake = Fake::new(Version::Two);
+        let other = "/kubepods/burstable/pod7e2a0b1c-1111-4222-8333-000000000000";
+        let of_other = format!("{other}/{ID}");
+        fake.events(&container(ID), 0, 0, 0);
+        fake.events(&of_other, 0, 0, 0);
+        fake.events(other, 0, 0, 0);
+        let mut tree = fake.tree();
+        tree.rises();
+        // Two looks at kills in the one pod; the other is passed over, and then has one of its own.
+        for kills in 1..=2 {
+            fake.events(&container(ID), kills, kills, 0);
+            fake.events(POD, 0, kills, 0);
+            fake.killed(kills);
+            let rises = tree.rises();
+            assert_eq!(rises.iter().map(|rise| rise.kills).collect::<Vec<_>>(), [1], "{rises:?}");
+        }
+        fake.events(&of_other, 1, 1, 0);
+        fake.events(other, 0, 1, 0);
+        fake.killed(3);
+        let rises = tree.rises();
+        assert_eq!((rises.len(), rises[0].path.as_str(), rises[0].kills), (1, of_other.as_str(), 1), "{rises:?}");
     }
 
     #[test]
