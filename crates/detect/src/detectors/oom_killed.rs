@@ -1,5 +1,6 @@
 //! Killed for memory: what the API tells, and what the kernel of the node adds to it.
 
+mod blind;
 mod class;
 mod course;
 mod evicted;

@@ -96,6 +96,9 @@ impl<'a> Killed<'_, 'a> {
             (_, Some(fact)) => finding.ruled_out.push((NODE_FULL.to_owned(), vec![fact])),
             _ => {}
         }
+        if class.is_at_own_limit() {
+            finding.alternatives.extend(self.blind());
+        }
         let course = self.course();
         finding.evidence.extend(course.fact.clone());
         let old = match (&resize, &suspect) {
@@ -285,7 +288,7 @@ impl<'a> Killed<'_, 'a> {
         self.end.map_or_else(killed, |end| end.finished_at)
     }
 
-    fn node_reference(&self) -> Option<ResourceRef> {
+    pub(super) fn node_reference(&self) -> Option<ResourceRef> {
         let name = &self.pod.spec.node_name;
         (!name.is_empty()).then(|| ResourceRef::new(Kind::Node, None, name))
     }
