@@ -28,6 +28,7 @@ EOF
     # shellcheck disable=SC2086 # words on purpose
     apt-get -qq -y --download-only install $VM_PACKAGES </dev/null >/dev/null
     local package
+    [ -n "$KERNEL_PACKAGE" ] || { unset APT_CONFIG && return; }
     package=$(apt-cache show --no-all-versions "$KERNEL_PACKAGE" | sed -n 's/^Depends: \(linux-image-[^ ,]*\).*/\1/p' | head -1)
     (cd "$dir/cache/archives" && apt-get -qq download "$package")
     unset APT_CONFIG

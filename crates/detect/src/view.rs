@@ -291,6 +291,23 @@ impl<'a> View<'a> {
         None
     }
 
+    /// Whether what is known of a node's kernel is still added to: its reporter runs, or it was read without one. What a
+    /// reporter that is down does not tell has not been ruled out.
+    pub fn is_reported(&self, node: &str) -> bool {
+        let label = [(NODE_LABEL.0.to_owned(), NODE_LABEL.1.to_owned())].into();
+        let selector = LabelSelector::exact(&label);
+        let mut reporters = self
+            .known(&Kind::Pod, Some(NODE_NAMESPACE))
+            .filter(|pod| selector.matches(&pod.meta.labels))
+            .filter_map(Object::pod)
+            .filter(|pod| pod.spec.node_name == node)
+            .peekable();
+        let runs = |pod: &reckon_model::k8s::Pod| {
+            pod.containers().any(|(_, _, status)| status.is_some_and(|status| status.state.running.is_some()))
+        };
+        reporters.peek().is_none() || reporters.any(runs)
+    }
+
     /// The objects of one revision of a Helm release; `None` while it is not known.
     pub fn helm_revision(&self, namespace: &str, secret: &str) -> Option<&'a [Value]> {
         let need = Need::HelmRevision { namespace: namespace.to_owned(), secret: secret.to_owned() };

@@ -62,7 +62,7 @@ pub(crate) fn spared<'a>(view: &View<'a>, pod: &'a Object, end: &Terminated) -> 
     let facts = view.kernel(&body.spec.node_name, true)?;
     let finished = end.finished_at?;
     let read = !facts.not_checked.iter().any(|why| why.starts_with("kernel log"));
-    let covered = facts.since.is_some_and(|since| since <= finished);
+    let covered = facts.since.is_some_and(|since| since <= finished) && view.is_reported(&body.spec.node_name);
     if !read || !covered || Record::of(facts, pod, body, &end.container_id).is_some() {
         return None;
     }

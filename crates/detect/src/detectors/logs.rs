@@ -84,7 +84,7 @@ pub(crate) fn is_noise(line: &str) -> bool {
     text.trim().is_empty() || frame(&text) || NOISE.iter().any(|words| text.contains(words))
 }
 
-/// A line of a stack: of Java and JavaScript, of Python, of Go.
+/// A line of a stack: of Java and JavaScript, of Python, of Go, of native code.
 fn frame(text: &str) -> bool {
     let trimmed = text.trim();
     let start = |words: &str| trimmed.starts_with(words);
@@ -92,7 +92,9 @@ fn frame(text: &str) -> bool {
     // `main.(*Server).run(0xc000010000, {0x1, 0x2})`
     let call = trimmed.ends_with(')')
         && trimmed.split_once('(').is_some_and(|(name, _)| name.contains('.') && !name.contains(char::is_whitespace));
-    start("at ") || start("file \"") || start("goroutine ") || start("created by ") || place || call
+    // ` 4: 0x7f86a5bc32fc v8::internal::V8::FatalProcessOutOfMemory(…)`
+    let native = trimmed.split_once(": 0x").is_some_and(|(number, _)| number.bytes().all(|byte| byte.is_ascii_digit()));
+    native || start("at ") || start("file \"") || start("goroutine ") || start("created by ") || place || call
 }
 
 fn most_telling(lines: &[LogLine]) -> Option<&LogLine> {
