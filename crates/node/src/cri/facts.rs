@@ -8,8 +8,8 @@ use reckon_model::text::shorten;
 /// The longest id that is taken. containerd's and CRI-O's have 64 characters. A part of an id would be another one.
 const ID: usize = 128;
 
-/// The longest name: that of a DNS subdomain, of which a container's is a part.
-const NAME: usize = 253;
+/// The longest name. A container of a pod has 63 characters at most.
+const NAME: usize = 128;
 
 /// The longest reason. It is one word.
 const REASON: usize = 128;

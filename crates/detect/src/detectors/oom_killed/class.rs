@@ -123,9 +123,11 @@ impl Killed<'_, '_> {
     /// Whether a shell is the first process and its child died: it ends with 128 + 9 by itself then.
     fn is_echo(&self) -> bool {
         let Some(episode) = self.record.as_ref().and_then(super::record::Record::last) else { return false };
+        let words: Vec<&str> = self.container.command.iter().chain(&self.container.args).map(String::as_str).collect();
         let shell = program(&self.container.command).filter(|program| is_shell(program));
         !episode.group_kill
             && shell.is_some_and(|shell| episode.victims.first().is_some_and(|victim| !is_named(&victim.comm, shell)))
+            && stays(&words)
     }
 
     /// Whether the victim is what a probe runs, and not what the container runs.
@@ -168,6 +170,17 @@ fn is_shell(program: &str) -> bool {
     matches!(program, "sh" | "bash" | "dash" | "ash" | "zsh" | "ksh" | "busybox")
 }
 
+/// Whether a shell stays above what it is told to run (`sh -c SCRIPT`): it makes way for a program behind `exec`, and for a
+/// script that is one plain command. Without a script, as with a file, it stays.
+fn stays(words: &[&str]) -> bool {
+    let Some(script) = words.iter().skip_while(|word| !word.ends_with('c') || !word.starts_with('-')).nth(1) else {
+        return true;
+    };
+    let plain = !script.trim().contains([';', '&', '|', '\n', '(', '`']);
+    let last = script.rsplit([';', '&', '|', '\n']).find(|part| !part.trim().is_empty()).unwrap_or_default();
+    !plain && !last.trim_start().starts_with("exec ")
+}
+
 /// Whether the kernel would call this program so: it keeps 15 bytes of the name.
 fn is_named(comm: &str, program: &str) -> bool {
     let kept = program.len().min(15);
@@ -181,4 +194,24 @@ fn probes(container: &Container) -> impl Iterator<Item = &str> {
         let told = exec.command.iter().skip(1).flat_map(|word| word.split_whitespace());
         program(&exec.command).into_iter().chain(told.map(|word| word.rsplit('/').next().unwrap_or(word)))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_makes_way_for_what_it_executes_and_for_a_plain_command() {
+        for (words, stays_above) in [
+            (&["sh", "-c", "java -jar a.jar"][..], false),
+            (&["sh", "-c", "exec java -jar a.jar"], false),
+            (&["/bin/bash", "-ec", "if [ -e a ]; then n=1; fi; exec java $n"], false),
+            (&["sh", "-c", "java -jar a.jar; exit $?"], true),
+            (&["sh", "-c", "prepare && java -jar a.jar"], true),
+            (&["sh", "-c", "java -jar a.jar\n"], false),
+            (&["sh", "/run.sh"], true),
+        ] {
+            assert_eq!(stays(words), stays_above, "{words:?}");
+        }
+    }
 }

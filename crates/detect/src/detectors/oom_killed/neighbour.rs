@@ -2,12 +2,11 @@
 
 use super::course::readings;
 use super::killed::Killed;
-use super::remedy::bytes;
 use crate::{Fact, describe};
 use reckon_model::document::{Role, Source};
 use reckon_model::quantity;
 
-/// The container that was furthest above its request.
+/// The container that held most.
 pub(super) struct Neighbour {
     /// `namespace/pod[container]`.
     pub(super) name: String,
@@ -15,8 +14,8 @@ pub(super) struct Neighbour {
 }
 
 impl Killed<'_, '_> {
-    /// The container of the same node that used most beyond its request at the kill; `None` where it is this one, or where
-    /// use was not read. Pods on the node that are not known cannot be blamed.
+    /// The container of the same node that held most at the kill; `None` where it is this one, or where use was not read.
+    /// One that is within its request is named, too: then the requests are more than the node has beside all else.
     pub(super) fn neighbour(&self) -> Option<Neighbour> {
         let facts = self.view.kernel(&self.pod.spec.node_name, false)?;
         let last = self.record.as_ref()?.last()?;
@@ -32,21 +31,19 @@ impl Killed<'_, '_> {
                     .filter(|reading| reading.at <= at)
                     .max_by_key(|reading| reading.at);
                 let Some(used) = used.map(|reading| reading.peak) else { continue };
-                let request = container.resources.requests.get("memory").and_then(bytes).unwrap_or(0);
-                let above = used.saturating_sub(request);
                 let own = pod.meta.uid == self.subject.meta.uid && container.name == self.container.name;
                 // What the kernel wrote of the one that died is newer than any reading.
-                let above = if own {
-                    above.max(last.victims.iter().map(crate::kernel::resident).sum::<u64>() * 1024)
-                } else {
-                    above
-                };
-                if found.as_ref().is_none_or(|(most, _)| above > *most) {
+                let resident = last.victims.iter().map(crate::kernel::resident).sum::<u64>() * 1024;
+                let most = if own { used.max(resident) } else { used };
+                if found.as_ref().is_none_or(|(before, _)| most > *before) {
                     let name = format!("{}[{}]", describe::object(pod), container.name);
-                    let text =
-                        format!("{name} held {} and requests {}", quantity::bytes(used), quantity::bytes(request));
+                    let requests = match container.resources.requests.get("memory") {
+                        Some(request) => format!("requests {request}"),
+                        None => "requests none".to_owned(),
+                    };
+                    let text = format!("{name} held most, {}, and {requests}", quantity::bytes(used));
                     let fact = Fact::new(Role::Cause, Source::Kernel, Some(at), pod, text);
-                    found = Some((above, Neighbour { name: if own { String::new() } else { name }, fact }));
+                    found = Some((most, Neighbour { name: if own { String::new() } else { name }, fact }));
                 }
             }
         }
