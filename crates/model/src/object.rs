@@ -248,7 +248,7 @@ impl Object {
 
 impl Meta {
     /// Whether its resources were changed in place: of such pods, which are few, the whole tells what they were before.
-    fn is_resized(&self) -> bool {
+    pub fn is_resized(&self) -> bool {
         self.managers.iter().any(|manager| manager.subresource == "resize")
     }
 

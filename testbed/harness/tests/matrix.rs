@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 /// How long an emulated machine may take for a container's start and end.
 const DEADLINE: Duration = Duration::from_secs(40);
 
-/// The same where the machine itself is full: it reads its programs from the disk again and again before it kills.
+/// The same where other pods have to fill the machine first.
 const FULL: Duration = Duration::from_secs(150);
 
 /// How long a death that was foretold may take to come.

@@ -75,7 +75,7 @@ impl Runtime {
             }),
             (Runtime::V8, None) => Some(match limit {
                 Some(limit) => format!(
-                    "Set --max-old-space-size={} for {name}, three quarters of its memory limit: by itself Node.js takes about half, and never more than 2 GiB or 4 GiB.",
+                    "Set --max-old-space-size={} for {name}, three quarters of its memory limit: by itself Node.js takes about half, and never much more than 2 GiB.",
                     (limit / 4 * 3) >> 20
                 ),
                 None => format!(

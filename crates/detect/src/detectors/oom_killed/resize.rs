@@ -15,8 +15,12 @@ pub(super) struct Resize {
 }
 
 impl Killed<'_, '_> {
-    /// The change, where the pod's limit is lower than the one it was made with. Nobody else may lower it in a pod that is.
+    /// The change, where a resize made the pod's limit lower than the one it was made with.
     pub(super) fn lowered_in_place(&self) -> Option<Resize> {
+        // Without a resize a lower limit than the template's was given at the creation, by an admission webhook.
+        if !self.subject.meta.is_resized() {
+            return None;
+        }
         let to = self.container.resources.limits.get("memory")?;
         let from = self.made_with()?;
         if bytes(&from)? <= bytes(to)? {
