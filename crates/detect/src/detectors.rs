@@ -2,6 +2,7 @@
 
 pub(crate) mod claim;
 pub(crate) mod config_missing;
+pub(crate) mod configuration;
 pub(crate) mod crash;
 pub(crate) mod endpoints;
 pub(crate) mod host_ports;

@@ -122,7 +122,7 @@ fn neighbours<'a>(view: &View<'a>, object: &'a Object, related: &mut BTreeSet<Re
                 workload(view, pod, related);
             }
         }
-        Body::Service(_) | Body::Node(_) | Body::Volume(_) | Body::StorageClass(_) => {}
+        Body::Service(_) | Body::Node(_) | Body::Volume(_) | Body::StorageClass(_) | Body::Autoscaler(_) => {}
         Body::Claim(claim) => {
             for pod in view.all(&Kind::Pod, namespace).items {
                 if pod.pod().is_some_and(|body| refers(&body.spec, &object.kind, &object.meta.name)) {

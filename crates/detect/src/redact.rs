@@ -128,6 +128,7 @@ pub(crate) fn object_in_place(object: &mut Object) {
         Body::CronJob(cron) => template(&mut cron.spec.job_template.spec.template),
         Body::Node(node) => conditions(&mut node.status.conditions),
         Body::Claim(claim) => conditions(&mut claim.status.conditions),
+        Body::Autoscaler(scaler) => conditions(&mut scaler.status.conditions),
         Body::Event(event) => in_place(&mut event.message),
         Body::StorageClass(class) => {
             for (key, value) in &mut class.parameters {

@@ -3,6 +3,7 @@
 //! Decoding skips what is not named here, and takes `null` for absent everywhere, as API servers write both. Times are
 //! instants; quantities keep their spelling; maps are sorted, so that nothing downstream depends on the server's order.
 
+mod autoscaling;
 mod config;
 mod event;
 mod network;
@@ -12,6 +13,9 @@ mod status;
 mod storage;
 mod workload;
 
+pub use autoscaling::{
+    Autoscaler, AutoscalerSpec, AutoscalerStatus, Metric, MetricTarget, ResourceMetric, ScaleTarget,
+};
 pub use config::Config;
 pub use event::{Event, Involved};
 pub use network::{Endpoint, EndpointPort, EndpointSlice, Service, ServicePort, ServiceSpec, ServiceStatus, TargetRef};

@@ -47,6 +47,8 @@ pub enum Kind {
     PersistentVolume,
     /// `storage.k8s.io/v1` StorageClass.
     StorageClass,
+    /// `autoscaling/v2` HorizontalPodAutoscaler.
+    HorizontalPodAutoscaler,
     /// `v1` Event.
     Event,
     /// Any other kind, by group and name.
@@ -90,7 +92,7 @@ const fn served(
 }
 
 /// Every named kind with the way it is served, in the order of [`Kind`].
-const NAMED: [(Kind, Served); 20] = [
+const NAMED: [(Kind, Served); 21] = [
     (Kind::Namespace, served("", "Namespace", "namespaces", &["ns"], false)),
     (Kind::Node, served("", "Node", "nodes", &["no"], false)),
     (Kind::Pod, served("", "Pod", "pods", &["po"], true)),
@@ -110,6 +112,13 @@ const NAMED: [(Kind, Served); 20] = [
     (Kind::PersistentVolumeClaim, served("", "PersistentVolumeClaim", "persistentvolumeclaims", &["pvc"], true)),
     (Kind::PersistentVolume, served("", "PersistentVolume", "persistentvolumes", &["pv"], false)),
     (Kind::StorageClass, served("storage.k8s.io", "StorageClass", "storageclasses", &["sc"], false)),
+    (
+        Kind::HorizontalPodAutoscaler,
+        Served {
+            version: "v2",
+            ..served("autoscaling", "HorizontalPodAutoscaler", "horizontalpodautoscalers", &["hpa"], true)
+        },
+    ),
     (Kind::Event, served("", "Event", "events", &["ev"], true)),
 ];
 
@@ -154,12 +163,14 @@ impl Kind {
     pub fn parse(word: &str) -> Option<Kind> {
         let word = word.to_ascii_lowercase();
         let (name, group) = word.split_once('.').map_or((word.as_str(), None), |(name, group)| (name, Some(group)));
-        let group = group.map(|group| group.strip_prefix("v1.").unwrap_or(group));
         NAMED
             .iter()
             .find(|(_, served)| {
                 (served.plural == name || served.kind.eq_ignore_ascii_case(name) || served.short.contains(&name))
-                    && group.is_none_or(|group| group == served.group)
+                    && group.is_none_or(|group| {
+                        let after_version = group.strip_prefix(served.version).and_then(|rest| rest.strip_prefix('.'));
+                        after_version.unwrap_or(group) == served.group
+                    })
             })
             .map(|(kind, _)| kind.clone())
     }

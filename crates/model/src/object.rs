@@ -125,6 +125,8 @@ pub enum Body {
     Volume(Box<k8s::PersistentVolume>),
     /// A StorageClass.
     StorageClass(Box<k8s::StorageClass>),
+    /// A HorizontalPodAutoscaler.
+    Autoscaler(Box<k8s::Autoscaler>),
     /// An Event.
     Event(Box<k8s::Event>),
     /// A kind of which only metadata is read.
@@ -356,6 +358,10 @@ impl Body {
             Kind::PersistentVolume => {
                 let (spec, status) = parts(json)?;
                 Body::Volume(Box::new(k8s::PersistentVolume { spec, status }))
+            }
+            Kind::HorizontalPodAutoscaler => {
+                let (spec, status) = parts(json)?;
+                Body::Autoscaler(Box::new(k8s::Autoscaler { spec, status }))
             }
             Kind::EndpointSlice => Body::EndpointSlice(Box::new(serde_json::from_slice(json)?)),
             Kind::StorageClass => Body::StorageClass(Box::new(serde_json::from_slice(json)?)),

@@ -201,6 +201,7 @@ fn cost(kind: &Kind) -> &'static str {
         Kind::Secret => "whether a missing Secret or key is the cause (names only; values are never read)",
         Kind::ConfigMap => "whether a missing ConfigMap or key is the cause",
         Kind::PersistentVolumeClaim | Kind::PersistentVolume | Kind::StorageClass => "why a volume is not there",
+        Kind::HorizontalPodAutoscaler => "whether more pods than its maximum are wanted",
         Kind::Service | Kind::EndpointSlice => "who suffers: Services without endpoints",
         _ => "failures of this kind",
     }

@@ -219,8 +219,10 @@ impl<'v, 'a> Crash<'v, 'a> {
         let mut finding = match (suspect, config) {
             (_, config::Changed { culprit: Some(culprit), .. }) => {
                 let title = format!("{whose}: {short} since {} changed{colon}", culprit.name());
+                let says = said.as_deref().map(|said| format!(", saying: {}", text::shorten(said, 120)));
+                let follows = format!("; {name} reads it and ends since{}.", says.unwrap_or_default());
                 let slug = if sort.is_plain() { "crash-config-content" } else { sort.slug };
-                let mut finding = Finding::new(slug, place, title, culprit.cause(name, said.as_deref()));
+                let mut finding = Finding::new(slug, place, title, culprit.cause(&follows));
                 finding.verdict = Verdict::Confirmed;
                 finding.evidence.extend(culprit.fact());
                 finding.remedies.push(culprit.remedy());

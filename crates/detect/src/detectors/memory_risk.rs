@@ -3,6 +3,7 @@
 mod full_node;
 mod growing;
 mod throttled;
+mod too_small;
 
 use super::killed_by;
 use super::template::Site;
@@ -27,9 +28,19 @@ pub(crate) static DETECTOR: Detector = Detector {
         ),
         failure("memory-growing", "Memory grows towards its limit", Verified::Constructed),
         failure("memory-throttled", "A container waits for memory and is not killed", Verified::Constructed),
+        failure("memory-too-small", "A memory limit will leave no room to start", Verified::Constructed),
         failure("memory-unbounded", "A container may take the memory of a full node", Verified::Constructed),
     ],
-    subjects: &[Kind::Pod],
+    subjects: &[
+        Kind::Pod,
+        Kind::Deployment,
+        Kind::ReplicaSet,
+        Kind::StatefulSet,
+        Kind::DaemonSet,
+        Kind::ReplicationController,
+        Kind::Job,
+        Kind::CronJob,
+    ],
     page: include_str!("memory_risk.md"),
     detect,
 };
@@ -38,7 +49,7 @@ pub(crate) static DETECTOR: Detector = Detector {
 const HEAP: (u64, u64) = (3, 4);
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
-    let Some(pod) = subject.pod() else { return Vec::new() };
+    let Some(pod) = subject.pod() else { return too_small::of_template(view, subject) };
     if subject.meta.deleted.is_some() || pod.is_finished() {
         return Vec::new();
     }
@@ -48,7 +59,10 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
             let growing = status.and_then(|status| growing::finding(view, subject, pod, (kind, container, status)));
             let heap = heap_above_limit(view, subject, pod, kind, container);
             let slow = status.and_then(|status| throttled::finding(view, subject, pod, (kind, container, status)));
-            [slow, growing, heap, full_node::finding(view, subject, pod, (kind, container))].into_iter().flatten()
+            let small = too_small::of_pod(view, subject, pod, (kind, container));
+            [small, slow, growing, heap, full_node::finding(view, subject, pod, (kind, container))]
+                .into_iter()
+                .flatten()
         })
         .collect()
 }

@@ -1,11 +1,15 @@
 //! Killed for memory: what the API tells, and what the kernel of the node adds to it.
 
 mod blind;
+mod cause;
 mod class;
 mod course;
+mod elsewhere;
 mod evicted;
 mod killed;
+mod load;
 mod neighbour;
+mod reconfigured;
 mod record;
 mod remedy;
 mod resize;
@@ -20,6 +24,7 @@ use jiff::SignedDuration;
 use reckon_model::k8s::{Container, ContainerState, ContainerStatus, ContainerType, Pod, Terminated};
 use reckon_model::{Kind, Object};
 pub(crate) use record::Record;
+pub(crate) use start::{meant, room};
 
 const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
     Failure { slug, title, stage: Stage::Memory, family: "memory", echo: false, verified }
@@ -43,6 +48,10 @@ pub(crate) static DETECTOR: Detector = Detector {
 
 /// A process that was killed in a container that lives on is history after a day without another.
 const FORGOTTEN: SignedDuration = SignedDuration::from_hours(24);
+
+/// The kubelet looks for containers that ended every second, and its word takes its way: what ended is known to the API
+/// server within so much.
+const TOLD_WITHIN: SignedDuration = SignedDuration::from_secs(5);
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Some(pod) = subject.pod() else { return Vec::new() };
@@ -90,6 +99,12 @@ fn death<'a>(
         let Some(record) = Record::of(facts, subject, pod, &status.container_id) else {
             return record::marked(facts, &status.container_id).then_some((None, None));
         };
+        // Where the image says what is run, nobody knows yet whether that was killed or a child of it.
+        let unnamed = container.command.is_empty() && !record.last().is_some_and(|episode| episode.group_kill);
+        if let Some(told) = record.told_at().filter(|told| unnamed && *told > view.now()) {
+            view.recheck_at(told);
+            return None;
+        }
         let due = record.span().and_then(|(_, last)| last.checked_add(FORGOTTEN).ok());
         match due {
             Some(due) if due <= view.now() => return None,

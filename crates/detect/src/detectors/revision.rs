@@ -75,8 +75,17 @@ fn calm(pod: &Pod, container: &str) -> bool {
     pod.containers().any(|(_, item, status)| item.name == container && status.is_some_and(|status| status.ready))
 }
 
+/// The other pods that the same template made.
+pub(crate) fn peers<'a>(view: &View<'a>, workload: &'a Object, pod: &Object) -> Vec<&'a Object> {
+    let mut pods = view.pods_of(workload).items;
+    pods.retain(|other| {
+        other.meta.deleted.is_none() && other.reference() != pod.reference() && revision(other) == revision(pod)
+    });
+    pods
+}
+
 /// Whether another pod has been well, without a restart, for longer than the failing one lived.
-fn outlives(view: &View<'_>, other: &Object, pod: &Object, container: &str) -> bool {
+pub(crate) fn outlives(view: &View<'_>, other: &Object, pod: &Object, container: &str) -> bool {
     let status = |object: &'_ Object| {
         object.pod()?.containers().find(|(_, item, _)| item.name == container).and_then(|(.., status)| status.cloned())
     };

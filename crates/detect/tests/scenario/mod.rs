@@ -8,6 +8,7 @@
 //! helm: {sh.helm.release.v1.shop.v2: [...]}                             # the manifest of that revision
 //! kernel: {n1: {episodes: [{at: "-5m", ...}], kills: [...]}}           # what `reckon node` reports of that node
 //! refused: [{kind: Secret, why: "forbidden: list secrets"}]             # also kind: logs, metrics
+//! captured: true                 # objects are kept whole, as a capture keeps them
 //! scope: Pod/checkout-abc                                               # or Namespace/shop; else the whole cluster
 //! then: [{at: "+5m", apply: [...], delete: [Pod/checkout-abc], logs: {...}, metrics: {...}}]
 //! ```
@@ -131,8 +132,19 @@ impl Scenario {
         let mut order = Order(turn);
         let input =
             self.input.get_or_init(|| serde_saphyr::from_str(&self.text).unwrap_or_else(|error| panic!("{error}")));
-        let parts =
-            ["now", "objects", "logs", "metrics", "absent-metrics", "helm", "kernel", "refused", "scope", "then"];
+        let parts = [
+            "now",
+            "objects",
+            "logs",
+            "metrics",
+            "absent-metrics",
+            "helm",
+            "kernel",
+            "refused",
+            "captured",
+            "scope",
+            "then",
+        ];
         known(input, &parts);
         let start: Timestamp = input["now"].as_str().unwrap_or(NOW).parse().unwrap();
         let mut state = State::new(ClusterId("scenario".into()));
@@ -165,8 +177,9 @@ impl Scenario {
             Some(namespace) => Scope::Namespace(namespace.to_owned()),
             None => Scope::Object(reference(name)),
         });
+        let captured = input["captured"].as_bool() == Some(true);
         let mut engine = Engine::with_detectors(state, order.of(detectors()));
-        apply(&mut engine, list(input, "objects"), start, &mut order);
+        apply(&mut engine, list(input, "objects"), start, &mut order, captured);
         answers.learn(&mut engine, input, start);
         let mut diagnosis = settle(&mut engine, &scope, &answers, start, &mut order);
         for step in list(input, "then") {
@@ -177,7 +190,7 @@ impl Scenario {
                 assert!(engine.state().holds(&reference), "{name} is not there to be deleted");
                 engine.state_mut().delete(&reference, now);
             }
-            apply(&mut engine, list(step, "apply"), now, &mut order);
+            apply(&mut engine, list(step, "apply"), now, &mut order, captured);
             answers.learn(&mut engine, step, now);
             diagnosis = settle(&mut engine, &scope, &answers, now, &mut order);
         }
@@ -324,13 +337,12 @@ fn sample(measured: &Value, pod: &str, container: &str, now: Timestamp) -> Sampl
     }
 }
 
-fn apply(engine: &mut Engine, objects: &[Value], now: Timestamp, order: &mut Order) {
+fn apply(engine: &mut Engine, objects: &[Value], now: Timestamp, order: &mut Order, captured: bool) {
+    let decode = if captured { Object::decode_whole } else { Object::decode };
     let objects = order.of(objects.iter().map(|object| complete(object, now)));
     for object in objects {
         let text = object.to_string();
-        engine
-            .state_mut()
-            .apply(Object::decode(text.as_bytes(), None).unwrap_or_else(|error| panic!("{error}: {text}")));
+        engine.state_mut().apply(decode(text.as_bytes(), None).unwrap_or_else(|error| panic!("{error}: {text}")));
     }
 }
 

@@ -62,8 +62,8 @@ impl Sort {
             139 => Sort::new("native-crash", Some("memory-access")),
             _ if crash.kind == ContainerType::Init => Sort::new("init-failing", None),
             0 => Sort::new("exits-zero-loop", None),
-            _ if crash.for_good => Sort::new("crash-loop", Some("failed-once")),
             137 if crash.watched().is_some() => Sort::new("crash-loop", Some("userspace-killer")),
+            _ if crash.for_good => Sort::new("crash-loop", Some("failed-once")),
             137 => Sort::new("crash-loop", Some("killed")),
             143 | 130 => Sort::new("crash-loop", Some("signalled")),
             _ => Sort::new("crash-loop", Some("error")),
@@ -98,7 +98,9 @@ impl Sort {
 
     /// Whether the title says what the log says.
     pub(super) fn quotes(&self) -> bool {
-        !matches!(self.slug, "exits-zero-loop" | "exec-format-error") && !self.from_runtime
+        // What another program kills says nothing of it.
+        let by_another = self.class == Some("userspace-killer");
+        !matches!(self.slug, "exits-zero-loop" | "exec-format-error") && !self.from_runtime && !by_another
     }
 
     /// What happens, as the middle of a title: `app keeps ending with exit code 1`.

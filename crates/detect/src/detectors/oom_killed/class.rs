@@ -84,7 +84,14 @@ impl Killed<'_, '_> {
 
     /// The class if it was the container's own limit, by what came of it.
     fn by_effect(&self) -> Class {
-        let Some(end) = self.end else { return if self.is_exec() { Class::ExecVictim } else { Class::InvisibleChild } };
+        let Some(end) = self.end else {
+            return match self.is_ending() {
+                true if self.died_together() > 1 => Class::GroupKill,
+                true => Class::ContainerLimit,
+                false if self.is_exec() => Class::ExecVictim,
+                false => Class::InvisibleChild,
+            };
+        };
         match end.exit_code {
             0 => Class::MaskedChild,
             // The label is of an earlier kill: this end was somebody else's, or came too late.
@@ -104,6 +111,8 @@ impl Killed<'_, '_> {
             return Effect::Slow;
         }
         match self.end.map(|end| end.exit_code) {
+            None if self.is_ending() && self.died_together() > 1 => Effect::GroupDied,
+            None if self.is_ending() => Effect::ContainerDied,
             None => Effect::ChildDied,
             Some(0) => Effect::WrongCompleted,
             Some(137) if class == Class::InvisibleChild => Effect::ChildDied,
@@ -112,6 +121,19 @@ impl Killed<'_, '_> {
             Some(137) => Effect::ContainerDied,
             Some(_) => Effect::ChildDied,
         }
+    }
+
+    /// Whether its end is only not told yet: the kernel has just killed its first process, or all of them.
+    fn is_ending(&self) -> bool {
+        let Some(record) = self.record.as_ref().filter(|_| self.end.is_none()) else { return false };
+        let Some((told, episode)) = record.told_at().zip(record.last()) else { return false };
+        let own = program(&self.container.command);
+        let first = episode.victims.iter().any(|victim| own.is_some_and(|own| is_named(&victim.comm, own)));
+        let ends = told > self.view.now() && (first || episode.group_kill);
+        if ends {
+            self.view.recheck_at(told);
+        }
+        ends
     }
 
     /// Processes that one report killed as a group.

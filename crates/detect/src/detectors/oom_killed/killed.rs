@@ -3,15 +3,13 @@
 use super::class::Class;
 use super::record::Record;
 use super::remedy;
-use crate::detectors::revision::{self, Suspect};
-use crate::detectors::template::Site;
 use crate::{Fact, Finding, Place, View, oom_score};
 use jiff::SignedDuration;
-use reckon_model::document::{Cause, CauseKind, Death, DeathScope, Role, Severity, Source, Verdict};
+use reckon_model::document::{Death, DeathScope, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Condition, Container, ContainerStatus, ContainerType, Pod, Terminated};
 use reckon_model::text::clean_line;
-use reckon_model::{Body, FieldChange, Kind, Object, Quantity, ResourceRef, Timestamp, quantity};
-use serde_json::{Value, json};
+use reckon_model::{Body, Kind, Object, Quantity, ResourceRef, Timestamp, quantity};
+use serde_json::json;
 
 pub(super) struct Killed<'v, 'a> {
     pub(super) view: &'v View<'a>,
@@ -26,9 +24,6 @@ pub(super) struct Killed<'v, 'a> {
     /// What the kernel tells of kills in this instance.
     pub(super) record: Option<Record<'a>>,
 }
-
-/// Where a container's limit stands below it.
-const LIMIT: &str = "resources.limits.memory";
 
 /// What is ruled out where a limit was met.
 const NODE_FULL: &str = "node out of memory";
@@ -54,20 +49,14 @@ impl<'a> Killed<'_, 'a> {
         let node = self.node();
         let limit = self.limit();
         let (class, scope) = self.class(matches!(node, Node::Out(_)));
-        let suspect = self.suspect();
-        let resize = self.lowered_in_place().filter(|_| class.is_at_own_limit());
-        let suspect = suspect.filter(|_| resize.is_none());
-        let cut = resize.is_some() || suspect.as_ref().is_some_and(|suspect| lowered(suspect.blame.field()));
-        let cause = match &resize {
-            Some(resize) => resize.cause(&self.container.name),
-            None => self.cause(class, suspect.as_ref(), cut),
-        };
+        let course = self.course();
+        let why = self.why(class, course.shape);
+        let cause = self.cause(class, &why, course.shape);
         let place = Place::container(self.workload, &self.container.name, self.kind);
-        let mut finding = Finding::new("oom-killed", place, self.title(class, suspect.as_ref()), cause);
+        let mut finding = Finding::new("oom-killed", place, self.title(class, why.cut.as_ref(), course.shape), cause);
         finding.class = Some(class.name());
         finding.shows_on = [self.subject.reference()].into();
-        let contrast = suspect.as_ref().is_some_and(|suspect| suspect.contrast.is_some());
-        finding.verdict = self.verdict(class, scope, &node, suspect.is_none(), cut || contrast);
+        finding.verdict = self.verdict(class, scope, &node, why.is_unchanged(), why.is_proven());
         finding.severity = self.severity(class);
         finding.evidence.extend(self.end.map(|end| self.status_fact(end)));
         if self.end.is_none() && self.record.is_none() {
@@ -79,12 +68,10 @@ impl<'a> Killed<'_, 'a> {
             let fact = format!("limits.memory {limit} of {}", self.container.name);
             finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, self.workload, fact));
         }
-        finding.evidence.extend(suspect.as_ref().and_then(|suspect| suspect.contrast.clone()));
+        finding.evidence.extend(why.facts());
         if class.is_of_the_node() {
             finding.evidence.extend(self.why_it());
         }
-        let neighbour = if class.is_of_the_node() { self.neighbour() } else { None };
-        finding.evidence.extend(neighbour.as_ref().map(|neighbour| neighbour.fact.clone()));
         let spared = self.record.as_ref().and_then(|record| record.spared_node(self.subject));
         let spared = spared.filter(|_| !class.is_of_the_node());
         match (node, spared) {
@@ -98,22 +85,15 @@ impl<'a> Killed<'_, 'a> {
         }
         if class.is_at_own_limit() {
             finding.alternatives.extend(self.blind());
+            finding.alternatives.extend(why.alternatives());
         }
-        let course = self.course();
         finding.evidence.extend(course.fact.clone());
-        let old = match (&resize, &suspect) {
-            (Some(resize), _) => Some(resize.from.clone()),
-            (None, Some(suspect)) if cut => {
-                suspect.blame.field().from.as_ref().and_then(Value::as_str).map(str::to_owned)
-            }
-            _ => None,
-        };
-        finding.remedies = remedy::of(self, class, old, course.shape);
+        finding.remedies = remedy::of(self, class, &why, course.shape);
         finding.death = Some(Death {
             shape: course.shape,
             forecast: course.due.map(|due| due.to_string()),
-            consumer: neighbour.map(|neighbour| neighbour.name).or_else(|| self.consumer(class)),
-            ..self.death(class, scope, cut)
+            consumer: why.neighbours.consumer.clone().or_else(|| self.consumer(class)),
+            ..self.death(class, scope, why.cut.is_some())
         });
         finding
     }
@@ -220,57 +200,6 @@ impl<'a> Killed<'_, 'a> {
         self.limit().is_none() && !self.pod.spec.resources.limits.contains_key("memory")
     }
 
-    /// What came before the first death and makes one more likely: a lower limit, another program, other settings.
-    fn suspect(&self) -> Option<Suspect> {
-        let onset = match self.end {
-            Some(end) => revision::onset(self.subject, self.status, end),
-            None => self.record.as_ref().and_then(Record::span).map(|(first, _)| first),
-        };
-        revision::suspect(self.view, self.workload, self.subject, &self.container.name, onset, plausible)
-    }
-
-    fn cause(&self, class: Class, suspect: Option<&Suspect>, cut: bool) -> Cause {
-        let container = &self.container.name;
-        match suspect {
-            Some(Suspect { blame, .. }) if cut && class.is_at_own_limit() => {
-                let words = blame.words();
-                let sentence = format!(
-                    "The memory limit of {container} was {words}; the container is killed when it reaches the limit."
-                );
-                blame.cause(self.view, sentence)
-            }
-            Some(Suspect { blame, .. }) if class.is_at_own_limit() || class == Class::PodLimit => {
-                let (field, words) = (&blame.field().field, blame.words());
-                let sentence = format!("{field} was {words} while the limit stayed: what runs there needs more since.");
-                blame.cause(self.view, sentence)
-            }
-            _ if class.is_of_the_node() || (self.is_limitless() && class != Class::Manual) => {
-                Cause::plain(CauseKind::Node, self.node_reference().as_ref(), self.node_full(class))
-            }
-            _ if matches!(class, Class::Manual | Class::Nested) => {
-                let kind = if class == Class::Manual { CauseKind::External } else { CauseKind::Application };
-                Cause::plain(kind, Some(&self.workload.reference()), self.made_within(class))
-            }
-            _ => self.limit_as_it_stands(class),
-        }
-    }
-
-    /// The limit as it stands.
-    fn limit_as_it_stands(&self, class: Class) -> Cause {
-        let cause = Cause::plain(CauseKind::Resource, Some(&self.workload.reference()), self.too_low(class));
-        match (class, crate::spot::Spot::of(self.workload)) {
-            (Class::PodLimit, Some(spot)) => {
-                let limit = self.pod.spec.resources.limits.get("memory").map(|limit| limit.as_str().into());
-                let path = spot.path("resources").key("limits").key("memory");
-                spot.wrong(&path, limit, cause.sentence)
-            }
-            _ => {
-                let limit = self.limit().map(|limit| limit.as_str().into());
-                Site::new(self.workload, &self.container.name).blame(cause, LIMIT, limit)
-            }
-        }
-    }
-
     fn status_fact(&self, end: &Terminated) -> Fact {
         let Terminated { reason, exit_code, started_at, finished_at, .. } = end;
         let restarts = match self.status.restart_count {
@@ -333,28 +262,4 @@ impl<'a> Killed<'_, 'a> {
         let text = format!("node {} reports no memory pressure and no kill of its own", node.meta.name);
         Node::Well(vec![Fact::new(Role::RuledOut, Source::Condition, pressure.since, node, text)])
     }
-}
-
-/// What can make a container meet its limit: the limit itself first, then what runs in it and how it is told to.
-fn plausible(below: &str, change: &FieldChange) -> Option<u8> {
-    match below.split(['.', '[']).next().unwrap_or(below) {
-        "resources" => lowered(change).then_some(0),
-        "image" => Some(1),
-        "env" | "envFrom" | "args" | "command" => Some(2),
-        // The whole container is new: so is its need.
-        "" => Some(3),
-        _ => None,
-    }
-}
-
-/// Whether a change makes a memory limit tighter: lowers it, or sets one where there was none.
-pub(super) fn lowered(change: &FieldChange) -> bool {
-    let number =
-        |value: &Option<Value>| value.as_ref().and_then(Value::as_str).and_then(|text| Quantity::new(text).value());
-    change.field.ends_with(LIMIT)
-        && match (number(&change.from), number(&change.to)) {
-            (Some(from), Some(to)) => to < from,
-            (None, Some(_)) => change.from.is_none(),
-            _ => false,
-        }
 }

@@ -138,6 +138,12 @@ impl<'a> Record<'a> {
         limit.zip(self.victim()).is_some_and(|(limit, victim)| resident(victim) * 1024 >= limit / whole * parts)
     }
 
+    /// Until when a status that does not show the one kill there was may only be late.
+    pub(super) fn told_at(&self) -> Option<Timestamp> {
+        let episode = self.last().filter(|episode| episode.group_kill || self.kills() == 1)?;
+        episode.at?.checked_add(super::TOLD_WITHIN).ok()
+    }
+
     /// Use and limit in bytes at the last kill.
     pub(super) fn usage(&self) -> Option<(u64, u64)> {
         let episode = self.last()?;

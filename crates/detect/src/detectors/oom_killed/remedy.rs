@@ -1,7 +1,11 @@
 //! What ends deaths at a memory limit.
 
+use super::cause::Why;
 use super::class::Class;
 use super::killed::Killed;
+use super::load::Load;
+use super::resize::VPA;
+use crate::detectors::configuration::Edited;
 use crate::detectors::template::Site;
 use crate::{heap, spot};
 use reckon_model::document::{Effect, Remedy, RemedyKind, Requires, Risk, Shape};
@@ -11,7 +15,7 @@ use serde_json::json;
 
 /// Back to the old limit where it was cut; half as much again where it was not, as the true need is cut off by the limit.
 /// Nothing of this container's own ends what its node has too little of.
-pub(super) fn of(killed: &Killed<'_, '_>, class: Class, old: Option<String>, shape: Option<Shape>) -> Vec<Remedy> {
+pub(super) fn of(killed: &Killed<'_, '_>, class: Class, why: &Why<'_>, shape: Option<Shape>) -> Vec<Remedy> {
     let site = Site::new(killed.workload, &killed.container.name);
     let name = &killed.container.name;
     let advice = |sentence: String| vec![site.advice(RemedyKind::SetResources, sentence)];
@@ -21,7 +25,9 @@ pub(super) fn of(killed: &Killed<'_, '_>, class: Class, old: Option<String>, sha
         Class::Numa => advice(format!(
             "Let {name} use more NUMA nodes, or give it a memory request that the kubelet's memory manager can place."
         )),
-        Class::Node | Class::NodeAllocatable => node(killed, &site),
+        Class::Node | Class::NodeAllocatable => {
+            why.neighbours.remedy.iter().cloned().chain(node(killed, &site)).collect()
+        }
         _ if killed.is_limitless() => node(killed, &site),
         Class::PodLimit => advice(format!(
             "Raise the pod's memory limit, or give {name} a limit of its own if it takes too much of it."
@@ -36,7 +42,7 @@ pub(super) fn of(killed: &Killed<'_, '_>, class: Class, old: Option<String>, sha
             );
             vec![spot::remedy(RemedyKind::Delete, &killed.subject.reference(), sentence)]
         }
-        _ => limit(killed, class, &site, old, shape),
+        _ => limit(killed, class, &site, why, shape),
     }
 }
 
@@ -54,15 +60,17 @@ fn node(killed: &Killed<'_, '_>, site: &Site<'_>) -> Vec<Remedy> {
 }
 
 /// Another limit, after what makes a higher one do any good.
-fn limit(
-    killed: &Killed<'_, '_>,
-    class: Class,
-    site: &Site<'_>,
-    old: Option<String>,
-    shape: Option<Shape>,
-) -> Vec<Remedy> {
+fn limit(killed: &Killed<'_, '_>, class: Class, site: &Site<'_>, why: &Why<'_>, shape: Option<Shape>) -> Vec<Remedy> {
     let name = &killed.container.name;
-    let mut remedies = first(killed, class, site);
+    let mut remedies: Vec<Remedy> = why.edited().map(Edited::remedy).into_iter().collect();
+    remedies.extend(first(killed, class, site));
+    let old = why.cut.as_ref().and_then(|cut| cut.from.clone());
+    // Another limit in the template would be lowered just so.
+    if let Some(given) = why.given() {
+        remedies.push(given.remedy(&killed.subject.reference()));
+        remedies.extend(in_place(killed, given.template.as_str()));
+        return remedies;
+    }
     let grows = shape == Some(Shape::Growth) && old.is_none();
     if grows {
         let sentence = format!(
@@ -95,13 +103,14 @@ fn limit(
     if let Some(by) = autoscaler(killed) {
         remedy.sentence.push_str(by);
     }
+    let another_request = killed.pod.status.qos_class == "Guaranteed";
+    let beware = why.load().filter(|_| another_request).and_then(Load::beware);
+    remedy.sentence.extend(beware);
     remedies.push(remedy);
     remedies.extend(in_place(killed, &to));
+    remedies.extend(why.load().and_then(Load::remedy));
     remedies
 }
-
-/// The annotation of a pod whose resources a vertical autoscaler has set.
-const VPA: &str = "vpaUpdates";
 
 /// Whoever sets the resources of new pods sets them again.
 fn autoscaler(killed: &Killed<'_, '_>) -> Option<&'static str> {

@@ -1,10 +1,10 @@
-//! A memory limit that was changed in a running pod (`pods/resize`): the workload's template still says the old one.
+//! Memory limits that are not the template's: changed in a running pod (`pods/resize`), or set when it was created.
 
 use super::killed::Killed;
 use super::remedy::bytes;
-use crate::{describe, ownership};
-use reckon_model::document::Cause;
-use reckon_model::{Change, FieldChange, Kind, Quantity, Verb};
+use crate::{describe, ownership, spot};
+use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind};
+use reckon_model::{Change, FieldChange, Kind, Quantity, ResourceRef, Verb};
 use serde_json::json;
 
 /// A limit that was lowered in place.
@@ -14,7 +14,32 @@ pub(super) struct Resize {
     pub(super) to: String,
 }
 
+/// The annotation of a pod whose resources a vertical autoscaler has set.
+pub(super) const VPA: &str = "vpaUpdates";
+
+/// A limit that the pod was given at its creation, other than its template says.
+pub(super) struct Given {
+    /// What the template says.
+    pub(super) template: Quantity,
+    limit: Quantity,
+    by: &'static str,
+}
+
 impl Killed<'_, '_> {
+    /// The limit, where an admission webhook made it lower than the template's.
+    pub(super) fn given_lower(&self) -> Option<Given> {
+        if self.subject.meta.is_resized() || self.workload.kind == Kind::Pod {
+            return None;
+        }
+        let limit = self.container.resources.limits.get("memory")?.clone();
+        let template = self.made_with().filter(|template| bytes(template) > bytes(&limit))?;
+        let by = match self.subject.meta.annotations.contains_key(VPA) {
+            true => "a VerticalPodAutoscaler",
+            false => "an admission webhook",
+        };
+        Some(Given { template, limit, by })
+    }
+
     /// The change, where a resize made the pod's limit lower than the one it was made with.
     pub(super) fn lowered_in_place(&self) -> Option<Resize> {
         // Without a resize a lower limit than the template's was given at the creation, by an admission webhook.
@@ -63,5 +88,29 @@ impl Resize {
             describe::time(self.change.at)
         );
         Cause::changed(&self.change, 0, sentence)
+    }
+}
+
+impl Given {
+    /// It as the cause.
+    pub(super) fn cause(&self, pod: &ResourceRef, container: &str) -> Cause {
+        let Given { template, limit, by } = self;
+        let sentence = format!(
+            "The template gives {container} a memory limit of {template}, and {by} made it {limit} when the pod was created; the container is killed when it reaches that."
+        );
+        let mut cause = Cause::plain(CauseKind::External, Some(pod), sentence);
+        cause.to = Some(json!(limit.as_str()));
+        cause
+    }
+
+    /// What to do about it.
+    pub(super) fn remedy(&self, pod: &ResourceRef) -> Remedy {
+        let sentence = match self.by {
+            "a VerticalPodAutoscaler" => {
+                "Raise maxAllowed or minAllowed of the VerticalPodAutoscaler for it, or take memory out of what it controls.".to_owned()
+            }
+            _ => "Find the webhook that changes resources (kubectl get mutatingwebhookconfigurations) and let it leave this limit alone.".to_owned(),
+        };
+        spot::remedy(RemedyKind::Outside, pod, sentence)
     }
 }

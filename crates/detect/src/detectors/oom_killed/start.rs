@@ -5,7 +5,7 @@ use crate::detectors::killed_by;
 use crate::detectors::template::Site;
 use crate::spot::{self, Spot};
 use crate::{Fact, Finding, Place, View, describe};
-use reckon_model::document::{Cause, CauseKind, Death, DeathScope, Effect, RemedyKind, Role, Source, Verdict};
+use reckon_model::document::{Cause, CauseKind, Death, DeathScope, Effect, Remedy, RemedyKind, Role, Source, Verdict};
 use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Pod, Volume};
 use reckon_model::kernel::MemoryKind;
 use reckon_model::{Object, Quantity, Timestamp};
@@ -51,22 +51,24 @@ pub(super) fn finding<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) ->
         limit_lowered: None,
         ..Death::default()
     });
-    finding.remedies.push(match meant {
-        Some(meant) => {
-            let mut resources = json!({"limits": {"memory": meant}});
-            // A request above the limit is refused, and one that was copied from the limit has the same slip.
-            if container.resources.requests.get("memory") == Some(limit) {
-                resources["requests"] = json!({"memory": meant});
-            }
-            let sentence = format!("Set the memory limit of {name} to {meant}.");
-            site.remedy(RemedyKind::SetResources, json!({"resources": resources}), sentence)
-        }
-        None => {
-            let sentence = format!("Give {name} a memory limit of at least 16Mi; most programs need more.");
-            site.advice(RemedyKind::SetResources, sentence)
-        }
-    });
+    finding.remedies.push(room(&site, container, limit));
     Some(finding)
+}
+
+/// A limit that the program fits into.
+pub(crate) fn room(site: &Site<'_>, container: &Container, limit: &Quantity) -> Remedy {
+    let name = &container.name;
+    let Some(meant) = meant(limit) else {
+        let sentence = format!("Give {name} a memory limit of at least 16Mi; most programs need more.");
+        return site.advice(RemedyKind::SetResources, sentence);
+    };
+    let mut resources = json!({"limits": {"memory": meant}});
+    // A request above the limit is refused, and one that was copied from the limit has the same slip.
+    if container.resources.requests.get("memory") == Some(limit) {
+        resources["requests"] = json!({"memory": meant});
+    }
+    let sentence = format!("Set the memory limit of {name} to {meant}.");
+    site.remedy(RemedyKind::SetResources, json!({"resources": resources}), sentence)
 }
 
 /// There is room to start in the limit, if something did not fill it already: what lies in memory outlives a container.
@@ -196,7 +198,7 @@ fn said(
 }
 
 /// What the unit was meant to be: `512m` and `512` for `512Mi`.
-fn meant(limit: &Quantity) -> Option<String> {
+pub(crate) fn meant(limit: &Quantity) -> Option<String> {
     let text = limit.as_str();
     let digits = text.strip_suffix('m').unwrap_or(text);
     let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());

@@ -1,27 +1,34 @@
 //! A memory death in words.
 
+use super::cause::Cut;
 use super::class::Class;
-use super::killed::{Killed, lowered};
+use super::killed::Killed;
 use super::record::Record;
 use crate::describe;
-use crate::detectors::revision::Suspect;
 use crate::kernel::kind;
+use reckon_model::document::Shape;
 use reckon_model::kernel::MemoryKind;
+use reckon_model::quantity;
 use reckon_model::text::{clean_line, enumerate};
-use reckon_model::{FieldChange, quantity};
 
 impl Killed<'_, '_> {
     /// What happened, without its end.
-    pub(super) fn title(&self, class: Class, suspect: Option<&Suspect>) -> String {
+    pub(super) fn title(&self, class: Class, cut: Option<&Cut>, shape: Option<Shape>) -> String {
         let name = describe::object(self.workload);
         let container = &self.container.name;
-        let cut = suspect.map(|suspect| suspect.blame.field()).filter(|field| lowered(field));
         match cut {
-            Some(FieldChange { from: Some(_), to: Some(to), .. }) if class.is_at_own_limit() => {
-                format!("{name}: {container} is killed at its memory limit, which was cut to {}", describe::value(to))
+            Some(Cut { from: Some(_), to }) if class.is_at_own_limit() && !self.is_lowered_under_use() => {
+                format!("{name}: {container} is killed at its memory limit, which was cut to {to}")
             }
-            Some(FieldChange { to: Some(to), .. }) if class.is_at_own_limit() => {
-                format!("{name}: {container} is killed at its new memory limit of {}", describe::value(to))
+            Some(Cut { from: None, to }) if class.is_at_own_limit() => {
+                format!("{name}: {container} is killed at its new memory limit of {to}")
+            }
+            None if class == Class::ContainerLimit && shape == Some(Shape::Growth) => {
+                format!(
+                    "{name}: {container} grows until its memory{} reaches {}, and is killed",
+                    self.mostly(),
+                    self.limit_shown()
+                )
             }
             _ => format!("{name}: {}", self.happened(class)),
         }
@@ -102,7 +109,7 @@ impl Killed<'_, '_> {
     }
 
     /// The limit as it stands, where no change is known that made it too low.
-    pub(super) fn too_low(&self, class: Class) -> String {
+    pub(super) fn too_low(&self, class: Class, shape: Option<Shape>) -> String {
         let name = &self.container.name;
         let limit = self.limit_shown();
         let mostly = self.mostly();
@@ -119,6 +126,9 @@ impl Killed<'_, '_> {
                 "The memory limit of {name} was lowered to {} while more was in use: the kernel takes back what it can, and then kills.",
                 limit.trim_start_matches("its limit of ")
             ),
+            _ if shape == Some(Shape::Growth) => format!(
+                "The memory of {name} grows{mostly} until it reaches {limit}, and no change is known that made it so: what grows like that reaches any limit."
+            ),
             _ => {
                 format!("{name} needs more memory{mostly} than {limit} allows, and no change is known that made it so.")
             }
@@ -126,9 +136,16 @@ impl Killed<'_, '_> {
     }
 
     /// Whose memory ran out, where that is the node's.
-    pub(super) fn node_full(&self, class: Class) -> String {
+    pub(super) fn node_full(&self, class: Class, blamed: Option<&str>) -> String {
         let container = &self.container.name;
+        let whose = match class {
+            Class::NodeAllocatable => "The pods of the node together reached what it sets aside for pods",
+            _ => "The node ran out of memory",
+        };
         match (class, self.limit()) {
+            (Class::NodeAllocatable | Class::Node, _) if blamed.is_some() => {
+                format!("{whose}: {}.", blamed.unwrap_or_default())
+            }
             (Class::NodeAllocatable, _) => format!(
                 "The pods of the node together reached what it sets aside for pods, and {container} was one of those that were killed for it."
             ),
