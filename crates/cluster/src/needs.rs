@@ -7,7 +7,7 @@ use crate::list::{Broken, Ended, Item, Scope, Sink, decode_object};
 use crate::wire::Ask;
 use crate::{helm, logs, metrics};
 use futures::StreamExt;
-use reckon_model::kernel::NodeFacts;
+use reckon_model::kernel::{NodeFacts, NodeReport};
 use reckon_model::text::clean_line;
 use reckon_model::{Answer, Gap, Kind, LogLine, Need, Object, Obstacle};
 use std::collections::{BTreeMap, BTreeSet};
@@ -161,9 +161,11 @@ impl Connection {
             Need::Log { namespace, pod, container, previous } => {
                 self.log(namespace, pod, container, (*previous, PROGRAM), purse).await
             }
-            Need::Kernel { namespace, pod, .. } => {
+            Need::Kernel { node, namespace, pod } => {
                 match self.log(namespace, pod, NODE_CONTAINER, (false, REPORTS), purse).await {
-                    Outcome::Answer(Answer::Log(lines)) => Outcome::Answer(Answer::Kernel(Box::new(reported(&lines)))),
+                    Outcome::Answer(Answer::Log(lines)) => {
+                        Outcome::Answer(Answer::Kernel(Box::new(reported(node, &lines))))
+                    }
                     outcome => outcome,
                 }
             }
@@ -406,12 +408,63 @@ impl Sink for Few {
         ControlFlow::Continue(())
     }
 }
+
 /// What a node's own process has told so far. Lines that are none of its reports, such as what it says of itself when it
-/// starts or fails, are passed over.
-fn reported(lines: &[LogLine]) -> NodeFacts {
+/// starts or fails, are passed over; so is what it told under another name, as of a node that was renamed or a process that
+/// was told a wrong one.
+fn reported(node: &str, lines: &[LogLine]) -> NodeFacts {
     let mut facts = NodeFacts::default();
+    let mut is_own = true;
     for report in lines.iter().filter_map(|line| serde_json::from_str(&line.text).ok()) {
-        facts.take(report);
+        if let NodeReport::Start { node: name, .. } = &report {
+            is_own = name == node;
+            if !is_own {
+                let why = format!("kernel log: the process on {node} reports as {name}");
+                facts = NodeFacts { not_checked: vec![why], ..NodeFacts::default() };
+            }
+        }
+        if is_own {
+            facts.take(report);
+        }
     }
     facts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reckon_model::kernel::CounterKill;
+
+    fn lines(reports: &[NodeReport]) -> Vec<LogLine> {
+        let text = reports.iter().map(|report| serde_json::to_string(report).unwrap_or_default());
+        text.map(|text| LogLine { at: None, text }).collect()
+    }
+
+    fn start(node: &str, boot: &str) -> NodeReport {
+        NodeReport::Start { node: node.into(), boot_id: Some(boot.into()), since: None, not_checked: Vec::new() }
+    }
+
+    fn kill(kills: u64) -> NodeReport {
+        NodeReport::Kill(CounterKill { kills, ..CounterKill::default() })
+    }
+
+    #[test]
+    fn what_was_told_under_another_name_is_of_another_node() {
+        let told = lines(&[start("n1", "a"), kill(1), start("n2", "a"), kill(2)]);
+        let facts = reported("n1", &told);
+        assert_eq!((facts.kills.len(), facts.boot_id), (0, None));
+        assert_eq!(facts.not_checked, ["kernel log: the process on n1 reports as n2"]);
+        let facts = reported("n2", &told);
+        assert_eq!((facts.kills.len(), facts.not_checked.len()), (1, 0));
+    }
+
+    #[test]
+    fn what_was_told_of_another_boot_is_forgotten() {
+        let mut told = lines(&[start("n1", "a"), kill(1)]);
+        told.push(LogLine { at: None, text: "reckon: \u{1b}[31m{\"report\":\"kill".into() });
+        told.extend(lines(&[start("n1", "b"), kill(2)]));
+        let facts = reported("n1", &told);
+        assert_eq!(facts.boot_id.as_deref(), Some("b"));
+        assert_eq!(facts.kills.iter().map(|kill| kill.kills).collect::<Vec<_>>(), [2]);
+    }
 }

@@ -108,6 +108,37 @@ fn kills_without_a_report_stay_apart_from_the_report_before_and_from_each_other_
 }
 
 #[test]
+fn a_log_of_two_boots_mixes_none_of_their_kills() {
+    let kill = |at: u32| format!("[{at:>5}.000000] Memory cgroup out of memory: Killed process 7 (w) total-vm:1kB\n");
+    let group = |at: u32| format!("[{at:>5}.000000] Tasks in /a are going to be killed due to memory.oom.group set\n");
+    for log in [kill(90_000) + &kill(9), group(90_000) + &kill(90_000) + &kill(9), kill(90_000) + &group(9) + &kill(9)]
+    {
+        let episodes = read(log.as_bytes());
+        let pids: Vec<Vec<u32>> =
+            episodes.iter().map(|episode| episode.victims.iter().map(|victim| victim.pid).collect()).collect();
+        assert_eq!(pids, [[7], [7]], "{log}");
+    }
+}
+
+#[test]
+fn a_clock_that_is_set_moves_what_comes_after_it_and_nothing_before() {
+    let times = |parser: &mut Parser| -> Vec<String> {
+        parser.episodes().iter().map(|episode| episode.at.unwrap().to_string()).collect()
+    };
+    for (boot, then) in
+        [("2026-11-25T09:00:00Z", "2026-11-25T09:02:00Z"), ("2027-01-01T00:00:00Z", "2027-01-01T00:02:00Z")]
+    {
+        let mut parser = Parser::new(Some("2026-11-25T10:00:00Z".parse().unwrap()));
+        parser.feed(b"6,1,60000000,-;Memory cgroup out of memory: Killed process 7 (x) total-vm:1kB\n");
+        parser.settle();
+        parser.set_boot(Some(boot.parse().unwrap()));
+        parser.feed(b"6,2,120000000,-;Memory cgroup out of memory: Killed process 8 (x) total-vm:1kB\n");
+        parser.finish();
+        assert_eq!(times(&mut parser), ["2026-11-25T10:01:00Z", then]);
+    }
+}
+
+#[test]
 fn records_that_are_missing_are_counted() {
     let mut parser = Parser::new(None);
     parser.feed(b"6,10,1,-;a\n6,11,2,-;b\n SUBSYSTEM=x\n6,15,3,-;c\n");

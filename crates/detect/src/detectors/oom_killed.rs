@@ -99,12 +99,6 @@ fn death<'a>(
         let Some(record) = Record::of(facts, subject, pod, &status.container_id) else {
             return record::marked(facts, &status.container_id).then_some((None, None));
         };
-        // Where the image says what is run, nobody knows yet whether that was killed or a child of it.
-        let unnamed = container.command.is_empty() && !record.last().is_some_and(|episode| episode.group_kill);
-        if let Some(told) = record.told_at().filter(|told| unnamed && *told > view.now()) {
-            view.recheck_at(told);
-            return None;
-        }
         let due = record.span().and_then(|(_, last)| last.checked_add(FORGOTTEN).ok());
         match due {
             Some(due) if due <= view.now() => return None,

@@ -70,6 +70,12 @@ impl Reports {
 
     /// Takes a message; gives an episode that it ends.
     pub(super) fn take(&mut self, text: &[u8], at: Option<Timestamp>, boot: Option<u64>) -> Option<OomEpisode> {
+        // A log of two boots: what the first left open has ended.
+        let last = self.open.as_ref().and_then(|open| open.last);
+        if last.zip(boot).is_some_and(|(last, now)| now.saturating_add(INTERVAL_MICROS) < last) {
+            let ended = self.end();
+            return self.take(text, at, boot).or(ended);
+        }
         let in_stats = self.open.as_ref().is_some_and(|open| open.in_stats);
         let said = grammar::read(text, in_stats);
         self.taken += u64::from(said != Said::Other);
