@@ -45,7 +45,7 @@ pub struct Failure {
 /// How a rule was verified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verified {
-    /// On a real cluster, by `make live`.
+    /// On a real cluster, by `make live` or `make matrix`.
     Live,
     /// By replay of a real recording.
     Recorded,

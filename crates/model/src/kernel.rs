@@ -89,6 +89,22 @@ pub struct Victim {
     /// Its `oom_score_adj`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub oom_score_adj: Option<i32>,
+    /// Where it came from, if that was seen before it ended. No log says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
+}
+
+/// Where a process of a container comes from. Of pods whose containers share one PID namespace [`Origin::Entered`] is also
+/// what each container started with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The container's first process: the container ends with it.
+    First,
+    /// A descendant of the first.
+    Child,
+    /// It was started in the running container: by a probe, by `kubectl exec`, or by what these started.
+    Entered,
 }
 
 /// What memory is made of: the largest part of what cannot be given back.

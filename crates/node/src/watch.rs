@@ -2,6 +2,7 @@
 //!
 //! Nothing on the node is written. What cannot be read is told as not checked, and the rest is read all the same.
 
+mod origin;
 mod storm;
 mod tail;
 
@@ -10,8 +11,8 @@ use crate::cri::{Pace, Runtime};
 use crate::log::Parser;
 use crate::uses::{self, Uses};
 use jiff::{SignedDuration, Timestamp};
-use reckon_model::kernel::{CgroupMemory, NodeReport, OomEpisode};
-use std::collections::BTreeMap;
+use reckon_model::kernel::{CgroupMemory, NodeReport, OomEpisode, Origin};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -60,7 +61,8 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
     let mut note = |what: &str, path: &Path, error: &io::Error| {
         not_checked.push(format!("{what}: {}: {error}", path.display()));
     };
-    let mut tail = Tail::open(&places.kmsg).map_err(|error| note("kernel log", &places.kmsg, &error)).ok();
+    let mut tail =
+        Tail::open(&places.kmsg, &places.proc).map_err(|error| note("kernel log", &places.kmsg, &error)).ok();
     let tree = Tree::open(&places.cgroup, &places.proc)
         .map_err(|error| note("counters of cgroups", &places.cgroup, &error))
         .ok();
@@ -79,6 +81,7 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
         storm: Storm::default(),
         uses: Uses::default(),
         measured: BTreeMap::new(),
+        chosen: VecDeque::new(),
         lost: 0,
     };
     let first = tail.as_ref().and_then(|tail| tail.first(Duration::from_millis(500)));
@@ -104,6 +107,7 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
                 None => std::thread::sleep(next_look.saturating_duration_since(Instant::now())),
                 Some(None) => {}
                 Some(Some(Heard::Bytes(bytes))) => watch.parser.feed(&bytes),
+                Some(Some(Heard::Chosen(pid, origin))) => watch.choose(pid, origin),
                 // In a storm that is so again and again; one word a minute is enough.
                 Some(Some(Heard::Overwritten)) if overwritten.is_none_or(|told: Instant| told.elapsed() >= AGAIN) => {
                     overwritten = Some(Instant::now());
@@ -163,12 +167,28 @@ struct Watch {
     uses: Uses,
     /// What was told of each cgroup last.
     measured: BTreeMap<String, CgroupMemory>,
+    /// Where processes came from that the log has said or will say to be killed, the newest last.
+    chosen: VecDeque<(u32, Origin)>,
     lost: u64,
 }
 
+/// So many are held: an episode is told within a second of its last word.
+const CHOSEN: usize = 256;
+
 impl Watch {
+    fn choose(&mut self, pid: u32, origin: Origin) {
+        if self.chosen.len() >= CHOSEN {
+            self.chosen.pop_front();
+        }
+        self.chosen.push_back((pid, origin));
+    }
+
     fn tell_episodes(&mut self, tell: &mut impl FnMut(NodeReport) -> io::Result<()>) -> io::Result<()> {
-        for episode in self.parser.episodes() {
+        for mut episode in self.parser.episodes() {
+            for victim in &mut episode.victims {
+                let at = self.chosen.iter().position(|(pid, _)| *pid == victim.pid);
+                victim.origin = at.and_then(|at| self.chosen.remove(at)).map(|(_, origin)| origin);
+            }
             self.ledger.logged(&episode);
             if let Some(episode) = self.storm.take(episode, Timestamp::now()) {
                 tell(NodeReport::Episode(Box::new(episode)))?;

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use reckon_model::kernel::{ContainerUse, NodeReport};
+use reckon_model::kernel::{ContainerUse, NodeReport, Origin};
 use reckon_node::watch::{Places, watch};
 use std::fs;
 use std::io;
@@ -74,6 +74,40 @@ fn what_the_log_tells_is_told_once_and_what_it_swallows_is_told_by_counters() {
     counters(root.path(), 3);
     let NodeReport::Kill(kill) = next(&told) else { panic!("no kill") };
     assert_eq!((kill.container_id.as_deref(), kill.kills), (Some(ID), 2));
+}
+
+#[test]
+fn where_a_process_came_from_is_told_of_what_is_killed_while_it_is_watched() {
+    let root = tempfile::tempdir().unwrap();
+    node(root.path());
+    let process = |pid: u32, parent: u32, inner: u32, comm: &str| {
+        let at = root.path().join(format!("proc/{pid}"));
+        write(&at.join("comm"), &format!("{comm}\n"));
+        write(&at.join("status"), &format!("PPid:\t{parent}\nNSpid:\t{pid}\t{inner}\n"));
+        write(&at.join("cgroup"), &format!("0::{POD}/{ID}\n"));
+    };
+    process(105, 90, 1, "java");
+    process(106, 90, 33, "sh");
+    let kill = |seq: u32, pid: u32, comm: &str| {
+        format!(
+            "6,{seq},{seq}00000000,-;oom-kill:constraint=CONSTRAINT_MEMCG,nodemask=(null),cpuset={ID},mems_allowed=0,oom_memcg={POD}/{ID},task_memcg={POD}/{ID},task={comm},pid={pid},uid=0\n3,{},{seq}00000002,-;Memory cgroup out of memory: Killed process {pid} ({comm}) total-vm:66612kB, anon-rss:65148kB\n",
+            seq + 1
+        )
+    };
+    // What was there before is of processes whose numbers others may have now.
+    write(&root.path().join("kmsg"), &kill(1, 105, "java"));
+    let told = reports(root.path());
+    let origin = || loop {
+        if let NodeReport::Episode(episode) = next(&told) {
+            break episode.victims[0].origin;
+        }
+    };
+    assert_eq!(origin(), None);
+    for (seq, pid, comm, expected) in [(3, 106, "sh", Origin::Entered), (5, 105, "java", Origin::First)] {
+        let mut log = fs::OpenOptions::new().append(true).open(root.path().join("kmsg")).unwrap();
+        io::Write::write_all(&mut log, kill(seq, pid, comm).as_bytes()).unwrap();
+        assert_eq!(origin(), Some(expected), "{comm}");
+    }
 }
 
 #[test]

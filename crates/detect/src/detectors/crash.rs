@@ -36,7 +36,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure("exec-format-error", "The command of a container is not made for its node", Verified::Constructed),
         failure("library-missing", "A program lacks a shared library", Verified::Constructed),
         failure("native-crash", "A program is ended by a fault of its own", Verified::Constructed),
-        failure("heap-exhausted", "A program's own heap is full", Verified::Constructed),
+        failure("heap-exhausted", "A program's own heap is full", Verified::Live),
         Failure { echo: true, ..failure("crash-loop", "A container ends again and again", Verified::Live) },
     ],
     subjects: &[Kind::Pod],

@@ -34,7 +34,7 @@ pub(crate) static DETECTOR: Detector = Detector {
     name: "oom_killed",
     failures: &[
         failure("oom-killed", "A container is killed for its memory", Verified::Live),
-        failure("evicted", "A pod was evicted for memory", Verified::Recorded),
+        failure("evicted", "A pod was evicted for memory", Verified::Live),
         // Before its volumes are mounted: a limit so small is the reason why they are not.
         Failure {
             stage: Stage::Volume,

@@ -79,6 +79,9 @@ pub struct PodSpec {
     /// Whether it uses the node's network.
     #[serde(deserialize_with = "null_default")]
     pub host_network: bool,
+    /// Whether its containers see each other's processes.
+    #[serde(deserialize_with = "null_default")]
+    pub share_process_namespace: bool,
     /// Secrets with registry credentials.
     #[serde(deserialize_with = "null_default")]
     pub image_pull_secrets: Vec<Named>,

@@ -213,6 +213,7 @@ impl Open {
             file_kib: killed.file,
             shmem_kib: killed.shmem,
             oom_score_adj: killed.oom_score_adj,
+            origin: None,
         };
         if !episode.victims.iter().any(|known| known.pid == victim.pid && known.comm == victim.comm) {
             episode.victims.push(victim);

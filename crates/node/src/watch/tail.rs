@@ -1,5 +1,7 @@
 //! The kernel's log as it goes on.
 
+use super::origin;
+use reckon_model::kernel::Origin;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -16,6 +18,9 @@ const AHEAD: usize = 512;
 /// What the kernel answers where records were overwritten before they were read: `EPIPE`, the same on every processor.
 const OVERWRITTEN: i32 = 32;
 
+/// A record that was waited for is new: what the log holds already is read faster.
+const WAITED: Duration = Duration::from_millis(5);
+
 /// A file that is no device ends, and may grow.
 const GROWS: Duration = Duration::from_millis(100);
 
@@ -27,6 +32,8 @@ pub(super) struct Tail(Receiver<Heard>);
 pub(super) enum Heard {
     /// One record, or what a file holds.
     Bytes(Vec<u8>),
+    /// Where a process comes from that the record after this says will be killed.
+    Chosen(u32, Origin),
     /// Some were lost.
     Overwritten,
     /// Nothing more can be read.
@@ -35,10 +42,12 @@ pub(super) enum Heard {
 
 impl Tail {
     /// Opens the log.
-    pub(super) fn open(path: &Path) -> io::Result<Tail> {
+    pub(super) fn open(path: &Path, proc: &Path) -> io::Result<Tail> {
         let file = File::open(path)?;
+        let proc = proc.to_owned();
         let (send, receive) = sync_channel(AHEAD);
-        thread::Builder::new().name("kernel log".to_owned()).stack_size(64 << 10).spawn(move || follow(file, &send))?;
+        let log = thread::Builder::new().name("kernel log".to_owned()).stack_size(64 << 10);
+        log.spawn(move || follow(file, &proc, &send))?;
         Ok(Tail(receive))
     }
 
@@ -56,15 +65,29 @@ impl Tail {
     }
 }
 
-fn follow(mut file: File, to: &SyncSender<Heard>) {
+fn follow(mut file: File, proc: &Path, to: &SyncSender<Heard>) {
     let mut buffer = vec![0; RECORD];
+    let mut is_caught_up = false;
     loop {
+        let asked = Instant::now();
         let heard = match file.read(&mut buffer) {
             Ok(0) => {
+                is_caught_up = true;
                 thread::sleep(GROWS);
                 continue;
             }
-            Ok(read) => Heard::Bytes(buffer[..read].to_vec()),
+            Ok(read) => {
+                is_caught_up |= asked.elapsed() >= WAITED;
+                let record = &buffer[..read];
+                // At once: the process ends.
+                let chosen = if is_caught_up { origin::of(record, proc) } else { None };
+                if let Some((pid, origin)) = chosen
+                    && to.send(Heard::Chosen(pid, origin)).is_err()
+                {
+                    return;
+                }
+                Heard::Bytes(record.to_vec())
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) if error.raw_os_error() == Some(OVERWRITTEN) => Heard::Overwritten,
             Err(error) => Heard::Failed(error),

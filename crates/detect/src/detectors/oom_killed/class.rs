@@ -1,10 +1,11 @@
 //! Which class of death it is, and what came of it.
 
 use super::killed::Killed;
-use super::record::Whose;
+use super::record::{Record, Whose};
 use crate::detectors::killed_by::{self, Killer};
 use reckon_model::document::{DeathScope, Effect};
 use reckon_model::k8s::Container;
+use reckon_model::kernel::{Origin, Victim};
 
 /// The classes of `oom-killed`: a closed set, documented on its page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,7 +129,8 @@ impl Killed<'_, '_> {
         let Some(record) = self.record.as_ref().filter(|_| self.end.is_none()) else { return false };
         let Some((told, episode)) = record.told_at().zip(record.last()) else { return false };
         let own = program(&self.container.command);
-        let first = episode.victims.iter().any(|victim| own.is_some_and(|own| is_named(&victim.comm, own)));
+        let named = || episode.victims.iter().any(|victim| own.is_some_and(|own| is_named(&victim.comm, own)));
+        let first = self.origin().map_or_else(named, |origin| origin == Origin::First);
         let ends = told > self.view.now() && (first || episode.group_kill);
         if ends {
             self.view.recheck_at(told);
@@ -138,13 +140,18 @@ impl Killed<'_, '_> {
 
     /// Processes that one report killed as a group.
     fn died_together(&self) -> usize {
-        let last = self.record.as_ref().and_then(super::record::Record::last);
+        let last = self.record.as_ref().and_then(Record::last);
         last.filter(|episode| episode.group_kill).map_or(0, |episode| episode.victims.len())
     }
 
-    /// Whether a shell is the first process and its child died: it ends with 128 + 9 by itself then.
+    /// Whether a child died and the first process, such as a shell, ended with 128 + 9 by itself then.
     fn is_echo(&self) -> bool {
-        let Some(episode) = self.record.as_ref().and_then(super::record::Record::last) else { return false };
+        let Some(episode) = self.record.as_ref().and_then(Record::last) else { return false };
+        match self.origin() {
+            Some(Origin::Child) => return !episode.group_kill,
+            Some(_) => return false,
+            None => {}
+        }
         let words: Vec<&str> = self.container.command.iter().chain(&self.container.args).map(String::as_str).collect();
         let shell = program(&self.container.command).filter(|program| is_shell(program));
         !episode.group_kill
@@ -152,12 +159,37 @@ impl Killed<'_, '_> {
             && stays(&words)
     }
 
-    /// Whether the victim is what a probe runs, and not what the container runs.
+    /// Whether the victim is what a probe or a person runs in the container, and not what the container runs.
     fn is_exec(&self) -> bool {
-        let Some(victim) = self.record.as_ref().and_then(super::record::Record::victim) else { return false };
+        let Some(victim) = self.record.as_ref().and_then(Record::victim) else { return false };
+        if let Some(origin) = self.origin() {
+            return origin == Origin::Entered;
+        }
         let own = program(&self.container.command).or(program(&self.container.args));
+        self.is_of_a_probe(victim) && !own.is_some_and(|own| is_named(&victim.comm, own))
+    }
+
+    /// Whether that was a probe.
+    pub(super) fn is_run_by_a_probe(&self) -> bool {
+        self.record.as_ref().and_then(Record::victim).is_some_and(|victim| self.is_of_a_probe(victim))
+    }
+
+    /// Whether a probe runs a program of the victim's name.
+    fn is_of_a_probe(&self, victim: &Victim) -> bool {
         probes(self.container).any(|probe| is_named(&victim.comm, probe))
-            && !own.is_some_and(|own| is_named(&victim.comm, own))
+    }
+
+    /// Where the victim came from, if the node's own process has seen that.
+    fn origin(&self) -> Option<Origin> {
+        let origin = self.record.as_ref()?.victim()?.origin?;
+        // What each container of such a pod starts with looks as if it had entered.
+        let shared = self.pod.spec.share_process_namespace && origin == Origin::Entered;
+        (!shared).then_some(origin)
+    }
+
+    /// Whether the first process is a shell.
+    pub(super) fn is_below_a_shell(&self) -> bool {
+        program(&self.container.command).is_some_and(is_shell)
     }
 
     /// Who ended the container, where that was not the kernel: the label stays with it whatever ends it later.

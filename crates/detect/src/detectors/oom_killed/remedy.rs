@@ -178,6 +178,12 @@ fn first(killed: &Killed<'_, '_>, class: Class, site: &Site<'_>) -> Vec<Remedy> 
             );
             vec![site.advice(RemedyKind::Patch, sentence)]
         }
+        (_, _) if class == Class::ExecVictim && !killed.is_run_by_a_probe() => {
+            let sentence = format!(
+                "Run what needs much memory in a container of its own (kubectl debug, a Job): what kubectl exec starts counts to the memory of {name}."
+            );
+            vec![site.advice(RemedyKind::Outside, sentence)]
+        }
         (_, _) if class == Class::ExecVictim => {
             let sentence = format!(
                 "Let the probe ask over HTTP, TCP or gRPC: what it runs inside {name} counts to the container's memory."

@@ -57,12 +57,14 @@ impl Killed<'_, '_> {
                 )
             }
             (Class::ExecVictim, _) => {
-                format!(
-                    "{victim}, which a probe runs in {container}, is killed for memory: it counts to the container's limit"
-                )
+                let by = if self.is_run_by_a_probe() { "a probe runs" } else { "somebody ran (kubectl exec)" };
+                format!("{victim}, which {by} in {container}, is killed for memory: it counts to the container's limit")
             }
             (Class::ShellEcho, _) => {
-                format!("{victim} in {container} is killed for memory, and the shell above it passes exit code 137 on")
+                let above = if self.is_below_a_shell() { "shell" } else { "process" };
+                format!(
+                    "{victim} in {container} is killed for memory, and the {above} above it passes exit code 137 on"
+                )
             }
             (Class::ContainerLimit | Class::GroupKill, _) if self.is_lowered_under_use() => {
                 let used = self.record.as_ref().and_then(Record::usage).map_or(0, |(usage, _)| usage);
