@@ -42,6 +42,10 @@ pub struct OomEpisode {
     pub kind: Option<MemoryKind>,
     /// When, if the log says so in a way that can be turned into a time of day.
     pub at: Option<Timestamp>,
+    /// Whether that may be minutes off: the kernel's own clock drifts, and by how much is known only of what is read as it
+    /// is written.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub at_about: bool,
     /// The size that was asked for, as a power of two of pages; -1 means that a person asked for the kill (sysrq-f).
     pub order: Option<i32>,
     /// `memory.oom.group` was set on the victim's cgroup: all of it was killed.
@@ -150,6 +154,8 @@ pub struct MemoryBreakdown {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct CgroupMemory {
+    /// When it was read.
+    pub at: Option<Timestamp>,
     /// Its path below the root of the memory hierarchy.
     pub path: String,
     /// What it stands for.
@@ -261,6 +267,9 @@ pub struct CounterKill {
     pub level: Option<CgroupLevel>,
     /// Whether it was no cgroup's limit: the machine, or a part of it, ran out.
     pub global: bool,
+    /// Whether the log does tell of them, faster than it is told here.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub logged: bool,
 }
 
 /// What the container runtime of a node says of one container. What it does not say is `None`.

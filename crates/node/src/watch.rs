@@ -11,7 +11,8 @@ use crate::cri::{Pace, Runtime};
 use crate::log::Parser;
 use crate::uses::{self, Uses};
 use jiff::{SignedDuration, Timestamp};
-use reckon_model::kernel::{CgroupMemory, NodeReport, OomEpisode, Origin};
+use origin::Chosen;
+use reckon_model::kernel::{CgroupMemory, NodeReport, OomEpisode};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
@@ -82,6 +83,8 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
         uses: Uses::default(),
         measured: BTreeMap::new(),
         chosen: VecDeque::new(),
+        is_rough: true,
+        up: boot.map_or(SignedDuration::MAX, |boot| Timestamp::now().duration_since(boot)),
         lost: 0,
     };
     let first = tail.as_ref().and_then(|tail| tail.first(Duration::from_millis(500)));
@@ -106,8 +109,13 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
             match tail.as_ref().map(|tail| tail.next(until)) {
                 None => std::thread::sleep(next_look.saturating_duration_since(Instant::now())),
                 Some(None) => {}
-                Some(Some(Heard::Bytes(bytes))) => watch.parser.feed(&bytes),
-                Some(Some(Heard::Chosen(pid, origin))) => watch.choose(pid, origin),
+                Some(Some(Heard::Bytes(bytes, is_new))) => {
+                    if is_new {
+                        watch.measure_clock(&bytes, Timestamp::now(), &mut tell)?;
+                    }
+                    watch.parser.feed(&bytes);
+                }
+                Some(Some(Heard::Chosen(chosen))) => watch.choose(chosen),
                 // In a storm that is so again and again; one word a minute is enough.
                 Some(Some(Heard::Overwritten)) if overwritten.is_none_or(|told: Instant| told.elapsed() >= AGAIN) => {
                     overwritten = Some(Instant::now());
@@ -129,7 +137,10 @@ pub fn watch(node: &str, places: &Places, mut tell: impl FnMut(NodeReport) -> io
             }
         }
         next_look = Instant::now() + LOOK;
-        watch.parser.set_boot(boot_time(&places.proc));
+        // As long as no record has told the kernel's clock.
+        if watch.is_rough {
+            watch.parser.set_boot(boot_time(&places.proc));
+        }
         watch.look(Timestamp::now(), &mut tell)?;
         if Instant::now() >= next_use {
             next_use = Instant::now() + uses::CLOSEST.unsigned_abs();
@@ -165,29 +176,59 @@ struct Watch {
     ledger: Ledger,
     storm: Storm,
     uses: Uses,
-    /// What was told of each cgroup last.
-    measured: BTreeMap<String, CgroupMemory>,
+    /// How each cgroup was last, and whether that was worth telling.
+    measured: BTreeMap<String, (CgroupMemory, bool)>,
     /// Where processes came from that the log has said or will say to be killed, the newest last.
-    chosen: VecDeque<(u32, Origin)>,
+    chosen: VecDeque<Chosen>,
+    /// Whether times come from the machine's uptime, as nothing new was read yet.
+    is_rough: bool,
+    /// How long the machine has been up when the log was opened.
+    up: SignedDuration,
     lost: u64,
 }
 
-/// So many are held: an episode is told within a second of its last word.
+/// So many are held, and so long: an episode is told within a second of its last word, and a number is given anew later.
 const CHOSEN: usize = 256;
+const KEPT: Duration = Duration::from_secs(60);
+
+/// The clock that stamps the log is not kept right and drifts by some parts in 100,000: after a day by a second, after two
+/// months by more than a minute.
+const DRIFTS: SignedDuration = SignedDuration::from_hours(24);
 
 impl Watch {
-    fn choose(&mut self, pid: u32, origin: Origin) {
+    fn choose(&mut self, chosen: Chosen) {
+        self.chosen.retain(|one| one.seen.elapsed() < KEPT);
         if self.chosen.len() >= CHOSEN {
             self.chosen.pop_front();
         }
-        self.chosen.push_back((pid, origin));
+        self.chosen.push_back(chosen);
+    }
+
+    /// Sets the kernel's clock by a record that was written now. What was read before it had the uptime's word alone.
+    fn measure_clock(
+        &mut self,
+        record: &[u8],
+        now: Timestamp,
+        tell: &mut impl FnMut(NodeReport) -> io::Result<()>,
+    ) -> io::Result<()> {
+        let Some(usec) = stamp(record) else { return Ok(()) };
+        if self.is_rough {
+            self.parser.settle();
+            self.tell_episodes(tell)?;
+            self.is_rough = false;
+        }
+        self.parser.set_boot(now.checked_sub(SignedDuration::from_micros(usec)).ok());
+        Ok(())
     }
 
     fn tell_episodes(&mut self, tell: &mut impl FnMut(NodeReport) -> io::Result<()>) -> io::Result<()> {
         for mut episode in self.parser.episodes() {
+            episode.at_about = self.is_rough && self.up > DRIFTS && episode.at.is_some();
             for victim in &mut episode.victims {
-                let at = self.chosen.iter().position(|(pid, _)| *pid == victim.pid);
-                victim.origin = at.and_then(|at| self.chosen.remove(at)).map(|(_, origin)| origin);
+                let is_it =
+                    |one: &Chosen| one.pid == victim.pid && one.comm == victim.comm && one.seen.elapsed() < KEPT;
+                let at = self.chosen.iter().position(is_it);
+                victim.origin = at.and_then(|at| self.chosen.remove(at)).map(|one| one.origin);
             }
             self.ledger.logged(&episode);
             if let Some(episode) = self.storm.take(episode, Timestamp::now()) {
@@ -223,10 +264,12 @@ impl Watch {
         let mut measured = BTreeMap::new();
         for now in tree.samples() {
             let before = self.measured.remove(&now.path);
-            if is_worth_telling(&now, before.as_ref()) {
+            let worth = is_worth_telling(&now, before.as_ref().map(|(before, _)| before));
+            // Once more where it was: or what has ended would seem to go on.
+            if worth || before.is_some_and(|(_, told)| told) {
                 tell(NodeReport::Cgroup(Box::new(now.clone())))?;
             }
-            measured.insert(now.path.clone(), now);
+            measured.insert(now.path.clone(), (now, worth));
         }
         self.measured = measured;
         Ok(())
@@ -256,10 +299,20 @@ fn boot_time(proc: &Path) -> Option<Timestamp> {
 
 /// From when on the log is held: its beginning, if its first record is the first of all.
 fn since(record: &[u8], boot: Timestamp) -> Option<Timestamp> {
+    let (seq, usec) = numbers(record)?;
+    if seq == 0 { Some(boot) } else { boot.checked_add(SignedDuration::from_micros(usec)).ok() }
+}
+
+/// When a record was written, in microseconds of the kernel's own clock.
+fn stamp(record: &[u8]) -> Option<i64> {
+    numbers(record).map(|(_, usec)| usec)
+}
+
+/// Sequence number and microseconds at the head of a record.
+fn numbers(record: &[u8]) -> Option<(u64, i64)> {
     let head = str::from_utf8(record.split(|byte| *byte == b';').next()?).ok()?;
     let mut fields = head.split(',').skip(1);
-    let (seq, usec): (u64, i64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
-    if seq == 0 { Some(boot) } else { boot.checked_add(SignedDuration::from_micros(usec)).ok() }
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
 }
 
 /// What of an episode tells one container from another.

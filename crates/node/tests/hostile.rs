@@ -108,6 +108,14 @@ fn kills_without_a_report_stay_apart_from_the_report_before_and_from_each_other_
 }
 
 #[test]
+fn what_others_write_into_the_kernels_log_is_not_its_word() {
+    let kill = "Memory cgroup out of memory: Killed process 7 (w) total-vm:1kB, anon-rss:1kB";
+    // 12 is the level 4 of facility 1, which the kernel gives to whatever writes to /dev/kmsg.
+    assert_eq!(read(format!("12,1,5,-;{kill}\n").as_bytes()).len(), 0);
+    assert_eq!(read(format!("4,1,5,-;{kill}\n").as_bytes()).len(), 1);
+}
+
+#[test]
 fn a_log_of_two_boots_mixes_none_of_their_kills() {
     let kill = |at: u32| format!("[{at:>5}.000000] Memory cgroup out of memory: Killed process 7 (w) total-vm:1kB\n");
     let group = |at: u32| format!("[{at:>5}.000000] Tasks in /a are going to be killed due to memory.oom.group set\n");

@@ -87,6 +87,9 @@ fn where_a_process_came_from_is_told_of_what_is_killed_while_it_is_watched() {
         write(&at.join("cgroup"), &format!("0::{POD}/{ID}\n"));
     };
     process(105, 90, 1, "java");
+    // The runtime's own process above the container.
+    process(90, 1, 7, "containerd-shim");
+    write(&root.path().join("proc/90/cgroup"), "0::/system.slice/containerd.service\n");
     process(106, 90, 33, "sh");
     let kill = |seq: u32, pid: u32, comm: &str| {
         format!(
@@ -108,6 +111,60 @@ fn where_a_process_came_from_is_told_of_what_is_killed_while_it_is_watched() {
         io::Write::write_all(&mut log, kill(seq, pid, comm).as_bytes()).unwrap();
         assert_eq!(origin(), Some(expected), "{comm}");
     }
+}
+
+#[test]
+fn the_clock_of_the_log_is_set_by_what_is_written_now_and_what_was_there_before_is_about_then() {
+    let root = tempfile::tempdir().unwrap();
+    node(root.path());
+    // Up for 60 days by one clock; by the one that stamps the log it is a minute less.
+    write(&root.path().join("proc/uptime"), "5184000.00 1.00\n");
+    let kill = |seconds: u64, pid: u32| {
+        format!("3,{pid},{seconds}000000,-;Memory cgroup out of memory: Killed process {pid} (java) total-vm:1kB\n")
+    };
+    write(&root.path().join("kmsg"), &kill(5_183_900, 7));
+    let told = reports(root.path());
+    let episode = || loop {
+        if let NodeReport::Episode(episode) = next(&told) {
+            break episode;
+        }
+    };
+    let before = episode();
+    assert!(before.at_about && before.at.is_some());
+    let wrote = jiff::Timestamp::now();
+    let mut log = fs::OpenOptions::new().append(true).open(root.path().join("kmsg")).unwrap();
+    io::Write::write_all(&mut log, kill(5_183_940, 8).as_bytes()).unwrap();
+    let now = episode();
+    assert!(!now.at_about && now.at.unwrap() >= wrote, "{:?} is before {wrote}", now.at);
+}
+
+#[test]
+fn that_a_cgroup_does_not_wait_any_more_is_told_too() {
+    let root = tempfile::tempdir().unwrap();
+    node(root.path());
+    let at = root.path().join(format!("cgroup{POD}/{ID}"));
+    let pressure = |percent: u32| {
+        write(
+            &at.join("memory.pressure"),
+            &format!(
+                "some avg10={percent}.00 avg60=0 avg300=0 total=0\nfull avg10={percent}.00 avg60=0 avg300=0 total=0\n"
+            ),
+        );
+    };
+    write(&at.join("memory.current"), "1000\n");
+    pressure(50);
+    let told = reports(root.path());
+    let waits = || loop {
+        if let NodeReport::Cgroup(group) = next(&told)
+            && group.container_id.as_deref() == Some(ID)
+        {
+            assert!(group.at.is_some());
+            break group.pressure;
+        }
+    };
+    assert_eq!(waits(), Some((5_000, 5_000)));
+    pressure(0);
+    while waits() != Some((0, 0)) {}
 }
 
 #[test]

@@ -82,6 +82,7 @@ impl Ledger {
                     kills: missing,
                     level: risen.level,
                     global: risen.global,
+                    logged: false,
                 });
             };
             let mut by_container = 0;

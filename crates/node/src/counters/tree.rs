@@ -5,6 +5,7 @@ use super::read::{self as file, Version};
 use super::scope::{self, Around};
 use crate::path::{Place, place};
 use crate::uses::Held;
+use jiff::Timestamp;
 use reckon_model::kernel::{CgroupLevel, CgroupMemory, MemoryBreakdown, MemoryEvents};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -209,6 +210,7 @@ impl Tree {
             file(self, "memory.memsw.usage_in_bytes").map(|both| both.saturating_sub(usage))
         };
         Some(CgroupMemory {
+            at: Some(Timestamp::now()),
             path: found.path,
             level: found.place.level,
             pod_uid: found.place.pod_uid,

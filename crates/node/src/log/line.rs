@@ -87,9 +87,11 @@ fn record(line: &[u8]) -> Option<Message<'_>> {
     }
     let semicolon = memchr::memchr(b';', &line[..line.len().min(HEAD)])?;
     let mut fields = line[..semicolon].split(|byte| *byte == b',');
-    let (_priority, seq, usec) = (number(fields.next()?)?, number(fields.next()?)?, number(fields.next()?)?);
+    let (priority, seq, usec) = (number(fields.next()?)?, number(fields.next()?)?, number(fields.next()?)?);
     fields.next()?;
-    Some(Message { stamp: Stamp::Boot(usec), seq: Some(seq), text: unescaped(&line[semicolon + 1..]) })
+    // The facility stands above the three bits of the level. Who may write to the log may write anything but the kernel's 0.
+    let text = if priority >> 3 == 0 { unescaped(&line[semicolon + 1..]) } else { Cow::Borrowed(&b""[..]) };
+    Some(Message { stamp: Stamp::Boot(usec), seq: Some(seq), text })
 }
 
 /// `\x0a` stands for a control byte, a backslash or a byte that is no ASCII.

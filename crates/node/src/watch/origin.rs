@@ -5,6 +5,7 @@ use crate::path;
 use reckon_model::kernel::Origin;
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
 /// Ancestors that are looked at: more are a tree that changes while it is read.
 const GENERATIONS: usize = 64;
@@ -14,32 +15,45 @@ struct Process {
     parent: u32,
     /// Its number in the innermost PID namespace; `None` where it is in the machine's.
     inner: Option<u32>,
-    container: String,
+    /// `None` outside of containers.
+    container: Option<String>,
+}
+
+/// A process that the kernel was about to kill.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    pub(super) pid: u32,
+    pub(super) comm: String,
+    pub(super) origin: Origin,
+    pub(super) seen: Instant,
 }
 
 /// The process that a record of the kernel's log says will be killed, and where it comes from. Only of a record that was
 /// read at once: a number is given to another process later.
-pub(super) fn of(record: &[u8], proc: &Path) -> Option<(u32, Origin)> {
+pub(super) fn of(record: &[u8], proc: &Path) -> Option<Chosen> {
     let (pid, comm) = chosen(record)?;
     let found = fs::read(proc.join(pid.to_string()).join("comm")).ok()?;
     if found.trim_ascii_end() != comm {
         return None;
     }
     let own = process(proc, pid)?;
+    own.container.as_ref()?;
     let mut top = (pid, own.inner?, own.parent);
     for _ in 0..GENERATIONS {
-        match process(proc, top.2) {
-            Some(parent) if parent.container == own.container => top = (top.2, parent.inner?, parent.parent),
-            // The runtime's own process, above the container.
-            _ => {
-                let origin = match top {
-                    (first, 1, _) if first == pid => Origin::First,
-                    (_, 1, _) => Origin::Child,
-                    _ => Origin::Entered,
-                };
-                return Some((pid, origin));
-            }
+        // One that is gone meanwhile tells nothing, and with it nobody knows.
+        let parent = process(proc, top.2)?;
+        if parent.container == own.container && parent.container.is_some() {
+            top = (top.2, parent.inner?, parent.parent);
+            continue;
         }
+        // The runtime's own process, above the container.
+        let origin = match top {
+            (first, 1, _) if first == pid => Origin::First,
+            (_, 1, _) => Origin::Child,
+            _ => Origin::Entered,
+        };
+        let comm = String::from_utf8_lossy(comm).into_owned();
+        return Some(Chosen { pid, comm, origin, seen: Instant::now() });
     }
     None
 }
@@ -66,11 +80,10 @@ fn process(proc: &Path, pid: u32) -> Option<Process> {
     let place = cgroup.lines().find_map(|line| {
         let (_, rest) = line.split_once(':')?;
         let (controllers, path) = rest.split_once(':')?;
-        (controllers.is_empty() || controllers.split(',').any(|one| one == "memory"))
-            .then(|| path::place(path))
-            .flatten()
-    })?;
-    Some(Process { parent, inner, container: place.container_id? })
+        let of_memory = controllers.is_empty() || controllers.split(',').any(|one| one == "memory");
+        if of_memory { path::place(path) } else { None }
+    });
+    Some(Process { parent, inner, container: place.and_then(|place| place.container_id) })
 }
 
 #[cfg(test)]
@@ -101,9 +114,9 @@ mod tests {
         for (pid, parent, inner) in tree {
             write(root.path(), *pid, *parent, inner, &container("c"));
         }
-        of(RECORD, root.path()).map(|(pid, origin)| {
-            assert_eq!(pid, 100);
-            origin
+        of(RECORD, root.path()).map(|chosen| {
+            assert_eq!((chosen.pid, chosen.comm.as_str()), (100, NAME));
+            chosen.origin
         })
     }
 
@@ -119,10 +132,12 @@ mod tests {
     fn a_process_of_the_machine_one_that_is_gone_and_one_of_another_name_are_not_known() {
         assert_eq!(origin(&[(100, SHIM, "")]), None);
         assert_eq!(origin(&[]), None);
+        // Its parent ended while it was looked up.
+        assert_eq!(origin(&[(100, 95, "\t9")]), None);
         let root = tempfile::tempdir().unwrap();
         write(root.path(), 100, SHIM, "\t1", &container("c"));
         fs::write(root.path().join("100/comm"), "another\n").unwrap();
-        assert_eq!(of(RECORD, root.path()), None);
-        assert_eq!(of(b"6,1,5,-;Tasks state (memory values in pages):\n", root.path()), None);
+        assert!(of(RECORD, root.path()).is_none());
+        assert!(of(b"6,1,5,-;Tasks state (memory values in pages):\n", root.path()).is_none());
     }
 }

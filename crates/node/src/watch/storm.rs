@@ -39,6 +39,7 @@ impl Storm {
             container_id: episode.container_id.clone(),
             level: episode.level,
             global: episode.scope == Some(OomScope::Global),
+            logged: true,
             ..CounterKill::default()
         });
         held.at = episode.at.or(Some(now));

@@ -1,7 +1,6 @@
 //! The kernel's log as it goes on.
 
-use super::origin;
-use reckon_model::kernel::Origin;
+use super::origin::{self, Chosen};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
@@ -30,10 +29,10 @@ pub(super) struct Tail(Receiver<Heard>);
 /// What comes out of it.
 #[derive(Debug)]
 pub(super) enum Heard {
-    /// One record, or what a file holds.
-    Bytes(Vec<u8>),
+    /// One record, or what a file holds; and whether it was waited for, so that it was written now.
+    Bytes(Vec<u8>, bool),
     /// Where a process comes from that the record after this says will be killed.
-    Chosen(u32, Origin),
+    Chosen(Chosen),
     /// Some were lost.
     Overwritten,
     /// Nothing more can be read.
@@ -54,7 +53,7 @@ impl Tail {
     /// The first record, if it comes soon.
     pub(super) fn first(&self, within: Duration) -> Option<Vec<u8>> {
         match self.0.recv_timeout(within) {
-            Ok(Heard::Bytes(bytes)) => Some(bytes),
+            Ok(Heard::Bytes(bytes, _)) => Some(bytes),
             _ => None,
         }
     }
@@ -81,12 +80,12 @@ fn follow(mut file: File, proc: &Path, to: &SyncSender<Heard>) {
                 let record = &buffer[..read];
                 // At once: the process ends.
                 let chosen = if is_caught_up { origin::of(record, proc) } else { None };
-                if let Some((pid, origin)) = chosen
-                    && to.send(Heard::Chosen(pid, origin)).is_err()
+                if let Some(chosen) = chosen
+                    && to.send(Heard::Chosen(chosen)).is_err()
                 {
                     return;
                 }
-                Heard::Bytes(record.to_vec())
+                Heard::Bytes(record.to_vec(), is_caught_up)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) if error.raw_os_error() == Some(OVERWRITTEN) => Heard::Overwritten,
