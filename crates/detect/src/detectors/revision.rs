@@ -86,14 +86,14 @@ pub(crate) fn peers<'a>(view: &View<'a>, workload: &'a Object, pod: &Object) -> 
 
 /// Whether another pod has been well, without a restart, for longer than the failing one lived.
 pub(crate) fn outlives(view: &View<'_>, other: &Object, pod: &Object, container: &str) -> bool {
-    let status = |object: &'_ Object| {
-        object.pod()?.containers().find(|(_, item, _)| item.name == container).and_then(|(.., status)| status.cloned())
-    };
+    fn status<'o>(object: &'o Object, container: &str) -> Option<&'o ContainerStatus> {
+        object.pod()?.containers().find(|(_, item, _)| item.name == container)?.2
+    }
     let Some(since) = other.pod().filter(|body| body.is_ready()).and_then(|body| body.condition("Ready")?.since) else {
         return false;
     };
-    let lived = status(pod).and_then(|status| Some(life(pod, status.last_end()?))).unwrap_or_default();
-    let well = status(other).is_some_and(|status| status.ready && status.restart_count == 0);
+    let lived = status(pod, container).and_then(|status| Some(life(pod, status.last_end()?))).unwrap_or_default();
+    let well = status(other, container).is_some_and(|status| status.ready && status.restart_count == 0);
     let due = since.checked_add(lived.max(SETTLED)).unwrap_or(Timestamp::MAX);
     if well && due > view.now() {
         view.recheck_at(due);

@@ -140,6 +140,9 @@ pub struct Container {
     /// Limits and requests.
     #[serde(deserialize_with = "null_default")]
     pub resources: Resources,
+    /// What a change of its resources in the running pod does to it.
+    #[serde(deserialize_with = "null_default")]
+    pub resize_policy: Vec<ResizePolicy>,
     /// Kills it when it fails.
     pub liveness_probe: Option<Probe>,
     /// Takes it out of Services when it fails.
@@ -152,6 +155,25 @@ pub struct Container {
     /// `Always` makes an init container a sidecar.
     #[serde(deserialize_with = "null_default")]
     pub restart_policy: String,
+}
+
+/// What a change of one resource in the running pod does to a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ResizePolicy {
+    /// `cpu`, `memory`.
+    #[serde(deserialize_with = "null_default")]
+    pub resource_name: String,
+    /// `NotRequired`, `RestartContainer`.
+    #[serde(deserialize_with = "null_default")]
+    pub restart_policy: String,
+}
+
+impl ResizePolicy {
+    /// Whether the container is started anew for another memory limit.
+    pub fn restarts_for_memory(&self) -> bool {
+        self.resource_name == "memory" && self.restart_policy == "RestartContainer"
+    }
 }
 
 /// Limits and requests, by resource.

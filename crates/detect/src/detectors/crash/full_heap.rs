@@ -66,8 +66,9 @@ impl Runtime {
             (Runtime::Jvm | Runtime::V8, Some(flag)) => Some(raise(&flag, limit.unwrap_or(0))),
             (Runtime::Jvm, None) => Some(match limit {
                 Some(limit) => format!(
-                    "Without a flag the JVM of {name} takes a quarter of its memory limit, {}: set -XX:MaxRAMPercentage=75, and -XX:+ExitOnOutOfMemoryError so that it ends rather than lives on half dead.",
-                    quantity::bytes(limit / 4)
+                    "Without a flag the JVM of {name} takes {} of its memory limit of {} for its heap: set -XX:MaxRAMPercentage=75, and -XX:+ExitOnOutOfMemoryError so that it ends rather than lives on half dead.",
+                    quantity::bytes(default_heap(limit)),
+                    quantity::bytes(limit)
                 ),
                 None => format!(
                     "Give {name} a memory limit and -XX:MaxRAMPercentage=75, and watch whether its heap only grows."
@@ -75,7 +76,7 @@ impl Runtime {
             }),
             (Runtime::V8, None) => Some(match limit {
                 Some(limit) => format!(
-                    "Set --max-old-space-size={} for {name}, three quarters of its memory limit: by itself Node.js takes about half, and never much more than 2 GiB.",
+                    "Set --max-old-space-size={} for {name}, three quarters of its memory limit: by itself Node.js takes about half, and 2 to 4 GiB at most.",
                     (limit / 4 * 3) >> 20
                 ),
                 None => format!(
@@ -85,6 +86,12 @@ impl Runtime {
             (Runtime::Python | Runtime::Native, _) => None,
         }
     }
+}
+
+/// What a 64-bit JVM takes by itself: a quarter of its limit (MaxRAMPercentage), and of small ones half (MinRAMPercentage), up
+/// to the 125 MiB that it is built with.
+fn default_heap(limit: u64) -> u64 {
+    (limit / 4).max((limit / 2).min(125 << 20))
 }
 
 fn limit(container: &Container) -> Option<u64> {

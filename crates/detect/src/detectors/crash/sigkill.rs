@@ -4,12 +4,17 @@ use super::Crash;
 use super::sort::Sort;
 use crate::Fact;
 use crate::detectors::killed_by;
+use jiff::SignedDuration;
 use reckon_model::document::{Death, DeathScope, Effect, Role, Source};
-use reckon_model::{Body, Kind, Quantity};
+use reckon_model::kernel::CgroupMemory;
+use reckon_model::{Body, Kind, Quantity, Timestamp};
 
 /// All processes of its pod waited for memory for so much of the last ten seconds, in hundredths of a percent: programs
 /// that kill for that begin near it (systemd-oomd at 60 % over 30 seconds, Talos lower).
 const PRESSED: u32 = 1_000;
+
+/// A reading further from the end than this, twice the pause between two, is of something else.
+const BEFORE: SignedDuration = SignedDuration::from_secs(30);
 
 /// The first Talos with such a program switched on.
 const TALOS: (u32, u32) = (1, 12);
@@ -43,12 +48,15 @@ impl Crash<'_, '_> {
         }
         let facts = self.view.kernel(name, true)?;
         let own = |uid: &Option<String>| uid.as_ref() == Some(&self.subject.meta.uid);
-        let pressed = |group: &&reckon_model::kernel::CgroupMemory| {
-            own(&group.pod_uid) && group.pressure.is_some_and(|(_, all)| all >= PRESSED)
+        let finished = self.end?.finished_at?;
+        let near = |at: Timestamp| finished.duration_since(at).abs() <= BEFORE;
+        let pressed = |group: &&CgroupMemory| {
+            own(&group.pod_uid) && group.at.is_some_and(near) && group.pressure.is_some_and(|(_, all)| all >= PRESSED)
         };
-        let all = facts.cgroups.iter().find(pressed)?.pressure.map_or(0, |(_, all)| all / 100);
+        let group = facts.cgroups.iter().find(pressed)?;
+        let all = group.pressure.map_or(0, |(_, all)| all / 100);
         let text = format!("all processes of the pod waited for memory {all} % of ten seconds before");
-        Some(Fact::new(Role::Cause, Source::Kernel, None, self.subject, text))
+        Some(Fact::new(Role::Cause, Source::Kernel, group.at, self.subject, text))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Memory that grows towards its limit, before it gets there.
 
+use crate::detectors::killed_by;
 use crate::detectors::oom_killed::readings;
 use crate::detectors::template::Site;
 use crate::growth::{Forecast, Life};
@@ -19,8 +20,11 @@ pub(super) fn finding<'a>(
     (kind, container, status): (ContainerType, &'a Container, &'a ContainerStatus),
 ) -> Option<Finding> {
     let running = status.state.running.as_ref()?;
-    // One that was killed before is told with that.
-    if status.last_end().is_some_and(|end| end.reason == "OOMKilled" || end.exit_code == 137) {
+    // One that was killed lately is told with that; once it has been well for long, growth is news again.
+    let killed = status
+        .last_end()
+        .filter(|end| end.reason == "OOMKilled" || killed_by::record(view, subject, container, end).is_some());
+    if killed.is_some() && !killed_by::recovered(view, status) {
         return None;
     }
     let limit = container.resources.limits.get("memory")?;
@@ -69,6 +73,10 @@ pub(super) fn finding<'a>(
         workload,
         format!("limits.memory {limit} of {name}"),
     ));
+    if let Some(end) = killed {
+        let text = format!("was killed for memory before, {} restarts so far", status.restart_count);
+        finding.evidence.push(Fact::new(Role::Symptom, Source::Status, end.finished_at, subject, text));
+    }
     finding.death = Some(Death {
         scope: Some(DeathScope::Container),
         usage_bytes: Some(last.peak),

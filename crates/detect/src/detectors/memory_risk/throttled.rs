@@ -2,6 +2,7 @@
 
 use crate::detectors::template::Site;
 use crate::{Fact, Finding, Place, View, describe};
+use jiff::SignedDuration;
 use reckon_model::document::{
     Cause, CauseKind, Death, DeathScope, Effect, RemedyKind, Role, Severity, Source, Verdict,
 };
@@ -10,6 +11,9 @@ use reckon_model::{Object, quantity};
 
 /// All processes waited for so much of the last ten seconds, in hundredths of a percent: a fifth (`memory-deaths` §4.1).
 const WAITING: u32 = 2_000;
+
+/// For so long a reading stands: four times the pause between two.
+const TOLD: SignedDuration = SignedDuration::from_secs(60);
 
 /// Use is at `memory.high` from this share on.
 const AT: (u64, u64) = (9, 10);
@@ -24,6 +28,12 @@ pub(super) fn finding<'a>(
     let facts = view.kernel(&pod.spec.node_name, false)?;
     let id = bare_id(&status.container_id);
     let group = facts.cgroups.iter().find(|group| !id.is_empty() && group.container_id.as_deref() == Some(id))?;
+    // What waits is told again every few seconds: an older word is of what was.
+    let due = group.at?.checked_add(TOLD).ok()?;
+    if due < view.now() {
+        return None;
+    }
+    view.recheck_at(due);
     let usage = group.usage?;
     let (some, all) = group.pressure.unwrap_or((0, 0));
     let at = |bound: u64| usage >= bound / AT.1 * AT.0;
@@ -59,7 +69,7 @@ pub(super) fn finding<'a>(
         percent(all),
         group.events.high
     );
-    finding.evidence.push(Fact::new(Role::Cause, Source::Kernel, None, subject, text));
+    finding.evidence.push(Fact::new(Role::Cause, Source::Kernel, group.at, subject, text));
     finding.death = Some(Death {
         scope: Some(DeathScope::Container),
         effect: Some(Effect::Slow),

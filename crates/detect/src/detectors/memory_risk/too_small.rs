@@ -6,7 +6,10 @@ use crate::detectors::template::Site;
 use crate::{Fact, Finding, Place, View, describe};
 use reckon_model::document::{Cause, CauseKind, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Container, ContainerType, Pod, PodSpec};
-use reckon_model::{Body, Object};
+use reckon_model::{Body, Object, Quantity};
+
+/// With so much runc does not come to start anything (`memory-deaths` A7); CRI-O and Docker refuse more than that, and say so.
+const HOPELESS: i64 = 4 << 20;
 
 /// The containers of a template of which there is no pod.
 pub(super) fn of_template<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
@@ -16,7 +19,7 @@ pub(super) fn of_template<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Findi
         _ => return Vec::new(),
     };
     // Nothing is asked for where all is well, and of a template that another object wrote that one tells.
-    if subject.meta.controller().is_some() || !containers(spec).any(|(_, item)| killed_by::no_room(item).is_some()) {
+    if subject.meta.controller().is_some() || !containers(spec).any(|(_, item)| hopeless(item).is_some()) {
         return Vec::new();
     }
     let pods = view.pods_of(subject);
@@ -42,7 +45,7 @@ fn finding<'a>(
     shows_on: &'a Object,
     (kind, container): (ContainerType, &'a Container),
 ) -> Option<Finding> {
-    let limit = killed_by::no_room(container)?;
+    let limit = hopeless(container)?;
     let name = &container.name;
     let meant = meant(limit);
     let hint = meant.as_ref().map(|meant| format!("; {meant} was meant, it seems")).unwrap_or_default();
@@ -71,6 +74,11 @@ fn finding<'a>(
     ));
     finding.remedies.push(room(&site, container, limit));
     Some(finding)
+}
+
+/// A limit that no runtime can start in.
+fn hopeless(container: &Container) -> Option<&Quantity> {
+    killed_by::no_room(container).filter(|limit| limit.value().is_some_and(|value| value <= HOPELESS))
 }
 
 fn containers(spec: &PodSpec) -> impl Iterator<Item = (ContainerType, &Container)> {

@@ -29,8 +29,10 @@ pub(super) struct Why<'a> {
     suspect: Option<Suspect>,
     /// Nodes of another version do not kill.
     versions: Option<Versions>,
-    /// What the container reads was changed.
+    /// What the container reads was changed, shortly before.
     edited: Option<Edited<'a>>,
+    /// The same, not so shortly.
+    perhaps: Option<Alternative>,
     /// More pods were wanted than there may be.
     load: Option<Load<'a>>,
     pub(super) neighbours: Neighbours,
@@ -55,7 +57,12 @@ impl<'a> Killed<'_, 'a> {
         let versions = if own && open { self.by_version() } else { None };
         let open = open && versions.as_ref().is_none_or(|versions| !versions.settled);
         let edited = if open && (own || class == Class::PodLimit) { self.reconfigured() } else { None };
-        let open = open && edited.is_none() && shape != Some(Shape::Growth) && class.may_be_load();
+        let grows = shape == Some(Shape::Growth);
+        let (edited, perhaps) = match edited {
+            Some(edited) if !grows && reconfigured::is_suspect(&edited, self.onset()) => (Some(edited), None),
+            other => (None, other.map(|edited| reconfigured::alternative(&edited, &self.container.name))),
+        };
+        let open = open && edited.is_none() && !grows && class.may_be_load();
         let load = if class.is_of_the_node() { None } else { self.autoscaled() };
         let cut = match (&resize, &suspect) {
             (Some(resize), _) => Some(Cut { from: Some(resize.from.clone()), to: resize.to.clone() }),
@@ -63,7 +70,17 @@ impl<'a> Killed<'_, 'a> {
             (None, None) => None,
         };
         let neighbours = if class.is_of_the_node() { self.neighbours() } else { Neighbours::default() };
-        Why { resize, given, suspect, versions, edited, load: load.map(|load| load.wanted(open)), neighbours, cut }
+        Why {
+            resize,
+            given,
+            suspect,
+            versions,
+            edited,
+            perhaps,
+            load: load.map(|load| load.wanted(open)),
+            neighbours,
+            cut,
+        }
     }
 
     /// When the trouble began, at the earliest.
@@ -105,6 +122,10 @@ impl<'a> Killed<'_, 'a> {
                 let sentence = self.node_full(class, why.neighbours.blamed.as_deref());
                 Cause::plain(CauseKind::Node, self.node_reference().as_ref(), sentence)
             }
+            _ if class == Class::ExecVictim => {
+                let (kind, sentence) = self.entered();
+                Cause::plain(kind, Some(&self.workload.reference()), sentence)
+            }
             _ if matches!(class, Class::Manual | Class::Nested) => {
                 let kind = if class == Class::Manual { CauseKind::External } else { CauseKind::Application };
                 Cause::plain(kind, Some(&self.workload.reference()), self.made_within(class))
@@ -118,7 +139,7 @@ impl<'a> Killed<'_, 'a> {
         let sentence = self.too_low(class, shape);
         let cause = Cause::plain(CauseKind::Resource, Some(&self.workload.reference()), sentence);
         match (class, crate::spot::Spot::of(self.workload)) {
-            (Class::PodLimit, Some(spot)) => {
+            (Class::PodLimit, Some(spot)) if self.is_pod_limited() => {
                 let limit = self.pod.spec.resources.limits.get("memory").map(|limit| limit.as_str().into());
                 let path = spot.path("resources").key("limits").key("memory");
                 spot.wrong(&path, limit, cause.sentence)
@@ -132,17 +153,19 @@ impl<'a> Killed<'_, 'a> {
 }
 
 impl<'a> Why<'a> {
-    /// Whether no change is known.
-    pub(super) fn is_unchanged(&self) -> bool {
-        self.suspect.is_none() && self.edited.is_none()
+    /// Whether what is the case is told, and nothing that may have made it so.
+    pub(super) fn is_as_it_stands(&self) -> bool {
+        self.suspect.is_none()
+            && self.edited.is_none()
+            && self.given.is_none()
+            && self.versions.as_ref().is_none_or(|versions| !versions.settled)
     }
 
     /// Whether what is said to be the cause was compared with what is well.
     pub(super) fn is_proven(&self) -> bool {
         self.cut.is_some()
-            || self.given.is_some()
+            || self.given.as_ref().is_some_and(Given::is_certain)
             || self.suspect.as_ref().is_some_and(|suspect| suspect.contrast.is_some())
-            || self.versions.as_ref().is_some_and(|versions| versions.settled)
     }
 
     pub(super) fn facts(&self) -> Vec<Fact> {
@@ -155,7 +178,7 @@ impl<'a> Why<'a> {
 
     pub(super) fn alternatives(&self) -> Vec<Alternative> {
         let few = self.versions.as_ref().filter(|versions| !versions.settled).map(Versions::alternative);
-        few.into_iter().chain(self.load.iter().filter_map(Load::alternative)).collect()
+        few.into_iter().chain(self.perhaps.clone()).chain(self.load.iter().filter_map(Load::alternative)).collect()
     }
 
     /// What was changed of what it reads, where that is the cause.

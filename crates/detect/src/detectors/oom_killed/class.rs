@@ -180,7 +180,7 @@ impl Killed<'_, '_> {
     }
 
     /// Where the victim came from, if the node's own process has seen that.
-    fn origin(&self) -> Option<Origin> {
+    pub(super) fn origin(&self) -> Option<Origin> {
         let origin = self.record.as_ref()?.victim()?.origin?;
         // What each container of such a pod starts with looks as if it had entered.
         let shared = self.pod.spec.share_process_namespace && origin == Origin::Entered;

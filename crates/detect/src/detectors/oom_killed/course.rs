@@ -24,10 +24,12 @@ impl<'a> Killed<'_, 'a> {
     /// From the readings of the instance that was killed, and of the one that runs.
     pub(super) fn course(&self) -> Course {
         let nothing = Course { shape: None, due: None, fact: None };
-        let limit = self.record.as_ref().and_then(super::record::Record::usage).map(|(_, limit)| limit);
-        let Some(limit) = limit.or_else(|| self.limit().and_then(remedy::bytes)) else { return nothing };
+        let own = self.record.as_ref().and_then(|record| record.own_usage(self.pod));
+        // What the running instance has may be another limit than that of the one that died.
+        let now = self.limit().and_then(remedy::bytes);
+        let Some(limit) = own.map(|(_, limit)| limit).or(now) else { return nothing };
         let facts = self.view.kernel(&self.pod.spec.node_name, false);
-        let usage = self.record.as_ref().and_then(super::record::Record::usage).map(|(usage, _)| usage);
+        let usage = own.map(|(usage, _)| usage);
         let started = self.end.and_then(|end| end.started_at);
         let died = self.end.and_then(|end| end.finished_at);
         let id = self.end.map_or(&self.status.container_id, |end| &end.container_id);
@@ -36,7 +38,7 @@ impl<'a> Killed<'_, 'a> {
         let running = self.status.state.running.as_ref();
         let current = running.and_then(|_| {
             let uses = readings(facts, &self.status.container_id);
-            Life { uses, limit, started: None, killed: None }.forecast()
+            Life { uses, limit: now.unwrap_or(limit), started: None, killed: None }.forecast()
         });
         if let Some(Forecast { from, at, to, per_hour }) = current {
             let text = format!(

@@ -4,15 +4,19 @@ use super::killed::Killed;
 use crate::detectors::revision;
 use crate::{Fact, describe};
 use reckon_model::document::{Alternative, Role, Source, Verdict};
-use reckon_model::k8s::{NodeInfo, Pod};
-use reckon_model::{Body, Kind, Object, ResourceRef};
+use reckon_model::k8s::{ContainerStatus, NodeInfo, Pod};
+use reckon_model::{Body, Kind, Object, ResourceRef, Timestamp};
 use std::collections::BTreeSet;
 
 /// So many nodes are asked for what they run, beside those that are known.
 const ASKED: usize = 8;
 
-/// Fewer pods that are killed, or fewer that are well, may be so by accident.
-const ENOUGH: usize = 2;
+/// Fewer pods on either side, or fewer nodes, may be so by accident: of three and three pods chance parts one in twenty so.
+const PODS: usize = 3;
+const NODES: usize = 2;
+
+/// So many pods are compared.
+const COMPARED: usize = 64;
 
 /// A version that parts the nodes where pods of one template are killed from those where they are well.
 pub(super) struct Versions {
@@ -28,9 +32,9 @@ impl<'a> Killed<'_, 'a> {
     /// The first of kernel, kubelet and container runtime that parts them.
     pub(super) fn by_version(&self) -> Option<Versions> {
         let (mut ill, mut well) = (vec![self.subject], Vec::new());
-        for other in revision::peers(self.view, self.workload, self.subject) {
+        for other in revision::peers(self.view, self.workload, self.subject).into_iter().take(COMPARED) {
             let Some(body) = other.pod() else { continue };
-            if was_killed(body, &self.container.name) {
+            if self.was_killed(body) {
                 ill.push(other);
             } else if revision::outlives(self.view, other, self.subject, &self.container.name) {
                 well.push(other);
@@ -61,7 +65,22 @@ impl<'a> Killed<'_, 'a> {
         ];
         let nodes = ill.iter().filter_map(|(pod, _)| Some(pod.pod()?.spec.node_name.as_str()));
         let node = ResourceRef::new(Kind::Node, None, nodes.min()?);
-        Some(Versions { sentence, node, facts, settled: ill.len() >= ENOUGH && well.len() >= ENOUGH })
+        let on = |pods: &[(&Object, &NodeInfo)]| {
+            let nodes: BTreeSet<&str> =
+                pods.iter().filter_map(|(pod, _)| Some(pod.pod()?.spec.node_name.as_str())).collect();
+            pods.len() >= PODS && nodes.len() >= NODES
+        };
+        Some(Versions { sentence, node, facts, settled: on(&ill) && on(&well) })
+    }
+
+    /// Whether a pod's container was killed for memory lately.
+    fn was_killed(&self, pod: &Pod) -> bool {
+        let lately = |at: Timestamp| self.view.now().duration_since(at) <= revision::WINDOW;
+        pod.containers().any(|(_, item, status)| {
+            let end = status.and_then(ContainerStatus::last_end);
+            item.name == self.container.name
+                && end.is_some_and(|end| end.reason == "OOMKilled" && end.finished_at.is_some_and(lately))
+        })
     }
 
     /// What the node of a pod runs; asked for of few nodes only.
@@ -73,7 +92,8 @@ impl<'a> Killed<'_, 'a> {
         asked.insert(name.clone());
         let node = match asked.len() <= ASKED {
             true => self.view.object(&Kind::Node, None, name).found(),
-            false => self.view.known(&Kind::Node, None).find(|node| node.meta.name == *name),
+            false if self.view.all_known(&Kind::Node) => self.view.object(&Kind::Node, None, name).found(),
+            false => None,
         };
         match &node?.body {
             Body::Node(body) => Some(&body.status.node_info),
@@ -94,7 +114,10 @@ const VERSIONS: [(&str, Version); 3] = [
 impl Versions {
     /// It as the cause.
     pub(super) fn sentence(&self, container: &str) -> String {
-        format!("{}: what differs is not in {container}, its settings or its limit.", self.sentence)
+        format!(
+            "{}: look at what differs between those nodes before {container}, its settings or its limit.",
+            self.sentence
+        )
     }
 
     /// It as one possibility, where there are few pods to compare.
@@ -102,11 +125,4 @@ impl Versions {
         let sentence = format!("{}; with so few pods that may be an accident.", self.sentence);
         Alternative { reference: None, verdict: Verdict::Possible, sentence }
     }
-}
-
-fn was_killed(pod: &Pod, container: &str) -> bool {
-    pod.containers().any(|(_, item, status)| {
-        item.name == container
-            && status.and_then(|status| status.last_end()).is_some_and(|end| end.reason == "OOMKilled")
-    })
 }

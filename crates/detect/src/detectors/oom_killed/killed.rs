@@ -56,7 +56,7 @@ impl<'a> Killed<'_, 'a> {
         let mut finding = Finding::new("oom-killed", place, self.title(class, why.cut.as_ref(), course.shape), cause);
         finding.class = Some(class.name());
         finding.shows_on = [self.subject.reference()].into();
-        finding.verdict = self.verdict(class, scope, &node, why.is_unchanged(), why.is_proven());
+        finding.verdict = self.verdict(class, scope, &node, why.is_as_it_stands(), why.is_proven());
         finding.severity = self.severity(class);
         finding.evidence.extend(self.end.map(|end| self.status_fact(end)));
         if self.end.is_none() && self.record.is_none() {
@@ -101,8 +101,10 @@ impl<'a> Killed<'_, 'a> {
     fn verdict(&self, class: Class, scope: Option<DeathScope>, node: &Node, unchanged: bool, proven: bool) -> Verdict {
         // The kernel's own words on whose memory it was leave nothing open.
         let told = self.record.as_ref().is_some_and(|record| record.last().is_some());
+        // Who was told by its name alone, where nobody has seen where it came from, is a good guess.
+        let guessed = matches!(class, Class::ExecVictim | Class::ShellEcho) && self.origin().is_none();
         if told && (scope.is_some() || class == Class::Manual) {
-            return Verdict::Confirmed;
+            return if !guessed && (unchanged || proven) { Verdict::Confirmed } else { Verdict::Likely };
         }
         match (class, node) {
             (Class::ContainerLimit | Class::GroupKill, _) if proven => Verdict::Confirmed,

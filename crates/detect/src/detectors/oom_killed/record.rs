@@ -4,7 +4,7 @@ use crate::Fact;
 use crate::kernel::{self, MANUAL, resident};
 use jiff::SignedDuration;
 use reckon_model::document::{DeathScope, Role, Source};
-use reckon_model::k8s::{Container, Pod, Terminated, bare_id};
+use reckon_model::k8s::{Container, ContainerType, Pod, Terminated, bare_id};
 use reckon_model::kernel::{CgroupLevel, CounterKill, NodeFacts, OomEpisode, OomScope, RuntimeState, Victim};
 use reckon_model::text::count;
 use reckon_model::{Object, Timestamp};
@@ -58,7 +58,8 @@ impl<'a> Record<'a> {
 
     /// Whether the end came too long after the last kill to be that kill's.
     pub(crate) fn is_late(&self, end: &Terminated) -> bool {
-        let killed = self.span().map(|(_, last)| last);
+        let rough = self.episodes.iter().any(|episode| episode.at_about);
+        let killed = self.span().map(|(_, last)| last).filter(|_| !rough);
         killed.zip(end.finished_at).is_some_and(|(killed, finished)| finished.duration_since(killed) > NOTICED)
     }
 
@@ -124,30 +125,44 @@ impl<'a> Record<'a> {
             CgroupLevel::Kubepods => DeathScope::NodeAllocatable,
             CgroupLevel::Pod if pod.spec.resources.limits.contains_key("memory") => DeathScope::Pod,
             CgroupLevel::Pod => {
-                let stays = |init: &&Container| init.restart_policy == "Always";
-                let others = pod.spec.containers.len() + pod.spec.init_containers.iter().filter(stays).count();
-                if others <= 1 || self.is_at(container) { DeathScope::Container } else { DeathScope::Pod }
+                if (pod.spec.containers.len() == 1 && others(pod) == 0) || self.is_at(container) {
+                    DeathScope::Container
+                } else {
+                    DeathScope::Pod
+                }
             }
         }
     }
 
-    /// Whether the victim alone was as large as this container may be.
+    /// Whether what was killed alone was as large as this container may be.
     fn is_at(&self, container: &Container) -> bool {
         let limit = container.resources.limits.get("memory").and_then(super::remedy::bytes);
         let (parts, whole) = AT_ITS_LIMIT;
-        limit.zip(self.victim()).is_some_and(|(limit, victim)| resident(victim) * 1024 >= limit / whole * parts)
+        let Some(episode) = self.last() else { return false };
+        let victims = if episode.group_kill { episode.victims.len() } else { 1 };
+        let held = episode.victims.iter().take(victims).map(resident).fold(0, u64::saturating_add);
+        limit.is_some_and(|limit| held.saturating_mul(1024) >= limit / whole * parts)
     }
 
     /// Until when a status that does not show the one kill there was may only be late.
     pub(super) fn told_at(&self) -> Option<Timestamp> {
-        let episode = self.last().filter(|episode| episode.group_kill || self.kills() == 1)?;
+        let episode = self.last().filter(|episode| !episode.at_about && (episode.group_kill || self.kills() == 1))?;
         episode.at?.checked_add(super::TOLD_WITHIN).ok()
     }
 
     /// Use and limit in bytes at the last kill.
     pub(super) fn usage(&self) -> Option<(u64, u64)> {
         let episode = self.last()?;
-        Some((episode.usage_kib? * 1024, episode.limit_kib? * 1024))
+        Some((episode.usage_kib?.saturating_mul(1024), episode.limit_kib?.saturating_mul(1024)))
+    }
+
+    /// The same where they are the container's own, and not its pod's or the node's.
+    pub(super) fn own_usage(&self, pod: &Pod) -> Option<(u64, u64)> {
+        match self.last()?.level? {
+            CgroupLevel::Container => self.usage(),
+            CgroupLevel::Pod if pod.spec.containers.len() == 1 && others(pod) == 0 => self.usage(),
+            _ => None,
+        }
     }
 
     /// Whether the limit was lowered while more was in use.
@@ -174,8 +189,12 @@ impl<'a> Record<'a> {
             facts.push(fact(episode.at, kernel::episode(episode)).raw(raw));
         }
         if let Some(kill) = self.counted.last() {
-            let text =
-                format!("counters of its cgroup rose by {}, of which the log says nothing", count_of(kill.kills));
+            let text = match kill.logged {
+                true => format!("{} more, too fast to be told one by one", count_of(kill.kills)),
+                false => {
+                    format!("counters of its cgroup rose by {}, of which the log says nothing", count_of(kill.kills))
+                }
+            };
             facts.push(fact(kill.at, text));
         }
         if self.kills() > 1 && self.episodes.len() + self.counted.len() > 1 {
@@ -185,6 +204,16 @@ impl<'a> Record<'a> {
         }
         facts
     }
+}
+
+/// Containers beside the pod's own that count to its cgroup while it runs: sidecars, and what `kubectl debug` put there.
+fn others(pod: &Pod) -> usize {
+    let stays = |init: &&Container| init.restart_policy == "Always";
+    let debugs = pod.containers().filter(|(kind, _, status)| {
+        let runs = status.is_some_and(|status| status.state.running.is_some());
+        *kind == ContainerType::Ephemeral && runs
+    });
+    pod.spec.init_containers.iter().filter(stays).count() + debugs.count()
 }
 
 /// Whether the runtime marks a container that runs: the kernel has killed a process of it, and nothing else tells so.

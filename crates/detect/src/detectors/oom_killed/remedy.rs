@@ -7,8 +7,10 @@ use super::load::Load;
 use super::resize::VPA;
 use crate::detectors::configuration::Edited;
 use crate::detectors::template::Site;
+use crate::spot::Spot;
 use crate::{heap, spot};
 use reckon_model::document::{Effect, Remedy, RemedyKind, Requires, Risk, Shape};
+use reckon_model::k8s::ResizePolicy;
 use reckon_model::kernel::MemoryKind;
 use reckon_model::{Quantity, quantity};
 use serde_json::json;
@@ -29,6 +31,9 @@ pub(super) fn of(killed: &Killed<'_, '_>, class: Class, why: &Why<'_>, shape: Op
             why.neighbours.remedy.iter().cloned().chain(node(killed, &site)).collect()
         }
         _ if killed.is_limitless() => node(killed, &site),
+        Class::PodLimit if !killed.is_pod_limited() => advice(format!(
+            "Raise the memory limit of {name} by what is charged to the pod beside its containers, or end what was started there (kubectl debug) and delete the pod to be rid of files in memory."
+        )),
         Class::PodLimit => advice(format!(
             "Raise the pod's memory limit, or give {name} a limit of its own if it takes too much of it."
         )),
@@ -64,6 +69,10 @@ fn limit(killed: &Killed<'_, '_>, class: Class, site: &Site<'_>, why: &Why<'_>, 
     let name = &killed.container.name;
     let mut remedies: Vec<Remedy> = why.edited().map(Edited::remedy).into_iter().collect();
     remedies.extend(first(killed, class, site));
+    // A limit for what somebody runs now and then helps nobody.
+    if class == Class::ExecVictim && !killed.is_run_by_a_probe() {
+        return remedies;
+    }
     let old = why.cut.as_ref().and_then(|cut| cut.from.clone());
     // Another limit in the template would be lowered just so.
     if let Some(given) = why.given() {
@@ -132,9 +141,11 @@ fn in_place(killed: &Killed<'_, '_>, to: &str) -> Option<Remedy> {
     if killed.pod.status.qos_class == "Guaranteed" {
         resources["requests"] = json!({"memory": to});
     }
-    let patch = json!({"spec": {"containers": [{"name": name, "resources": resources}]}});
+    let patch = json!({"spec": {Spot::list(killed.kind): [{"name": name, "resources": resources}]}});
+    let restarts = killed.container.resize_policy.iter().any(ResizePolicy::restarts_for_memory);
+    let how = if restarts { "with a restart of the container alone" } else { "without a restart" };
     let sentence = format!(
-        "At once and without a restart, until the pod is replaced: kubectl patch pod {} -n {} --subresource resize -p '{patch}'",
+        "At once and {how}, until the pod is replaced: kubectl patch pod {} -n {} --subresource resize -p '{patch}'",
         subject.meta.name,
         subject.namespace()
     );
@@ -147,7 +158,8 @@ fn in_place(killed: &Killed<'_, '_>, to: &str) -> Option<Remedy> {
 fn need(killed: &Killed<'_, '_>) -> Option<u64> {
     let last = killed.record.as_ref().and_then(super::record::Record::last);
     let swap = last.and_then(|episode| episode.swap_kib).unwrap_or(0).saturating_mul(1024);
-    let used = killed.record.as_ref().and_then(super::record::Record::usage).map_or(0, |(usage, _)| usage);
+    let own = killed.record.as_ref().and_then(|record| record.own_usage(killed.pod));
+    let used = own.map_or(0, |(usage, _)| usage);
     Some(killed.limit().and_then(bytes)?.max(used).saturating_add(swap))
 }
 

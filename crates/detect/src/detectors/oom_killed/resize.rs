@@ -2,9 +2,9 @@
 
 use super::killed::Killed;
 use super::remedy::bytes;
-use crate::{describe, ownership, spot};
+use crate::{describe, history, ownership, spot};
 use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind};
-use reckon_model::{Change, FieldChange, Kind, Quantity, ResourceRef, Verb};
+use reckon_model::{Change, FieldChange, Kind, Object, Quantity, ResourceRef, Verb};
 use serde_json::json;
 
 /// A limit that was lowered in place.
@@ -22,20 +22,33 @@ pub(super) struct Given {
     /// What the template says.
     pub(super) template: Quantity,
     limit: Quantity,
-    by: &'static str,
+    by: By,
 }
 
-impl Killed<'_, '_> {
+/// Who is behind a limit that is not the template's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// It says so itself.
+    Autoscaler,
+    /// A webhook or a policy: nothing of it is left on the pod.
+    Admission,
+    /// The template had that limit when the pod was made.
+    OlderRevision,
+}
+
+impl<'a> Killed<'_, 'a> {
     /// The limit, where an admission webhook made it lower than the template's.
     pub(super) fn given_lower(&self) -> Option<Given> {
         if self.subject.meta.is_resized() || self.workload.kind == Kind::Pod {
             return None;
         }
         let limit = self.container.resources.limits.get("memory")?.clone();
-        let template = self.made_with().filter(|template| bytes(template) > bytes(&limit))?;
-        let by = match self.subject.meta.annotations.contains_key(VPA) {
-            true => "a VerticalPodAutoscaler",
-            false => "an admission webhook",
+        let owner = self.owner()?;
+        let template = self.template_of(owner).filter(|template| bytes(template) > bytes(&limit))?;
+        let by = match self.is_made_by(owner)? {
+            false => By::OlderRevision,
+            true if self.subject.meta.annotations.contains_key(VPA) => By::Autoscaler,
+            true => By::Admission,
         };
         Some(Given { template, limit, by })
     }
@@ -61,6 +74,22 @@ impl Killed<'_, '_> {
         Some(Resize { change, from: from.as_str().to_owned(), to: to.as_str().to_owned() })
     }
 
+    /// Whether the controller's template is the one that made the pod, and not a later one, as far as that is known.
+    fn is_made_by(&self, owner: &'a Object) -> Option<bool> {
+        match owner.kind {
+            // A Deployment makes a new one for each template, and a Job's cannot be changed.
+            Kind::ReplicaSet if owner.meta.controller().is_some() => Some(true),
+            Kind::Job => Some(true),
+            Kind::ReplicaSet | Kind::ReplicationController => (owner.meta.generation == Some(1)).then_some(true),
+            Kind::StatefulSet => {
+                let own = self.subject.meta.labels.get("controller-revision-hash")?;
+                let update = &owner.workload()?.status.update_revision;
+                (!update.is_empty()).then_some(own == update)
+            }
+            _ => history::templates(self.view, owner).last().map(|newest| newest.made(self.subject)),
+        }
+    }
+
     /// The limit of the template, or of what was applied where the pod is its own workload.
     fn made_with(&self) -> Option<Quantity> {
         if self.workload.kind == Kind::Pod {
@@ -69,10 +98,16 @@ impl Killed<'_, '_> {
             let own = containers.iter().find(|item| item["name"] == self.container.name.as_str())?;
             return Some(Quantity::new(own.pointer("/resources/limits/memory")?.as_str()?));
         }
-        // A revision that is not the pod's own has limits of its own: those are compared where revisions are.
-        let template =
-            self.view.look_up(&self.subject.meta.controller()?.reference(self.subject.meta.namespace.as_deref()));
-        let template = &template.found()?.workload()?.spec.template;
+        self.template_of(self.owner().filter(|owner| self.is_made_by(owner) == Some(true))?)
+    }
+
+    fn owner(&self) -> Option<&'a Object> {
+        let owner = self.subject.meta.controller()?.reference(self.subject.meta.namespace.as_deref());
+        self.view.look_up(&owner).found()
+    }
+
+    fn template_of(&self, owner: &Object) -> Option<Quantity> {
+        let template = &owner.workload()?.spec.template;
         let own = template.spec.containers.iter().find(|item| item.name == self.container.name)?;
         own.resources.limits.get("memory").cloned()
     }
@@ -95,10 +130,19 @@ impl Given {
     /// It as the cause.
     pub(super) fn cause(&self, pod: &ResourceRef, container: &str) -> Cause {
         let Given { template, limit, by } = self;
-        let sentence = format!(
-            "The template gives {container} a memory limit of {template}, and {by} made it {limit} when the pod was created; the container is killed when it reaches that."
-        );
-        let mut cause = Cause::plain(CauseKind::External, Some(pod), sentence);
+        let sentence = match by {
+            By::OlderRevision => format!(
+                "The pod was made when the template gave {container} a memory limit of {limit}; the template gives {template} now, and the pod was not replaced since."
+            ),
+            By::Autoscaler => format!(
+                "The template gives {container} a memory limit of {template}, and a VerticalPodAutoscaler made it {limit} when the pod was created; the container is killed when it reaches that."
+            ),
+            By::Admission => format!(
+                "The template gives {container} a memory limit of {template}, and something at its admission (a webhook, a policy) made it {limit} when the pod was created; the container is killed when it reaches that."
+            ),
+        };
+        let kind = if *by == By::OlderRevision { CauseKind::Resource } else { CauseKind::External };
+        let mut cause = Cause::plain(kind, Some(pod), sentence);
         cause.to = Some(json!(limit.as_str()));
         cause
     }
@@ -106,11 +150,22 @@ impl Given {
     /// What to do about it.
     pub(super) fn remedy(&self, pod: &ResourceRef) -> Remedy {
         let sentence = match self.by {
-            "a VerticalPodAutoscaler" => {
-                "Raise maxAllowed or minAllowed of the VerticalPodAutoscaler for it, or take memory out of what it controls.".to_owned()
+            By::OlderRevision => {
+                let sentence = format!("Delete the pod: the one that takes its place is made with {}.", self.template);
+                return spot::remedy(RemedyKind::Delete, pod, sentence);
             }
-            _ => "Find the webhook that changes resources (kubectl get mutatingwebhookconfigurations) and let it leave this limit alone.".to_owned(),
+            By::Autoscaler => {
+                "Raise maxAllowed or minAllowed of the VerticalPodAutoscaler for it, or take memory out of what it controls."
+            }
+            By::Admission => {
+                "Find what changes resources at admission (kubectl get mutatingwebhookconfigurations,mutatingadmissionpolicies) and let it leave this limit alone."
+            }
         };
         spot::remedy(RemedyKind::Outside, pod, sentence)
+    }
+
+    /// Whether that is certain, and not only what is left.
+    pub(super) fn is_certain(&self) -> bool {
+        self.by != By::Admission
     }
 }

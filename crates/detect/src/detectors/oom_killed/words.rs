@@ -6,7 +6,7 @@ use super::killed::Killed;
 use super::record::Record;
 use crate::describe;
 use crate::kernel::kind;
-use reckon_model::document::Shape;
+use reckon_model::document::{CauseKind, Shape};
 use reckon_model::kernel::MemoryKind;
 use reckon_model::quantity;
 use reckon_model::text::{clean_line, enumerate};
@@ -79,9 +79,10 @@ impl Killed<'_, '_> {
             }
             (Class::PodLimit, _) => match self.trigger_elsewhere() {
                 Some(trigger) => format!(
-                    "{container} is killed when {trigger} asks for memory and the pod's memory has reached the pod's limit"
+                    "{container} is killed when {trigger} asks for memory and the pod's memory has reached {}",
+                    self.pod_limit_shown()
                 ),
-                None => format!("{container} is killed when the pod's memory reaches the pod's limit"),
+                None => format!("{container} is killed when the pod's memory reaches {}", self.pod_limit_shown()),
             },
             (Class::NodeAllocatable, _) => {
                 format!("{container} is killed because the pods of its node use all memory that is set aside for pods")
@@ -116,6 +117,9 @@ impl Killed<'_, '_> {
         let limit = self.limit_shown();
         let mostly = self.mostly();
         match class {
+            Class::PodLimit if !self.is_pod_limited() => format!(
+                "Nobody has limited the pod, and its cgroup is as small as the limits of its containers together: with what is charged to the pod alone (kubectl debug, files in memory of containers that ended) that was reached, and {name} was killed."
+            ),
             Class::PodLimit => match self.trigger_elsewhere() {
                 Some(trigger) => format!(
                     "The containers of the pod need more memory than the pod's limit allows: {trigger} met it, and {name}, which held most, was killed."
@@ -175,6 +179,34 @@ impl Killed<'_, '_> {
             ),
             _ => format!(
                 "Somebody with access to the node asked its kernel to kill the largest process (SysRq-f); it was in {container}."
+            ),
+        }
+    }
+
+    /// Whether somebody has set a limit for the pod as a whole.
+    pub(super) fn is_pod_limited(&self) -> bool {
+        self.pod.spec.resources.limits.contains_key("memory")
+    }
+
+    fn pod_limit_shown(&self) -> &'static str {
+        if self.is_pod_limited() { "the pod's limit" } else { "what the limits of its containers make together" }
+    }
+
+    /// What was run in the container beside its own processes.
+    pub(super) fn entered(&self) -> (CauseKind, String) {
+        let (victim, container, limit) = (self.victim_shown(), &self.container.name, self.limit_shown());
+        match self.is_run_by_a_probe() {
+            true => (
+                CauseKind::Resource,
+                format!(
+                    "{victim} is run by a probe of {container}, counts to {limit}, and had no room left beside what runs there."
+                ),
+            ),
+            false => (
+                CauseKind::External,
+                format!(
+                    "Somebody, or a program outside, ran {victim} in {container} (kubectl exec): it counts to {limit} and met it."
+                ),
             ),
         }
     }
