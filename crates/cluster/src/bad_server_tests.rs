@@ -154,6 +154,17 @@ async fn a_server_that_always_says_later_is_given_up() {
 }
 
 #[tokio::test]
+async fn what_is_refused_is_asked_for_once_and_said_at_once() {
+    for code in [500, 503, 504] {
+        let server = FakeServer::start(move |_| Reply::status(code, "Too large resource version")).await;
+        let connection = server.connection().await;
+        assert_eq!(events(connection.list(vec![Kind::Pod], None)).await.len(), 1);
+        let asked = server.targets().iter().filter(|target| target.starts_with("/api/v1/pods")).count();
+        assert_eq!((asked, connection.usage().requests), (1, 1), "{code}");
+    }
+}
+
+#[tokio::test]
 async fn who_may_read_one_namespace_gets_all_of_it_and_every_missing_right_by_name() {
     let server = FakeServer::start(|asked| match asked.target.as_str() {
         "/api/v1/namespaces/shop/pods?limit=500" => Reply::ok(&list(&[pod("a")])),

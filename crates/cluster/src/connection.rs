@@ -94,6 +94,9 @@ impl Connection {
         let config::Target { mut config, context } = config::target(options, env).await?;
         let server = without_credentials(&config.cluster_url);
         let namespace = config.default_namespace.clone();
+        // What is asked again, and when, is decided in `wire` and `follow`: below them a refusal would be hidden, and a version of
+        // the future be asked for without an end.
+        config.default_retry = false;
         config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
         let client = ClientBuilder::try_from(config).map_err(|error| no_client(&error))?.build();
         Ok(Connection {
