@@ -16,6 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reckon-detect", &["reckon-model"]),
     ("reckon-cluster", &["reckon-model"]),
     ("reckon-node", &["reckon-model"]),
+    ("reckon-sim", &["reckon-model"]),
     ("reckon", &["reckon-model", "reckon-detect", "reckon-cluster", "reckon-node"]),
     // Knows the program only by its output.
     ("reckon-testbed", &[]),

@@ -1,0 +1,56 @@
+//! Serves a simulated cluster on loopback until it is interrupted:
+//! `cargo run -p reckon-sim --release --example serve -- --pods 100000 --port 0 --kubeconfig-out FILE --churn 1000`.
+
+use reckon_sim::{Bulk, Clock, Config, Listener, Server};
+use std::error::Error;
+use std::io::Write;
+use std::time::Duration;
+
+/// How often controllers act and changes are made.
+const STEP: Duration = Duration::from_millis(100);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut bulk = Bulk { pods: 0, ..Bulk::default() };
+    let (mut port, mut kubeconfig, mut churn_each_second, mut seed) = (0, None, 0_u64, 1);
+    let mut arguments = std::env::args().skip(1);
+    while let Some(name) = arguments.next() {
+        let value = arguments.next().ok_or_else(|| format!("{name} needs a value"))?;
+        match name.as_str() {
+            "--pods" => bulk.pods = value.parse()?,
+            "--nodes" => bulk.nodes = value.parse()?,
+            "--pod-bytes" => bulk.bytes = value.parse()?,
+            "--port" => port = value.parse()?,
+            "--seed" => seed = value.parse()?,
+            "--churn" => churn_each_second = value.parse()?,
+            "--kubeconfig-out" => kubeconfig = Some(value),
+            _ => return Err(format!("{name} is not known").into()),
+        }
+    }
+    if bulk.pods == 0 {
+        bulk = Bulk { nodes: 3, namespaces: 1, ..bulk };
+    }
+    // Controllers look at all objects in each step: that is for demonstrations and not for masses.
+    let controllers = bulk.pods <= 1000;
+    let config = Config { seed, controllers, keep_writes: false, ..Config::default() };
+    let server = Server::new(config, Clock::real());
+    let mut churn = server.world().fill(&bulk);
+    let listener = Listener::bind(server.clone(), port).await?;
+    if let Some(file) = kubeconfig {
+        std::fs::write(file, listener.kubeconfig(None))?;
+    }
+    writeln!(std::io::stdout(), "{}", listener.url())?;
+    let mut ticks = tokio::time::interval(STEP);
+    loop {
+        tokio::select! {
+            _ = ticks.tick() => {
+                let mut world = server.world();
+                if bulk.pods > 0 {
+                    world.churn(&mut churn, churn_each_second / 10);
+                }
+                world.step();
+            }
+            end = tokio::signal::ctrl_c() => return Ok(end?),
+        }
+    }
+}

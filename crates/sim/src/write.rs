@@ -1,0 +1,371 @@
+//! Creating and changing objects.
+
+use crate::body::Answer;
+use crate::clock::seconds;
+use crate::request::{Call, Target};
+use crate::resource::Resource;
+use crate::status::ApiError;
+use crate::store::Key;
+use crate::world::{World, whole};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// Metadata that a client cannot change.
+const FIXED: &[&str] =
+    &["uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion"];
+
+/// In place of a sub-resource: specification and status are written at once, which no client can.
+pub(crate) const DIRECT: &str = "sim";
+
+/// How a change is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct By<'a> {
+    /// `metadata.managedFields[].manager`.
+    pub(crate) manager: &'a str,
+    /// `status`, `scale`, …; empty for the object itself.
+    pub(crate) sub: &'a str,
+    /// The version asked in.
+    pub(crate) version: &'a str,
+    pub(crate) dry_run: bool,
+}
+
+impl World {
+    pub(crate) fn create_called(&mut self, call: &Call, target: &Target, table: usize) -> Result<Answer, ApiError> {
+        let resource = self.tables[table].resource.clone();
+        let object = call.json()?;
+        right_kind(&resource, &object, &target.version)?;
+        if resource.namespaced && target.namespace.is_none() {
+            return Err(ApiError::method_not_allowed());
+        }
+        let namespace = target.namespace.clone().unwrap_or_default();
+        let manager = call.manager();
+        let by = By { manager: &manager, sub: "", version: &target.version, dry_run: call.dry_run()? };
+        let made = self.create_in(table, &namespace, object, by)?;
+        Ok(Answer::json(201, &whole(&resource, &target.version, made)))
+    }
+
+    /// Creates an object as the API does: complete metadata, defaults, checks.
+    pub(crate) fn create_in(
+        &mut self,
+        table: usize,
+        namespace: &str,
+        mut object: Value,
+        by: By<'_>,
+    ) -> Result<Value, ApiError> {
+        let resource = self.tables[table].resource.clone();
+        if !object["metadata"].is_object() {
+            object["metadata"] = json!({});
+        }
+        let claimed = object["metadata"]["namespace"].as_str().unwrap_or_default();
+        if !claimed.is_empty() && claimed != namespace {
+            let message = "the namespace of the provided object does not match the namespace sent on the request";
+            return Err(ApiError::bad_request(message));
+        }
+        if object["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
+            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+        }
+        let mut name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
+        let prefix = object["metadata"]["generateName"].as_str().unwrap_or_default();
+        if name.is_empty() && !prefix.is_empty() {
+            // Names end at 63 bytes, five of which are the server's.
+            let prefix: String = prefix.chars().take(58).collect();
+            name = format!("{prefix}{}", self.rng.suffix(5));
+        }
+        right_name(&resource, &name)?;
+        if resource.namespaced {
+            self.namespace_takes(&resource, namespace, &name)?;
+        }
+        let key = Key::new(namespace, &name);
+        if self.tables[table].objects.contains_key(&key) {
+            return Err(ApiError::already_exists(&resource.group, &resource.plural, &name));
+        }
+        let uid = self.rng.uid();
+        let meta = &mut object["metadata"];
+        meta["name"] = name.into();
+        meta["uid"] = uid.into();
+        meta["creationTimestamp"] = seconds(self.now).into();
+        if let Some(meta) = meta.as_object_mut() {
+            for gone in
+                ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "managedFields", "resourceVersion"]
+            {
+                meta.remove(gone);
+            }
+            if resource.namespaced {
+                meta.insert("namespace".to_owned(), namespace.into());
+            } else {
+                meta.remove("namespace");
+            }
+            if resource.generation {
+                meta.insert("generation".to_owned(), 1.into());
+            }
+        }
+        if let Some(fields) = object.as_object_mut() {
+            fields.remove("kind");
+            fields.remove("apiVersion");
+            if resource.status && by.sub.is_empty() && !matches!(resource.kind.as_str(), "Node" | "PersistentVolume") {
+                fields.remove("status");
+            }
+        }
+        crate::defaults::on_create(&resource, &mut object, self);
+        crate::crd::check(&resource, &object)?;
+        crate::managed::note(None, &mut object, by.manager, by.sub, &resource.api_version(by.version), self.now);
+        if by.dry_run {
+            return Ok(object);
+        }
+        let stored = self.put(table, key, object);
+        let made = stored.value();
+        self.after_write(&resource, Some(&made));
+        Ok(self.fresh(table, &made).unwrap_or(made))
+    }
+
+    /// The object as it is stored now: what follows from a write may have changed it again.
+    fn fresh(&self, table: usize, object: &Value) -> Option<Value> {
+        let meta = &object["metadata"];
+        let key = Key::new(meta["namespace"].as_str().unwrap_or_default(), meta["name"].as_str().unwrap_or_default());
+        self.tables[table].objects.get(&key).map(crate::store::Stored::value)
+    }
+
+    fn namespace_takes(&self, resource: &Resource, namespace: &str, name: &str) -> Result<(), ApiError> {
+        let spaces = self.table("", "namespaces").map(|table| &self.tables[table].objects);
+        let Some(space) = spaces.and_then(|spaces| spaces.get(&Key::new("", namespace))) else {
+            return Err(ApiError::not_found("", "namespaces", namespace));
+        };
+        if space.fields.first().is_some_and(|phase| phase == "Terminating") {
+            let message = format!(
+                "{} {name:?} is forbidden: unable to create new content in namespace {namespace} because it is being terminated",
+                resource.qualified()
+            );
+            let mut error = ApiError::new(403, "Forbidden", message).about(&resource.group, &resource.plural, name);
+            error.details["causes"] = json!([{
+                "reason": "NamespaceTerminating",
+                "message": format!("namespace {namespace} is being terminated"),
+                "field": "metadata.namespace",
+            }]);
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn update_called(&mut self, call: &Call, target: &Target, table: usize) -> Result<Answer, ApiError> {
+        let resource = self.tables[table].resource.clone();
+        let object = call.json()?;
+        right_kind(&resource, &object, &target.version)?;
+        let key = key_of(target);
+        if object["metadata"]["name"].as_str().is_some_and(|name| *name != *key.name) {
+            let message = format!(
+                "the name of the object ({}) does not match the name on the URL ({})",
+                crate::resource::plain(&object["metadata"]["name"]),
+                key.name
+            );
+            return Err(ApiError::bad_request(message));
+        }
+        let manager = call.manager();
+        let by = By { manager: &manager, sub: target.sub(), version: &target.version, dry_run: call.dry_run()? };
+        let made = self.change(table, &key, by, |_| Ok(object))?;
+        Ok(Answer::json(200, &whole(&resource, &target.version, made)))
+    }
+
+    /// Replaces an object by what `make` makes of it, as the API does: versions are compared, what a client cannot change
+    /// stays, the generation counts, the last finalizer removes. Nothing is written where nothing changed.
+    pub(crate) fn change(
+        &mut self,
+        table: usize,
+        key: &Key,
+        by: By<'_>,
+        make: impl FnOnce(&Value) -> Result<Value, ApiError>,
+    ) -> Result<Value, ApiError> {
+        let resource = self.tables[table].resource.clone();
+        let (group, plural, name) = (&resource.group, &resource.plural, &key.name);
+        let Some(stored) = self.tables[table].objects.get(key) else {
+            return Err(ApiError::not_found(group, plural, name));
+        };
+        let old = stored.value();
+        let mut new = make(&old)?;
+        if !new["metadata"].is_object() {
+            return Err(ApiError::bad_request("metadata: it is no object"));
+        }
+        let wanted = new["metadata"]["resourceVersion"].as_str().unwrap_or_default();
+        if !wanted.is_empty() && wanted != old["metadata"]["resourceVersion"] {
+            return Err(ApiError::modified(group, plural, name));
+        }
+        if let Some(uid) =
+            new["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty() && old["metadata"]["uid"] != *uid)
+        {
+            let why = format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                old["metadata"]["uid"].as_str().unwrap_or_default()
+            );
+            return Err(ApiError::conflict(group, plural, name, &why));
+        }
+        keep_fixed(&resource, &old, &mut new, by.sub);
+        if resource.kind == "Pod" && resource.built_in {
+            crate::pods::may_change(&old, &new, by.sub)?;
+        }
+        let same = |key: &str| old[key] == new[key];
+        let all = old.as_object().into_iter().chain(new.as_object()).flat_map(Map::keys);
+        let spec_changed = all.clone().any(|key| !matches!(key.as_str(), "metadata" | "status") && !same(key));
+        if resource.generation && spec_changed {
+            let generation = old["metadata"]["generation"].as_i64().unwrap_or(0) + 1;
+            new["metadata"]["generation"] = generation.into();
+        }
+        let ending = old["metadata"]["deletionTimestamp"].is_string();
+        if ending && more(&new, &old, "finalizers") {
+            let message = "Forbidden: no new finalizers can be added if the object is being deleted".to_owned();
+            return Err(ApiError::invalid(
+                group,
+                &resource.kind,
+                name,
+                &[("metadata.finalizers", "FieldValueForbidden", message)],
+            ));
+        }
+        crate::crd::check(&resource, &new)?;
+        let mut plain_old = old.clone();
+        let mut plain_new = new.clone();
+        for object in [&mut plain_old, &mut plain_new] {
+            if let Some(meta) = object["metadata"].as_object_mut() {
+                meta.remove("managedFields");
+            }
+        }
+        if plain_old == plain_new {
+            return Ok(old);
+        }
+        let noted = if by.sub == DIRECT { "" } else { by.sub };
+        crate::managed::note(Some(&old), &mut new, by.manager, noted, &resource.api_version(by.version), self.now);
+        if by.dry_run {
+            return Ok(new);
+        }
+        let last_finalizer = ending
+            && new["metadata"]["finalizers"].as_array().is_none_or(Vec::is_empty)
+            && new["metadata"]["deletionGracePeriodSeconds"].as_i64().unwrap_or(0) == 0
+            && (resource.kind != "Namespace" || new["spec"]["finalizers"].as_array().is_none_or(Vec::is_empty));
+        if last_finalizer {
+            self.put(table, key.clone(), new);
+            let gone = self.remove_object(table, key).map(|stored| stored.value());
+            return Ok(gone.unwrap_or(old));
+        }
+        let made = self.put(table, key.clone(), new).value();
+        self.after_write(&resource, Some(&made));
+        Ok(self.fresh(table, &made).unwrap_or(made))
+    }
+
+    /// What follows from a write at once.
+    pub(crate) fn after_write(&mut self, resource: &Arc<Resource>, made: Option<&Value>) {
+        match (resource.group.as_str(), resource.kind.as_str()) {
+            ("rbac.authorization.k8s.io", _) => self.rules.forget(),
+            ("apiextensions.k8s.io", "CustomResourceDefinition") => {
+                if let Some(made) = made {
+                    self.define(made);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Keeps of the old state what this way of writing does not reach.
+fn keep_fixed(resource: &Resource, old: &Value, new: &mut Value, sub: &str) {
+    if let Some(fields) = new.as_object_mut() {
+        fields.remove("kind");
+        fields.remove("apiVersion");
+    }
+    let sub_status = matches!(sub, "status");
+    if sub_status {
+        let status = new["status"].take();
+        let meta = new["metadata"].take();
+        *new = old.clone();
+        // The real server takes labels and annotations of some kinds here, too; those of Pods and Nodes are needed.
+        if matches!(resource.kind.as_str(), "Pod" | "Node") && resource.built_in {
+            for key in ["labels", "annotations"] {
+                if !meta[key].is_null() {
+                    new["metadata"][key] = meta[key].clone();
+                }
+            }
+        }
+        if status.is_null() {
+            if let Some(fields) = new.as_object_mut() {
+                fields.remove("status");
+            }
+        } else {
+            new["status"] = status;
+        }
+    } else if resource.status && sub.is_empty() {
+        match &old["status"] {
+            Value::Null => new.as_object_mut().and_then(|fields| fields.remove("status")).map_or((), drop),
+            status => new["status"] = status.clone(),
+        }
+    }
+    for key in FIXED {
+        match &old["metadata"][*key] {
+            Value::Null => {
+                if let Some(meta) = new["metadata"].as_object_mut() {
+                    meta.remove(*key);
+                }
+            }
+            value => new["metadata"][*key] = value.clone(),
+        }
+    }
+    for key in ["name", "namespace"] {
+        if !old["metadata"][key].is_null() {
+            new["metadata"][key] = old["metadata"][key].clone();
+        }
+    }
+    if new["metadata"]["managedFields"].is_null() && !old["metadata"]["managedFields"].is_null() {
+        new["metadata"]["managedFields"] = old["metadata"]["managedFields"].clone();
+    }
+}
+
+fn more(new: &Value, old: &Value, list: &str) -> bool {
+    let had = old["metadata"][list].as_array().map_or(&[][..], Vec::as_slice);
+    new["metadata"][list].as_array().into_iter().flatten().any(|item| !had.contains(item))
+}
+
+pub(crate) fn key_of(target: &Target) -> Key {
+    Key::new(target.namespace.as_deref().unwrap_or_default(), target.name.as_deref().unwrap_or_default())
+}
+
+/// Whether the body is an object of the kind that the path names.
+pub(crate) fn right_kind(resource: &Resource, object: &Value, version: &str) -> Result<(), ApiError> {
+    if !object.is_object() {
+        return Err(ApiError::bad_request("the object provided is unrecognized: it is no JSON object"));
+    }
+    let (kind, api) = (object["kind"].as_str().unwrap_or_default(), object["apiVersion"].as_str().unwrap_or_default());
+    let expected = resource.api_version(version);
+    if !kind.is_empty() && kind != resource.kind {
+        return Err(ApiError::bad_request(format!(
+            "{kind} in version {version:?} cannot be handled as a {}: converting ({kind}) to ({}): unknown conversion",
+            resource.kind, resource.kind
+        )));
+    }
+    if !api.is_empty() && api != expected {
+        return Err(ApiError::bad_request(format!(
+            "the API version in the data ({api}) does not match the expected API version ({expected})"
+        )));
+    }
+    Ok(())
+}
+
+fn right_name(resource: &Resource, name: &str) -> Result<(), ApiError> {
+    let (group, kind) = (&resource.group, &resource.kind);
+    if name.is_empty() {
+        let message = "Required value: name or generateName is required".to_owned();
+        return Err(ApiError::invalid(group, kind, "", &[("metadata.name", "FieldValueRequired", message)]));
+    }
+    let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
+    // Names of roles are path segments; everything else is a subdomain.
+    let free = group == "rbac.authorization.k8s.io";
+    let fine = if free {
+        !name.contains(['/', '%']) && !matches!(name, "." | "..")
+    } else {
+        name.len() <= 253
+            && name.chars().all(inner)
+            && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && name.ends_with(|c: char| c.is_ascii_alphanumeric())
+    };
+    if fine {
+        return Ok(());
+    }
+    let message = format!(
+        "Invalid value: {name:?}: a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
+    );
+    Err(ApiError::invalid(group, kind, name, &[("metadata.name", "FieldValueInvalid", message)]))
+}
