@@ -145,7 +145,7 @@ impl World {
         if options.dry_run {
             return Ok(Outcome::Ending(new));
         }
-        Ok(Outcome::Ending(self.put(table, key.clone(), new).value()))
+        Ok(Outcome::Ending(self.put(table, key.clone(), new)))
     }
 
     /// Removes an object for good, and what goes with it.
@@ -159,7 +159,9 @@ impl World {
             self.logs.forget(&gone.uid);
             self.usages.forget_pod(key);
         }
-        self.after_write(&resource, None);
+        if resource.group == crate::write::RBAC {
+            self.rules.forget();
+        }
         Some(gone)
     }
 

@@ -29,6 +29,7 @@ mod openapi;
 mod patch;
 mod pods;
 mod present;
+mod protobuf;
 mod rbac;
 mod request;
 mod resource;

@@ -100,6 +100,10 @@ impl Call {
     /// The body as JSON.
     pub(crate) fn json(&self) -> Result<serde_json::Value, ApiError> {
         let media = self.header("content-type").split(';').next().unwrap_or_default().trim();
+        if media == crate::protobuf::MEDIA {
+            let unknown = || ApiError::unsupported_media(&["application/json"]);
+            return crate::protobuf::decode(&self.body).ok_or_else(unknown);
+        }
         if !matches!(media, "" | "application/json" | "*/*") {
             return Err(ApiError::unsupported_media(&["application/json"]));
         }

@@ -72,20 +72,7 @@ impl Server {
         };
         let body: AnswerBody = match answer.payload {
             Payload::Whole(bytes) => Full::new(bytes).map_err(|never| match never {}).boxed_unsync(),
-            Payload::List(list) => streamed(
-                stream::unfold(Some(list), move |list| async move {
-                    let mut list = list?;
-                    let chunk = list.next()?;
-                    if cut {
-                        let half = chunk.len() / 2;
-                        // The error comes with the next call: the half goes out before the connection breaks.
-                        return Some((vec![Ok(chunk.slice(..half)), Err(broken())], None));
-                    }
-                    Some((vec![Ok(chunk)], Some(list)))
-                })
-                .flat_map(stream::iter)
-                .boxed(),
-            ),
+            Payload::List(list) => streamed(listed(list, cut)),
             Payload::Watch(cursor) => streamed(self.watch(cursor)),
             Payload::Log(cursor) => streamed(self.log(cursor)),
             Payload::Never => streamed(stream::pending().boxed()),
@@ -114,6 +101,7 @@ impl Server {
         let state = Some((self.clone(), cursor));
         stream::unfold((state, false), |(state, broken_off)| async move {
             if broken_off {
+                tokio::task::yield_now().await;
                 return Some((Err(broken()), (None, false)));
             }
             let (server, mut cursor) = state?;
@@ -158,6 +146,25 @@ impl Server {
         })
         .boxed()
     }
+}
+
+/// The chunks of a list; cut in the middle of the first where a fault wants that.
+fn listed(list: crate::body::ListBody, cut: bool) -> BoxStream<'static, io::Result<Bytes>> {
+    stream::unfold((Some(list), false), move |(list, broken_off)| async move {
+        if broken_off {
+            // Once around, so that what came before goes out before the connection breaks.
+            tokio::task::yield_now().await;
+            return Some((Err(broken()), (None, false)));
+        }
+        let mut list = list?;
+        let chunk = list.next()?;
+        if cut {
+            let half = chunk.len() / 2;
+            return Some((Ok(chunk.slice(..half)), (None, true)));
+        }
+        Some((Ok(chunk), (Some(list), false)))
+    })
+    .boxed()
 }
 
 fn broken() -> io::Error {

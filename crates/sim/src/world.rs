@@ -199,13 +199,14 @@ impl World {
         self.table(group, plural)
     }
 
-    /// Stores a state of an object, whose `resourceVersion` becomes the next revision, and tells watches.
-    pub(crate) fn put(&mut self, table: usize, key: Key, mut object: Value) -> Stored {
+    /// Stores a state of an object, whose `resourceVersion` becomes the next revision, and tells watches. The answer is
+    /// the object as it is stored.
+    pub(crate) fn put(&mut self, table: usize, key: Key, mut object: Value) -> Value {
         self.revision += 1;
         object["metadata"]["resourceVersion"] = self.revision.to_string().into();
         let stored = Stored::of(&self.tables[table].resource, &object, self.revision);
-        self.record(table, key, stored.clone());
-        stored
+        self.record(table, key, stored);
+        object
     }
 
     /// Stores a state whose bytes are made by `make` for the next revision. The caller vouches for their form.

@@ -8,7 +8,9 @@ use crate::status::ApiError;
 use crate::store::Key;
 use crate::world::{World, whole};
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
+
+/// The group whose objects are rules.
+pub(crate) const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// Metadata that a client cannot change.
 const FIXED: &[&str] =
@@ -112,17 +114,8 @@ impl World {
         if by.dry_run {
             return Ok(object);
         }
-        let stored = self.put(table, key, object);
-        let made = stored.value();
-        self.after_write(&resource, Some(&made));
-        Ok(self.fresh(table, &made).unwrap_or(made))
-    }
-
-    /// The object as it is stored now: what follows from a write may have changed it again.
-    fn fresh(&self, table: usize, object: &Value) -> Option<Value> {
-        let meta = &object["metadata"];
-        let key = Key::new(meta["namespace"].as_str().unwrap_or_default(), meta["name"].as_str().unwrap_or_default());
-        self.tables[table].objects.get(&key).map(crate::store::Stored::value)
+        let made = self.put(table, key, object);
+        Ok(self.after_write(&resource, table, made))
     }
 
     fn namespace_takes(&self, resource: &Resource, namespace: &str, name: &str) -> Result<(), ApiError> {
@@ -243,22 +236,21 @@ impl World {
             let gone = self.remove_object(table, key).map(|stored| stored.value());
             return Ok(gone.unwrap_or(old));
         }
-        let made = self.put(table, key.clone(), new).value();
-        self.after_write(&resource, Some(&made));
-        Ok(self.fresh(table, &made).unwrap_or(made))
+        let made = self.put(table, key.clone(), new);
+        Ok(self.after_write(&resource, table, made))
     }
 
-    /// What follows from a write at once.
-    pub(crate) fn after_write(&mut self, resource: &Arc<Resource>, made: Option<&Value>) {
-        match (resource.group.as_str(), resource.kind.as_str()) {
-            ("rbac.authorization.k8s.io", _) => self.rules.forget(),
-            ("apiextensions.k8s.io", "CustomResourceDefinition") => {
-                if let Some(made) = made {
-                    self.define(made);
-                }
-            }
-            _ => {}
+    /// What follows from a write at once; the object as it is after that.
+    fn after_write(&mut self, resource: &Resource, table: usize, made: Value) -> Value {
+        if resource.group == RBAC {
+            self.rules.forget();
         }
+        if resource.built_in && resource.kind == "CustomResourceDefinition" {
+            self.define(&made);
+            let key = Key::new("", made["metadata"]["name"].as_str().unwrap_or_default());
+            return self.tables[table].objects.get(&key).map_or(made, crate::store::Stored::value);
+        }
+        made
     }
 }
 
@@ -352,7 +344,7 @@ fn right_name(resource: &Resource, name: &str) -> Result<(), ApiError> {
     }
     let inner = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '.');
     // Names of roles are path segments; everything else is a subdomain.
-    let free = group == "rbac.authorization.k8s.io";
+    let free = group == RBAC;
     let fine = if free {
         !name.contains(['/', '%']) && !matches!(name, "." | "..")
     } else {
