@@ -55,13 +55,16 @@ pub(crate) fn of(kind: &str) -> &'static [Built] {
         "CronJob" => &[
             ("Schedule", 0, |o, _| o["spec"]["schedule"].clone()),
             ("Timezone", 0, |o, _| or_none(&o["spec"]["timeZone"])),
-            ("Suspend", 0, |o, _| if o["spec"]["suspend"] == true { "True" } else { "False" }.into()),
+            ("Suspend", 0, |o, _| (o["spec"]["suspend"] == true).into()),
             ("Active", 0, |o, _| o["status"]["active"].as_array().map_or(0, Vec::len).into()),
             ("Last Schedule", 0, |o, now| match &o["status"]["lastScheduleTime"] {
                 Value::Null => "<none>".into(),
                 time => age(time, now).into(),
             }),
             ("Age", 0, created),
+            ("Containers", 1, |o, now| containers(&o["spec"]["jobTemplate"], now)),
+            ("Images", 1, |o, now| images(&o["spec"]["jobTemplate"], now)),
+            ("Selector", 1, |o, now| selector(&o["spec"]["jobTemplate"], now)),
         ],
         "Node" => NODE,
         "Service" => SERVICE,
@@ -87,16 +90,16 @@ pub(crate) fn of(kind: &str) -> &'static [Built] {
                 let about = &o["involvedObject"];
                 format!("{}/{}", plain(&about["kind"]).to_ascii_lowercase(), plain(&about["name"])).into()
             }),
-            ("Message", 0, |o, _| plain(&o["message"]).trim().into()),
+            ("Subobject", 1, |o, _| plain(&o["involvedObject"]["fieldPath"]).into()),
             ("Source", 1, |o, _| plain(&o["source"]["component"]).into()),
-            ("Count", 1, |o, _| o["count"].as_i64().unwrap_or(1).into()),
+            ("Message", 0, |o, _| plain(&o["message"]).trim().into()),
+            ("First Seen", 1, |o, now| age(&o["firstTimestamp"], now).into()),
+            ("Count", 1, |o, _| o["count"].as_i64().unwrap_or(1).to_string().into()),
+            ("Name", 1, |o, _| o["metadata"]["name"].clone()),
         ],
         "ConfigMap" => &[("Data", 0, |o, _| (size(&o["data"]) + size(&o["binaryData"])).into()), ("Age", 0, created)],
         "Secret" => {
             &[("Type", 0, |o, _| o["type"].clone()), ("Data", 0, |o, _| size(&o["data"]).into()), ("Age", 0, created)]
-        }
-        "ServiceAccount" => {
-            &[("Secrets", 0, |o, _| o["secrets"].as_array().map_or(0, Vec::len).into()), ("Age", 0, created)]
         }
         "Namespace" => &[("Status", 0, |o, _| o["status"]["phase"].clone()), ("Age", 0, created)],
         "PersistentVolumeClaim" => &[
@@ -107,6 +110,7 @@ pub(crate) fn of(kind: &str) -> &'static [Built] {
             ("StorageClass", 0, |o, _| plain(&o["spec"]["storageClassName"]).into()),
             ("VolumeAttributesClass", 0, |_, _| "<unset>".into()),
             ("Age", 0, created),
+            ("VolumeMode", 1, |o, _| plain(&o["spec"]["volumeMode"]).into()),
         ],
         "PersistentVolume" => &[
             ("Capacity", 0, |o, _| plain(&o["spec"]["capacity"]["storage"]).into()),
@@ -121,6 +125,7 @@ pub(crate) fn of(kind: &str) -> &'static [Built] {
             ("VolumeAttributesClass", 0, |_, _| "<unset>".into()),
             ("Reason", 0, |o, _| plain(&o["status"]["reason"]).into()),
             ("Age", 0, created),
+            ("VolumeMode", 1, |o, _| plain(&o["spec"]["volumeMode"]).into()),
         ],
         "Ingress" => &[
             ("Class", 0, |o, _| or_none(&o["spec"]["ingressClassName"])),
@@ -155,6 +160,29 @@ pub(crate) fn of(kind: &str) -> &'static [Built] {
             ("Max Unavailable", 0, |o, _| or_na(&o["spec"]["maxUnavailable"])),
             ("Allowed Disruptions", 0, |o, _| number(&o["status"]["disruptionsAllowed"]).into()),
             ("Age", 0, created),
+        ],
+        "RoleBinding" | "ClusterRoleBinding" => &[
+            ("Role", 0, |o, _| format!("{}/{}", plain(&o["roleRef"]["kind"]), plain(&o["roleRef"]["name"])).into()),
+            ("Age", 0, created),
+            ("Users", 1, |o, _| subjects(o, "User")),
+            ("Groups", 1, |o, _| subjects(o, "Group")),
+            ("ServiceAccounts", 1, |o, _| subjects(o, "ServiceAccount")),
+        ],
+        "CustomResourceDefinition" => &[
+            ("Scope", 0, |o, _| o["spec"]["scope"].clone()),
+            ("Versions", 0, |o, _| {
+                some(o["spec"]["versions"].as_array().into_iter().flatten().map(|v| plain(&v["name"])), "")
+            }),
+            ("Created At", 0, |o, _| o["metadata"]["creationTimestamp"].clone()),
+            ("Group", 1, |o, _| o["spec"]["group"].clone()),
+            ("Kind", 1, |o, _| o["spec"]["names"]["kind"].clone()),
+            ("ShortNames", 1, |o, _| {
+                some(o["spec"]["names"]["shortNames"].as_array().into_iter().flatten().map(plain), "")
+            }),
+            ("Established", 1, |o, _| {
+                let mut conditions = o["status"]["conditions"].as_array().into_iter().flatten();
+                conditions.any(|c| c["type"] == "Established" && c["status"] == "True").into()
+            }),
         ],
         "Lease" => &[("Holder", 0, |o, _| o["spec"]["holderIdentity"].clone()), ("Age", 0, created)],
         "StorageClass" => &[
@@ -355,6 +383,15 @@ fn pairs(labels: &Value) -> Value {
 fn some(texts: impl Iterator<Item = String>, none: &str) -> Value {
     let texts: Vec<String> = texts.filter(|text| !text.is_empty()).collect();
     if texts.is_empty() { none.into() } else { texts.join(",").into() }
+}
+
+fn subjects(binding: &Value, kind: &str) -> Value {
+    let subjects = binding["subjects"].as_array().into_iter().flatten().filter(|subject| subject["kind"] == kind);
+    let name = |subject: &Value| match subject["namespace"].as_str() {
+        Some(namespace) => format!("{namespace}/{}", plain(&subject["name"])),
+        None => plain(&subject["name"]),
+    };
+    some(subjects.map(name), "")
 }
 
 fn endpoints(subsets: &Value) -> Value {

@@ -37,11 +37,16 @@ type Built = (&'static str, i64, fn(&Value, Timestamp) -> Value);
 /// The columns of a resource, the name first.
 pub(crate) fn of(resource: &Resource) -> Vec<Column> {
     let built = |&(name, priority, show): &Built| {
-        let kind = if matches!(name, "Desired" | "Current" | "Up-to-date" | "Available" | "Data" | "Secrets" | "Active")
-        {
-            "integer"
-        } else {
-            "string"
+        let kind = match (resource.kind.as_str(), name) {
+            (
+                "DaemonSet" | "ReplicaSet" | "ReplicationController",
+                "Desired" | "Current" | "Ready" | "Up-to-date" | "Available",
+            )
+            | ("CronJob", "Active")
+            | ("PodDisruptionBudget", "Allowed Disruptions") => "integer",
+            ("CronJob", "Suspend") | ("CustomResourceDefinition", "Established") => "boolean",
+            (_, "Created At") => "date",
+            _ => "string",
         };
         Column { name: name.to_owned(), kind: kind.to_owned(), priority, show: Show::Built(show) }
     };
@@ -57,6 +62,10 @@ pub(crate) fn of(resource: &Resource) -> Vec<Column> {
     }
     let own = crate::column_tables::of(&resource.kind);
     columns.extend(own.iter().map(built));
+    if own.iter().any(|(name, ..)| *name == "Name") {
+        // Events come with their names last.
+        columns.remove(0);
+    }
     if !own.iter().any(|(name, ..)| matches!(*name, "Age" | "Last Seen" | "Created At")) {
         let name = if resource.built_in && own.is_empty() && resource.group.ends_with("k8s.io") {
             "Created At"

@@ -1,6 +1,5 @@
 //! Fields that the API server fills in where a client leaves them out: those that readers and controllers look at.
 
-use crate::clock::seconds;
 use crate::resource::Resource;
 use crate::world::World;
 use serde_json::{Value, json};
@@ -17,7 +16,7 @@ pub(crate) fn on_create(resource: &Resource, object: &mut Value, world: &mut Wor
             object["spec"]["finalizers"] = json!(["kubernetes"]);
             object["status"] = json!({"phase": "Active"});
         }
-        "Pod" => pod(object, &seconds(world.now)),
+        "Pod" => pod(object),
         "Deployment" => {
             let defaults = json!({
                 "replicas": 1,
@@ -31,6 +30,7 @@ pub(crate) fn on_create(resource: &Resource, object: &mut Value, world: &mut Wor
                 fill(&mut object["spec"]["strategy"], &rolling);
             }
             template(&mut object["spec"]["template"]);
+            object["status"] = json!({});
         }
         "ReplicaSet" | "ReplicationController" => {
             fill(&mut object["spec"], &json!({"replicas": 1}));
@@ -75,6 +75,11 @@ pub(crate) fn on_create(resource: &Resource, object: &mut Value, world: &mut Wor
     }
 }
 
+/// The items of a list, if it is there: looking it up by index would make it.
+fn items<'a>(object: &'a mut Value, list: &str) -> impl Iterator<Item = &'a mut Value> + use<'a> {
+    object.get_mut(list).and_then(Value::as_array_mut).into_iter().flatten()
+}
+
 /// Adds members that are not there.
 pub(crate) fn fill(target: &mut Value, defaults: &Value) {
     let Some(members) = defaults.as_object() else { return };
@@ -103,7 +108,7 @@ fn pod_spec(spec: &mut Value) {
     });
     fill(spec, &defaults);
     for list in ["containers", "initContainers"] {
-        for container in spec[list].as_array_mut().into_iter().flatten() {
+        for container in items(spec, list) {
             let image = container["image"].as_str().unwrap_or_default();
             let latest =
                 image.ends_with(":latest") || !image.rsplit('/').next().unwrap_or_default().contains([':', '@']);
@@ -114,16 +119,11 @@ fn pod_spec(spec: &mut Value) {
                 "resources": {},
             });
             fill(container, &defaults);
-            for port in container["ports"].as_array_mut().into_iter().flatten() {
+            for port in items(container, "ports") {
                 fill(port, &json!({"protocol": "TCP"}));
             }
-            // What is limited and not requested is requested.
-            let limits = container["resources"]["limits"].clone();
-            if limits.is_object() {
-                fill(&mut container["resources"]["requests"], &limits);
-            }
             for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
-                if container[probe].is_object() {
+                if container.get(probe).is_some_and(Value::is_object) {
                     let defaults =
                         json!({"timeoutSeconds": 1, "periodSeconds": 10, "successThreshold": 1, "failureThreshold": 3});
                     fill(&mut container[probe], &defaults);
@@ -133,11 +133,18 @@ fn pod_spec(spec: &mut Value) {
     }
 }
 
-fn pod(pod: &mut Value, now: &str) {
+fn pod(pod: &mut Value) {
     pod_spec(&mut pod["spec"]);
+    for container in items(&mut pod["spec"], "containers") {
+        // What is limited and not requested is requested.
+        let limits = container["resources"]["limits"].clone();
+        if limits.is_object() {
+            fill(&mut container["resources"]["requests"], &limits);
+        }
+    }
     fill(
         &mut pod["spec"],
-        &json!({"serviceAccountName": "default", "serviceAccount": "default", "enableServiceLinks": true, "priority": 0}),
+        &json!({"serviceAccountName": "default", "serviceAccount": "default", "enableServiceLinks": true, "priority": 0, "preemptionPolicy": "PreemptLowerPriority"}),
     );
     let tolerations = pod["spec"]["tolerations"].as_array().cloned().unwrap_or_default();
     let mut all = tolerations.clone();
@@ -147,7 +154,6 @@ fn pod(pod: &mut Value, now: &str) {
         }
     }
     pod["spec"]["tolerations"] = all.into();
-    let _ = now;
     pod["status"] = json!({"phase": "Pending", "qosClass": qos(&pod["spec"])});
 }
 
@@ -180,7 +186,7 @@ fn service(service: &mut Value, world: &mut World) {
         service["spec"]["clusterIP"] = ip.into();
     }
     let node_ports = kind == "NodePort" || kind == "LoadBalancer";
-    for port in service["spec"]["ports"].as_array_mut().into_iter().flatten() {
+    for port in items(&mut service["spec"], "ports") {
         let target = port["port"].clone();
         fill(port, &json!({"protocol": "TCP", "targetPort": target}));
         if node_ports {

@@ -41,7 +41,7 @@ impl Options {
         let propagation = said("propagationPolicy");
         if !matches!(propagation.as_str(), "" | "Background" | "Foreground" | "Orphan") {
             let message = format!(
-                "Unsupported value: {propagation:?}: supported values: \"Background\", \"Foreground\", \"Orphan\""
+                "Unsupported value: {propagation:?}: supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
             );
             let causes = [("propagationPolicy", "FieldValueNotSupported", message)];
             return Err(ApiError::invalid("meta.k8s.io", "DeleteOptions", "", &causes));
@@ -99,8 +99,12 @@ impl World {
         {
             let is = old["metadata"][field].as_str().unwrap_or_default();
             if !wanted.is_empty() && wanted != is {
-                let why = format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {is}");
-                return Err(ApiError::conflict(group, plural, &key.name, &why));
+                let then = if what == "UID" { "deleted and then recreated" } else { "modified" };
+                let why = format!(
+                    "the {what} in the precondition ({wanted}) does not match the {what} in record ({is}). The object might have been {then}"
+                );
+                // Here the real server names the kind and not the resource.
+                return Err(ApiError::conflict(group, &resource.kind, &key.name, &why));
             }
         }
         let mut new = old.clone();
@@ -119,8 +123,13 @@ impl World {
             if options.dry_run {
                 return Ok(Outcome::Gone(old));
             }
-            let gone = self.remove_object(table, key).map(|stored| stored.value());
-            return Ok(Outcome::Gone(gone.unwrap_or(old)));
+            let mut gone = self.remove_object(table, key).map_or(old, |stored| stored.value());
+            if resource.built_in && resource.kind == "Pod" {
+                gone["metadata"]["deletionTimestamp"] = seconds(self.now).into();
+                gone["metadata"]["deletionGracePeriodSeconds"] = 0.into();
+                gone["metadata"]["generation"] = (gone["metadata"]["generation"].as_i64().unwrap_or(0) + 1).into();
+            }
+            return Ok(Outcome::Gone(gone));
         }
         if ending && !sooner && finalizers.len() == old["metadata"]["finalizers"].as_array().map_or(0, Vec::len) {
             return Ok(Outcome::Ending(old));

@@ -11,6 +11,9 @@ use crate::world::World;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+/// In the order in which the real server lists those of custom resources.
+const CUSTOM_VERBS: &[&str] = &["delete", "deletecollection", "get", "list", "patch", "create", "update", "watch"];
+
 const VERBS: &[&str] = &["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 
 /// A resource, or a sub-resource of one, as discovery describes it.
@@ -53,6 +56,11 @@ impl World {
         groups
     }
 
+    /// Whether a group is served in a version.
+    pub(crate) fn knows(&self, group: &str, version: &str) -> bool {
+        self.groups().iter().any(|(name, versions)| name == group && versions.iter().any(|known| known == version))
+    }
+
     pub(crate) fn group_down(&self, group: &str) -> bool {
         self.faults
             .holds("", |kind| {
@@ -69,7 +77,7 @@ impl World {
                 singular: resource.singular.clone(),
                 namespaced: resource.namespaced,
                 kind: (group.to_owned(), version.to_owned(), resource.kind.clone()),
-                verbs: VERBS.to_vec(),
+                verbs: if resource.built_in { VERBS.to_vec() } else { CUSTOM_VERBS.to_vec() },
                 short: resource.short.clone(),
                 categories: resource.categories.clone(),
             });
@@ -136,7 +144,7 @@ impl World {
             ["api", "v1"] => self.resource_list("", "v1"),
             ["apis", group] => {
                 let Some((group, versions)) = self.groups().into_iter().find(|(name, _)| name == group) else {
-                    return Some(Err(ApiError::no_such_resource()));
+                    return Some(Ok(Answer::text(404, "404 page not found\n")));
                 };
                 Answer::json(200, &group_json(&group, &versions, true))
             }
@@ -144,11 +152,7 @@ impl World {
                 if self.group_down(group) {
                     return Some(Err(unavailable()));
                 }
-                let known = self
-                    .groups()
-                    .into_iter()
-                    .any(|(name, versions)| name == *group && versions.iter().any(|v| v == version));
-                if !known {
+                if !self.knows(group, version) {
                     return Some(Ok(Answer::text(404, "404 page not found\n")));
                 }
                 self.resource_list(group, version)
@@ -297,7 +301,9 @@ fn subs(resource: &Resource, version: &str) -> Vec<Sub> {
         subs.push(("scale", of("autoscaling", "v1", "Scale"), change()));
     }
     if resource.status {
-        subs.push(("status", own(), change()));
+        // Before `scale` where the kind is a custom one.
+        let at = if resource.built_in { subs.len() } else { 0 };
+        subs.insert(at, ("status", own(), change()));
     }
     subs
 }

@@ -111,6 +111,9 @@ impl World {
         let table = self.table(&target.group, &target.plural);
         let table = table.filter(|&table| self.tables[table].resource.versions.contains(&target.version));
         if table.is_none() && !metrics {
+            if self.knows(&target.group, &target.version) {
+                return Err(ApiError::no_such_resource());
+            }
             // The real server knows nothing of such a path, and says so in plain text.
             return Ok(Answer::text(404, "404 page not found\n"));
         }

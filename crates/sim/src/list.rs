@@ -177,7 +177,7 @@ fn at(call: &Call) -> Result<At, ApiError> {
         "Exact" if version == "0" => {
             return Err(ApiError::options(
                 field,
-                "resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"",
+                "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"",
             ));
         }
         "Exact" | "NotOlderThan" => {}
@@ -211,7 +211,7 @@ pub(crate) fn revision(text: &str) -> Result<Option<u64>, ApiError> {
     }
     text.parse().map(Some).map_err(|_| {
         let message =
-            format!("resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
-        ApiError::new(500, "", message)
+            format!("invalid resource version: resourceVersion: Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax");
+        ApiError::bad_request(message)
     })
 }

@@ -53,8 +53,7 @@ impl World {
     pub(crate) fn bind_called(&mut self, call: &Call, target: &Target, table: usize) -> Result<Answer, ApiError> {
         let body = call.json()?;
         let Some(node) = body["target"]["name"].as_str().filter(|name| !name.is_empty()) else {
-            let message = "Required value".to_owned();
-            return Err(ApiError::invalid("", "Binding", "", &[("target.name", "FieldValueRequired", message)]));
+            return Err(ApiError::new(500, "", "target.name: Required value"));
         };
         let key = key_of(target);
         let manager = call.manager();

@@ -86,7 +86,7 @@ impl Call {
             "" => Ok(false),
             "All" => Ok(true),
             other => {
-                let message = format!("Unsupported value: {other:?}: supported values: \"All\"");
+                let message = format!("Unsupported value: [{other:?}]: supported values: \"All\"");
                 Err(ApiError::invalid(
                     "meta.k8s.io",
                     "CreateOptions",

@@ -41,12 +41,17 @@ impl Selection {
                 path => place(path),
             };
             let Some(field) = field else {
-                return Err(ApiError::bad_request(format!(
-                    "Unable to find {:?} that match label selector {:?}, field selector {:?}: field label not supported: {path}",
-                    resource.qualified(),
-                    query.get("labelSelector"),
-                    query.get("fieldSelector"),
-                )));
+                // Kinds that name fields of their own, and custom resources, say it in other words.
+                return Err(ApiError::bad_request(if resource.fields.is_empty() && resource.built_in {
+                    let known = if resource.namespaced {
+                        r#""metadata.name", "metadata.namespace""#
+                    } else {
+                        r#""metadata.name""#
+                    };
+                    format!("{path:?} is not a known field selector: only {known}")
+                } else {
+                    format!("field label not supported: {path}")
+                }));
             };
             fields.push((field, value.to_owned(), wanted));
         }

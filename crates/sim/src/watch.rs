@@ -76,13 +76,24 @@ impl World {
                 let message = "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided";
                 return Err(ApiError::options("resourceVersionMatch", message));
             }
-            (true, _) => {
-                let message = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
-                return Err(ApiError::options("resourceVersionMatch", message));
+            (true, rule) => {
+                let field = "resourceVersionMatch";
+                let message = "Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan";
+                let mut causes = vec![(field, "FieldValueForbidden", message.to_owned())];
+                if !rule.is_empty() {
+                    let message = format!("Unsupported value: {rule:?}: supported values: \"NotOlderThan\"");
+                    causes.push((field, "FieldValueNotSupported", message));
+                }
+                return Err(ApiError::invalid("meta.k8s.io", "ListOptions", "", &causes));
             }
         }
         let qualified = target.qualified();
-        let asked = revision(call.query.get("resourceVersion"))?.filter(|&version| version > 0);
+        let asked = revision(call.query.get("resourceVersion"))
+            .map_err(|error| {
+                // Lists say it properly, watches do not.
+                ApiError::new(500, "", error.message.trim_start_matches("invalid resource version: "))
+            })?
+            .filter(|&version| version > 0);
         let newest = self.newest(&qualified);
         let all = streaming || (asked.is_none() && !call.query.has("sendInitialEvents"));
         if streaming && self.faults.strikes(&qualified, &FaultKind::RevisionTooLarge) {

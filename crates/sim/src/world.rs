@@ -109,6 +109,8 @@ impl World {
             world.serve(resource);
         }
         crate::bootstrap::fill(&mut world);
+        // A server's memory begins when it starts.
+        world.compact();
         world
     }
 

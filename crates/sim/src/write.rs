@@ -64,7 +64,7 @@ impl World {
             return Err(ApiError::bad_request(message));
         }
         if object["metadata"]["resourceVersion"].as_str().is_some_and(|version| !version.is_empty()) {
-            return Err(ApiError::bad_request("resourceVersion should not be set on objects to be created"));
+            return Err(ApiError::new(500, "", "resourceVersion should not be set on objects to be created"));
         }
         let mut name = object["metadata"]["name"].as_str().unwrap_or_default().to_owned();
         let prefix = object["metadata"]["generateName"].as_str().unwrap_or_default();
@@ -185,7 +185,8 @@ impl World {
             new["metadata"]["uid"].as_str().filter(|uid| !uid.is_empty() && old["metadata"]["uid"] != *uid)
         {
             let why = format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                "StorageError: invalid object, Code: 4, Key: /registry/{plural}/{}/{name}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                key.namespace,
                 old["metadata"]["uid"].as_str().unwrap_or_default()
             );
             return Err(ApiError::conflict(group, plural, name, &why));
@@ -202,8 +203,12 @@ impl World {
             new["metadata"]["generation"] = generation.into();
         }
         let ending = old["metadata"]["deletionTimestamp"].is_string();
-        if ending && more(&new, &old, "finalizers") {
-            let message = "Forbidden: no new finalizers can be added if the object is being deleted".to_owned();
+        let added = if ending { added_finalizers(&old, &new) } else { Vec::new() };
+        if !added.is_empty() {
+            let message = format!(
+                "Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                added.join(", ")
+            );
             return Err(ApiError::invalid(
                 group,
                 &resource.kind,
@@ -306,9 +311,11 @@ fn keep_fixed(resource: &Resource, old: &Value, new: &mut Value, sub: &str) {
     }
 }
 
-fn more(new: &Value, old: &Value, list: &str) -> bool {
-    let had = old["metadata"][list].as_array().map_or(&[][..], Vec::as_slice);
-    new["metadata"][list].as_array().into_iter().flatten().any(|item| !had.contains(item))
+/// The finalizers that the new state has and the old one has not, in quotes.
+fn added_finalizers(old: &Value, new: &Value) -> Vec<String> {
+    let had = old["metadata"]["finalizers"].as_array().map_or(&[][..], Vec::as_slice);
+    let all = new["metadata"]["finalizers"].as_array().into_iter().flatten();
+    all.filter(|finalizer| !had.contains(finalizer)).map(ToString::to_string).collect()
 }
 
 pub(crate) fn key_of(target: &Target) -> Key {
@@ -324,8 +331,10 @@ pub(crate) fn right_kind(resource: &Resource, object: &Value, version: &str) -> 
     let expected = resource.api_version(version);
     if !kind.is_empty() && kind != resource.kind {
         return Err(ApiError::bad_request(format!(
-            "{kind} in version {version:?} cannot be handled as a {}: converting ({kind}) to ({}): unknown conversion",
-            resource.kind, resource.kind
+            "{kind} in version {version:?} cannot be handled as a {}: converting ({version}.{kind}) to ({}.{}): unknown conversion",
+            resource.kind,
+            if resource.group.is_empty() { "core" } else { &resource.group },
+            resource.kind
         )));
     }
     if !api.is_empty() && api != expected {

@@ -12,7 +12,9 @@
 //! 4. Rules of label selectors are quoted in the decoder's words; code and reason are compared.
 //! 5. Descriptions of table columns are empty: nobody parses prose.
 //! 6. The reason of an allowed review names the binding; whether it is allowed is compared.
-//! 7. Continue tokens are opaque.
+//! 7. Continue tokens are opaque, and hashes of storage versions nobody's business.
+//! 8. A refused change of a pod carries a difference in Go's notation; code and reason are compared.
+//! 9. Members that are null are compared as if they were not there: that depends on Go's types.
 //!
 //! Versions of the future are not asked for here: the client repeats what gets 504. `tests/spec/lists.rs` has them.
 

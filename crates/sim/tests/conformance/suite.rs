@@ -236,7 +236,9 @@ async fn pods(target: &mut Target) {
     target.ask(&format!("POST {PODS}"), pod).await;
     target.get(&format!("{PODS}?fieldSelector=status.phase%3DPending,spec.nodeName%3D")).await;
     target.get(&format!("{PODS}?fieldSelector=spec.volumes%3Dx")).await;
-    target.patch(&format!("{PODS}/p"), "merge-patch", json!({"spec": {"hostNetwork": true}})).await;
+    let merge = [("content-type", "application/merge-patch+json")];
+    let forbidden = json!({"spec": {"hostNetwork": true}}).to_string();
+    target.send(&format!("PATCH {PODS}/p"), &merge, &forbidden, Compare::Reason).await;
     target
         .patch(
             &format!("{PODS}/p"),

@@ -55,11 +55,11 @@ impl Target {
         match (compare, whole) {
             (Compare::Nothing, _) => return (code, text),
             (Compare::Reason, whole) => said["reason"] = whole.unwrap_or_default()["reason"].clone(),
-            (Compare::All, Some(mut value)) => {
+            (Compare::All, Some(mut value)) if !asked.contains("watch=") || code != 200 => {
                 plain(&mut value);
                 said["said"] = value;
             }
-            (Compare::All, None) if asked.contains("watch=") => {
+            (Compare::All, _) if asked.contains("watch=") && code == 200 => {
                 let events = text.lines().map(|line| {
                     let mut event: Value = serde_json::from_str(line).unwrap();
                     if event["type"] == "BOOKMARK" {
@@ -71,7 +71,7 @@ impl Target {
                 });
                 said["events"] = events.collect();
             }
-            (Compare::All, None) => said["text"] = text.as_str().into(),
+            (Compare::All, _) => said["text"] = text.as_str().into(),
         }
         self.said.push(said);
         (code, text)
@@ -115,6 +115,8 @@ fn plain(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(plain),
         Value::Object(members) => {
+            // What is not set is left out or null, as a type happens to be written; hashes of storage are nobody's business.
+            members.retain(|key, value| !value.is_null() && key != "storageVersionHash");
             for (key, value) in members.iter_mut() {
                 match (key.as_str(), &value) {
                     ("uid", Value::String(_)) => *value = "UID".into(),
@@ -132,7 +134,9 @@ fn plain(value: &mut Value) {
                                 .trim_end()
                                 .into()
                         });
-                        *value = entries.collect::<Vec<Value>>().into();
+                        let mut entries: Vec<String> = entries.collect();
+                        entries.sort();
+                        *value = entries.into();
                     }
                     _ => plain(value),
                 }

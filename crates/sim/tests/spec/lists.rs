@@ -95,7 +95,7 @@ fn labels_and_fields_select() {
     assert_eq!(list("labelSelector=a%20b").code, 400);
     let said = list("fieldSelector=data.a%3D1");
     assert_eq!(said.code, 400);
-    assert!(said.text.contains("field label not supported: data.a"), "{}", said.text);
+    assert!(said.text.contains("is not a known field selector"), "{}", said.text);
     let counted = list("labelSelector=app&limit=1").json;
     assert_eq!(counted["metadata"].get("remainingItemCount"), None);
 }
