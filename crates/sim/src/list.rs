@@ -95,9 +95,12 @@ impl World {
         }
         let remaining = more.as_ref().filter(|_| everything).map(|_| 1 + states.count());
         let next = more.map(|key| token(i64::try_from(shown).unwrap_or(i64::MAX), &key));
+        let form = present::form(call)?;
+        // Of custom resources a plain list says where it goes on even if that is nowhere.
+        let next = next.or_else(|| (!resource.built_in && form == Form::Plain).then(String::new));
         let meta = meta(shown, next.as_deref(), remaining);
         let items: Vec<Bytes> = found.into_iter().map(|(_, stored)| stored.bytes.clone()).collect();
-        Ok(match present::form(call)? {
+        Ok(match form {
             Form::Plain => {
                 let head = format!(
                     r#"{{"kind":"{}List","apiVersion":"{}","metadata":{meta},"items":["#,
