@@ -6,6 +6,7 @@
 mod access;
 mod ask;
 mod client;
+mod controllers;
 mod custom;
 mod faults;
 mod lists;
