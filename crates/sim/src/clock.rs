@@ -86,8 +86,3 @@ impl Clock {
 pub(crate) fn seconds(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
-
-/// A time as the API writes `MicroTime`.
-pub(crate) fn micros(at: Timestamp) -> String {
-    format!("{at:.6}")
-}

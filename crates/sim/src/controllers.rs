@@ -8,6 +8,7 @@ mod events;
 mod garbage;
 mod jobs;
 mod kubelet;
+mod nodes;
 mod pods;
 mod replicasets;
 mod scheduler;
@@ -47,6 +48,7 @@ impl World {
             statefulsets::run(self);
             daemonsets::run(self);
             jobs::run(self);
+            nodes::run(self);
             scheduler::run(self);
             kubelet::run(self);
             endpoints::run(self);
@@ -77,8 +79,7 @@ impl World {
         let Some(table) = self.named(resource) else { return Vec::new() };
         let uid = owner["metadata"]["uid"].as_str().unwrap_or_default();
         let range = self.tables[table].range(Some(namespace(owner)), None);
-        let contains =
-            |stored: &Stored| !uid.is_empty() && stored.bytes.windows(uid.len()).any(|bytes| bytes == uid.as_bytes());
+        let contains = |stored: &Stored| !uid.is_empty() && has(stored, uid);
         // Most objects are of other owners: they need not be taken apart.
         range
             .filter(|(_, stored)| contains(stored))
@@ -86,6 +87,11 @@ impl World {
             .filter(|object| is_owned(object, uid))
             .collect()
     }
+}
+
+/// Whether this text stands anywhere in an object: what lets most objects be passed over without taking them apart.
+fn has(stored: &Stored, text: &str) -> bool {
+    memchr::memmem::find(&stored.bytes, text.as_bytes()).is_some()
 }
 
 fn is_owned(object: &Value, uid: &str) -> bool {

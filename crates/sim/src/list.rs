@@ -36,6 +36,9 @@ struct Token {
     v: String,
     rv: i64,
     start: String,
+    /// How many objects there are from here on, where that was counted: a list of many pages counts them once.
+    #[serde(default)]
+    left: Option<usize>,
 }
 
 impl World {
@@ -48,23 +51,24 @@ impl World {
         if call.query.flag("sendInitialEvents") {
             return Err(ApiError::options("sendInitialEvents", "sendInitialEvents is forbidden for list"));
         }
-        let (shown, mut from) = match (call.query.get("continue"), at) {
-            ("", At::Newest) => (newest, None),
+        let (shown, mut from, left) = match (call.query.get("continue"), at) {
+            ("", At::Newest) => (newest, None, None),
             // The real server answers this from its cache and knows no pages there.
             ("", At::Any) => {
                 limit = 0;
-                (newest, None)
+                (newest, None, None)
             }
             ("", At::NotOlderThan(revision) | At::Exact(revision)) if revision > newest => {
                 let mut answer = Answer::from(ApiError::too_large(revision, newest));
                 answer.not_before = self.now.checked_add(BLOCKED).ok();
                 return Ok(answer);
             }
-            ("", At::NotOlderThan(_)) => (newest, None),
-            ("", At::Exact(revision)) => (revision, None),
+            ("", At::NotOlderThan(_)) => (newest, None, None),
+            ("", At::Exact(revision)) => (revision, None, None),
             (token, _) => {
-                let (revision, start) = self.continues(token, target)?;
-                (revision.unwrap_or(newest), Some(start))
+                let (revision, start, left) = self.continues(token, target)?;
+                // Of a state that goes on changing nothing that was counted holds.
+                (revision.unwrap_or(newest), Some(start), left.filter(|_| revision.is_some()))
             }
         };
         let table = &self.tables[table];
@@ -73,7 +77,7 @@ impl World {
             return Err(match from.take() {
                 Some(start) => {
                     let mut error = ApiError::expired(CONTINUE_EXPIRED);
-                    error.continue_token = Some(token(-1, &start));
+                    error.continue_token = Some(token(-1, &start, None));
                     error
                 }
                 None => ApiError::expired(format!("The resourceVersion for the provided list is too old. ({shown})")),
@@ -93,8 +97,11 @@ impl World {
                 found.push((key, stored));
             }
         }
-        let remaining = more.as_ref().filter(|_| everything).map(|_| 1 + states.count());
-        let next = more.map(|key| token(i64::try_from(shown).unwrap_or(i64::MAX), &key));
+        let remaining = more.as_ref().filter(|_| everything).map(|_| match left {
+            Some(left) => left.saturating_sub(found.len()),
+            None => 1 + states.count(),
+        });
+        let next = more.map(|key| token(i64::try_from(shown).unwrap_or(i64::MAX), &key, remaining));
         let form = present::form(call)?;
         // Of custom resources a plain list says where it goes on even if that is nowhere.
         let next = next.or_else(|| (!resource.built_in && form == Form::Plain).then(String::new));
@@ -122,8 +129,8 @@ impl World {
         self.revision.saturating_sub(lag.unwrap_or(0)).max(1)
     }
 
-    /// Where a token goes on, and at which revision; `None` for the newest, which is inconsistent.
-    fn continues(&self, token: &str, target: &Target) -> Result<(Option<u64>, Key), ApiError> {
+    /// At which revision a token goes on (`None`: the newest, which is inconsistent), where, and how many are left.
+    fn continues(&self, token: &str, target: &Target) -> Result<(Option<u64>, Key, Option<usize>), ApiError> {
         let bad = |why: &str| ApiError::bad_request(format!("continue key is not valid: {why}"));
         let json = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).map_err(|_| bad("illegal base64 data"))?;
         let token: Token = serde_json::from_slice(&json).map_err(|error| bad(&error.to_string()))?;
@@ -135,16 +142,16 @@ impl World {
         if target.namespace.as_deref().is_some_and(|wanted| wanted != namespace) {
             return Err(bad("it is of another namespace"));
         }
-        Ok((u64::try_from(token.rv).ok(), Key::new(namespace, name)))
+        Ok((u64::try_from(token.rv).ok(), Key::new(namespace, name), token.left))
     }
 }
 
 const CONTINUE_EXPIRED: &str = "The provided continue parameter is too old to display a consistent list result. You can start a new list without the continue parameter, or use the continue token in this response to retrieve the remainder of the results. Continuing with the provided token results in an inconsistent list - objects that were created, modified, or deleted between the time the first chunk was returned and now may show up in the list.";
 
-fn token(revision: i64, next: &Key) -> String {
+fn token(revision: i64, next: &Key, left: Option<usize>) -> String {
     // The item itself is named, where the real server names its predecessor with a zero byte after it.
     let start = format!("{}/{}", next.namespace, next.name);
-    let token = Token { v: "meta.k8s.io/v1".to_owned(), rv: revision, start };
+    let token = Token { v: "meta.k8s.io/v1".to_owned(), rv: revision, start, left };
     URL_SAFE_NO_PAD.encode(serde_json::to_string(&token).unwrap_or_default())
 }
 

@@ -178,12 +178,6 @@ impl World {
         self.tables.iter().filter(|table| table.served).map(|table| &*table.resource)
     }
 
-    pub(crate) fn table_of_kind(&self, group: &str, kind: &str) -> Option<usize> {
-        self.tables
-            .iter()
-            .position(|table| table.served && table.resource.kind == kind && table.resource.group == group)
-    }
-
     /// An object as JSON with its kind and version; `resource` is `pods`, `deployments.apps`; no namespace is `""`.
     pub fn get(&self, resource: &str, namespace: &str, name: &str) -> Option<Value> {
         let table = &self.tables[self.named(resource)?];

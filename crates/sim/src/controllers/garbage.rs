@@ -1,6 +1,6 @@
 //! What goes with its owner, and with its namespace.
 
-use super::{ending, name};
+use super::{ending, has, name};
 use crate::store::Key;
 use crate::world::World;
 use serde_json::{Value, json};
@@ -11,11 +11,7 @@ pub(super) fn run(world: &mut World) {
     let uids: BTreeSet<String> =
         world.tables.iter().flat_map(|table| table.objects.values()).map(|stored| stored.uid.to_string()).collect();
     for table in 0..world.tables.len() {
-        let owned = |stored: &crate::store::Stored| {
-            let text: &[u8] = b"\"ownerReferences\"";
-            stored.bytes.windows(text.len()).any(|bytes| bytes == text)
-        };
-        let objects = world.tables[table].objects.iter().filter(|(_, stored)| owned(stored));
+        let objects = world.tables[table].objects.iter().filter(|(_, stored)| has(stored, "\"ownerReferences\""));
         let orphans: Vec<Key> = objects
             .filter(|(_, stored)| {
                 let object = stored.value();
@@ -29,22 +25,22 @@ pub(super) fn run(world: &mut World) {
             let _ = world.delete_plainly(table, &key, None);
         }
     }
-    finalizers(world, &uids);
+    finalizers(world);
 }
 
 /// Owners that wait for their dependents: to be gone, or to be let go.
-fn finalizers(world: &mut World, _: &BTreeSet<String>) {
+fn finalizers(world: &mut World) {
     for table in 0..world.tables.len() {
         let waiting: Vec<(Key, Value)> = world.tables[table]
             .objects
             .iter()
-            .filter(|(_, stored)| stored.bytes.windows(17).any(|bytes| bytes == b"deletionTimestamp"))
+            .filter(|(_, stored)| has(stored, "deletionTimestamp"))
             .map(|(key, stored)| (key.clone(), stored.value()))
             .collect();
         for (key, owner) in waiting {
-            let has =
+            let holds =
                 |word: &str| owner["metadata"]["finalizers"].as_array().is_some_and(|all| all.contains(&json!(word)));
-            let (orphan, foreground) = (has("orphan"), has("foregroundDeletion"));
+            let (orphan, foreground) = (holds("orphan"), holds("foregroundDeletion"));
             if !orphan && !foreground {
                 continue;
             }
@@ -83,7 +79,7 @@ fn dependents(world: &World, uid: &str) -> Vec<(usize, Key, bool)> {
     let mut found = Vec::new();
     for (i, table) in world.tables.iter().enumerate() {
         for (key, stored) in &table.objects {
-            if stored.bytes.windows(uid.len().max(1)).any(|bytes| bytes == uid.as_bytes()) {
+            if has(stored, uid) {
                 let object = stored.value();
                 let owners = object["metadata"]["ownerReferences"].as_array();
                 if owners.into_iter().flatten().any(|owner| owner["uid"] == uid) {

@@ -33,9 +33,9 @@ pub(super) fn run(world: &mut World) {
         if pod["spec"]["nodeName"].as_str().unwrap_or_default().is_empty() {
             continue;
         }
-        // Nodes that nobody made have no kubelet.
+        // Nodes that nobody made, or that went away, have no kubelet.
         let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
-        if world.get("nodes", "", node).is_none() {
+        if world.get("nodes", "", node).is_none_or(|node| super::nodes::gone(&node)) {
             continue;
         }
         if ending(&pod) {

@@ -269,3 +269,35 @@ fn stateful_pods_come_in_order_and_daemons_everywhere() {
     let status = sim.server.world().get("daemonsets.apps", "default", "web").unwrap()["status"].clone();
     assert_eq!((&status["desiredNumberScheduled"], &status["numberReady"]), (&json!(3), &json!(3)));
 }
+
+#[test]
+fn a_node_that_goes_away_is_noticed_and_its_pods_move() {
+    let sim = start(2);
+    apply(&sim, "deployments.apps", workload("Deployment", 2, &json!({})));
+    sim.server.world().lose_node("node-0");
+    pass(&sim, 49);
+    let ready = |sim: &Sim| {
+        let node = sim.server.world().get("nodes", "", "node-0").unwrap();
+        let conditions = node["status"]["conditions"].as_array().unwrap().clone();
+        conditions.into_iter().find(|condition| condition["type"] == "Ready").unwrap()["status"].clone()
+    };
+    assert_eq!(ready(&sim), "True");
+    pass(&sim, 2);
+    assert_eq!(ready(&sim), "Unknown");
+    assert_eq!(sim.server.world().get("deployments.apps", "default", "web").unwrap()["status"]["readyReplicas"], 1);
+    sim.advance(300);
+    pass(&sim, 2);
+    let pods = sim.get("/api/v1/pods").json;
+    let on: Vec<(&str, bool)> = pods["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|pod| (pod["spec"]["nodeName"].as_str().unwrap(), pod["metadata"]["deletionTimestamp"].is_string()))
+        .collect();
+    assert_eq!(on.iter().filter(|pod| **pod == ("node-1", false)).count(), 2);
+    assert_eq!(on.iter().filter(|pod| **pod == ("node-0", true)).count(), 1);
+    sim.server.world().revive_node("node-0");
+    pass(&sim, 1);
+    assert_eq!(ready(&sim), "True");
+    assert_eq!(names(&sim.get("/api/v1/pods").json).len(), 2);
+}
