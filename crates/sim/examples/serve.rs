@@ -27,8 +27,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             _ => return Err(format!("{name} is not known").into()),
         }
     }
-    if bulk.pods == 0 {
-        bulk = Bulk { nodes: 3, namespaces: 1, ..bulk };
+    if bulk.pods < 1000 {
+        bulk = Bulk { nodes: 3 + bulk.pods / 50, namespaces: 1 + bulk.pods / 100, ..bulk };
     }
     // Controllers look at all objects in each step: that is for demonstrations and not for masses.
     let controllers = bulk.pods <= 1000;

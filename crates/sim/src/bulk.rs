@@ -39,6 +39,8 @@ pub struct Churn {
     bulk: Bulk,
     template: Template,
     labels: Vec<Arc<Labels>>,
+    /// Name and UID of each workload's ReplicaSet.
+    sets: Vec<(String, String)>,
     seed: u64,
     rng: Rng,
     changes: u64,
@@ -47,25 +49,26 @@ pub struct Churn {
 impl World {
     /// Makes nodes, namespaces, workloads and pods. Names and bytes follow from the world's seed.
     pub fn fill(&mut self, bulk: &Bulk) -> Churn {
-        let seed = self.rng.next();
+        let seed = self.rng.bits();
         for i in 0..bulk.namespaces.max(1) {
             let _ = self.create("namespaces", json!({"metadata": {"name": space(bulk, i * REPLICAS)}}));
         }
         for i in 0..bulk.nodes.max(1) {
             let _ = self.create("nodes", template::node(i, self.now));
         }
-        let churn = Churn {
+        let mut churn = Churn {
             bulk: bulk.clone(),
             template: template::pod(bulk.bytes, self.now),
             labels: (0..bulk.pods.div_ceil(REPLICAS)).map(|i| Arc::new(labels(i))).collect(),
+            sets: Vec::new(),
             seed,
             rng: Rng::new(seed),
             changes: 0,
         };
-        if bulk.workloads {
-            for i in 0..bulk.pods.div_ceil(REPLICAS) {
-                self.bulk_workload(&churn, i);
-            }
+        for i in 0..bulk.pods.div_ceil(REPLICAS) {
+            let made = if bulk.workloads { self.bulk_workload(&churn, i) } else { None };
+            let mut rng = Rng::new(seed ^ (1 << 56) ^ i as u64);
+            churn.sets.push(made.unwrap_or_else(|| (format!("{}-{}", workload(i), rng.suffix(9)), rng.uid())));
         }
         for i in 0..bulk.pods {
             self.bulk_pod(&churn, i);
@@ -108,8 +111,9 @@ impl World {
         });
     }
 
-    fn bulk_workload(&mut self, churn: &Churn, i: usize) {
-        let pod = BulkPod::new(churn, i * REPLICAS);
+    /// A Deployment and its ReplicaSet; the latter's name and UID.
+    fn bulk_workload(&mut self, churn: &Churn, i: usize) -> Option<(String, String)> {
+        let (name, namespace) = (workload(i), space(&churn.bulk, i * REPLICAS));
         let replicas = REPLICAS.min(churn.bulk.pods - i * REPLICAS);
         let labels = json!(labels(i));
         let spec = json!({"containers": [{"name": "app", "image": "registry.example/app:1.0"}]});
@@ -118,20 +122,26 @@ impl World {
             "observedGeneration": 1, "replicas": replicas, "readyReplicas": replicas, "availableReplicas": replicas,
         });
         let mut deployment = json!({
-            "metadata": {"name": pod.workload, "namespace": pod.namespace, "labels": labels,
+            "metadata": {"name": name, "namespace": namespace, "labels": labels,
                 "annotations": {"deployment.kubernetes.io/revision": "1"}},
             "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
             "status": status,
         });
         deployment["status"]["updatedReplicas"] = replicas.into();
-        let Ok(deployment) = self.create("deployments.apps", deployment) else { return };
-        let set = json!({
-            "metadata": {"name": pod.replica_set, "namespace": pod.namespace, "labels": labels,
+        let deployment = self.create("deployments.apps", deployment).ok()?;
+        // As the controller names it, so that it is taken for the Deployment's own.
+        let hash = crate::controllers::hash(&deployment["spec"]["template"]);
+        let mut set = json!({
+            "metadata": {"name": format!("{name}-{hash}"), "namespace": namespace, "labels": labels,
+                "annotations": {"deployment.kubernetes.io/revision": "1"},
                 "ownerReferences": crate::world::controlled_by("apps/v1", "Deployment", &deployment)},
             "spec": {"replicas": replicas, "selector": {"matchLabels": labels}, "template": template},
             "status": status,
         });
-        let _ = self.create("replicasets.apps", set);
+        set["metadata"]["labels"]["pod-template-hash"] = hash.into();
+        let set = self.create("replicasets.apps", set).ok()?;
+        let text = |key: &str| set["metadata"][key].as_str().map(str::to_owned);
+        Some((text("name")?, text("uid")?))
     }
 }
 
@@ -149,18 +159,15 @@ struct BulkPod {
 
 impl BulkPod {
     fn new(churn: &Churn, i: usize) -> BulkPod {
-        let seed = |salt: u64, number: usize| Rng::new(churn.seed ^ (salt << 56) ^ number as u64);
         let group = i / REPLICAS;
-        let mut owner = seed(1, group);
-        let workload = workload(group);
-        let replica_set = format!("{workload}-{}", owner.suffix(9));
-        let mut rng = seed(2, i);
+        let (replica_set, owner) = churn.sets[group].clone();
+        let mut rng = Rng::new(churn.seed ^ (2 << 56) ^ i as u64);
         BulkPod {
             name: format!("{replica_set}-{}{}", rng.suffix(4), i % REPLICAS),
             namespace: space(&churn.bulk, i),
             uid: rng.uid(),
-            workload,
-            owner: owner.uid(),
+            workload: workload(group),
+            owner,
             replica_set,
             node: template::node_name(i % churn.bulk.nodes.max(1)),
             ip: format!("10.{}.{}.{}", 128 + (i >> 16), (i >> 8) & 255, i & 255),

@@ -1,5 +1,9 @@
 //! The columns of `kubectl get`, as the real server prints them.
 
+mod busy;
+mod cells;
+mod tables;
+
 use crate::resource::{Resource, at, plain};
 use jiff::Timestamp;
 use serde_json::Value;
@@ -60,7 +64,7 @@ pub(crate) fn of(resource: &Resource) -> Vec<Column> {
         }));
         return columns;
     }
-    let own = crate::column_tables::of(&resource.kind);
+    let own = tables::of(&resource.kind);
     columns.extend(own.iter().map(built));
     if own.iter().any(|(name, ..)| *name == "Name") {
         // Events come with their names last.
@@ -98,16 +102,16 @@ pub(crate) fn duration(seconds: i64) -> String {
         if small == 0 { format!("{big}{unit}") } else { format!("{big}{unit}{small}{part}") }
     };
     match seconds {
-        ..-1 => "<invalid>".to_owned(),
-        ..0 => "0s".to_owned(),
-        ..120 => format!("{seconds}s"),
-        ..600 => two(minutes, "m", seconds % 60, "s"),
-        ..10_800 => format!("{minutes}m"),
-        ..28_800 => two(hours, "h", minutes % 60, "m"),
-        ..172_800 => format!("{hours}h"),
-        ..691_200 => two(days, "d", hours % 24, "h"),
-        ..63_072_000 => format!("{days}d"),
-        ..252_288_000 => two(days / 365, "y", days % 365, "d"),
+        i64::MIN..=-2 => "<invalid>".to_owned(),
+        -1..=0 => "0s".to_owned(),
+        1..=119 => format!("{seconds}s"),
+        120..=599 => two(minutes, "m", seconds % 60, "s"),
+        600..=10_799 => format!("{minutes}m"),
+        10_800..=28_799 => two(hours, "h", minutes % 60, "m"),
+        28_800..=172_799 => format!("{hours}h"),
+        172_800..=691_199 => two(days, "d", hours % 24, "h"),
+        691_200..=63_071_999 => format!("{days}d"),
+        63_072_000..=252_287_999 => two(days / 365, "y", days % 365, "d"),
         _ => format!("{}y", days / 365),
     }
 }

@@ -162,7 +162,7 @@ fn is_true(object: &Value, kind: &str) -> bool {
 }
 
 /// Eight letters and digits that follow from a value: names of ReplicaSets and revisions.
-fn hash(value: &Value) -> String {
+pub(crate) fn hash(value: &Value) -> String {
     let mut fnv = reckon_model::ident::Fnv::new();
     fnv.write(value.to_string().as_bytes());
     crate::rng::Rng::new(fnv.value()).suffix(9)

@@ -94,10 +94,10 @@ pub(crate) fn strategic(target: &mut Value, patch: &Value) {
     if !target.is_object() {
         *target = Map::new().into();
     }
-    if let Some(kept) = members.get("$retainKeys").and_then(Value::as_array) {
-        if let Some(fields) = target.as_object_mut() {
-            fields.retain(|key, _| kept.iter().any(|kept| kept == key.as_str()));
-        }
+    if let Some(kept) = members.get("$retainKeys").and_then(Value::as_array)
+        && let Some(fields) = target.as_object_mut()
+    {
+        fields.retain(|key, _| kept.iter().any(|kept| kept == key.as_str()));
     }
     for (key, value) in members {
         if let Some(list) = key.strip_prefix("$deleteFromPrimitiveList/") {

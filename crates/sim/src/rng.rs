@@ -12,7 +12,7 @@ impl Rng {
     }
 
     /// The next 64 bits.
-    pub fn next(&mut self) -> u64 {
+    pub fn bits(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,12 +22,12 @@ impl Rng {
 
     /// A number below `bound`; zero for a bound of zero. The bias of the remainder does not matter here.
     pub fn below(&mut self, bound: u64) -> u64 {
-        self.next() % bound.max(1)
+        self.bits() % bound.max(1)
     }
 
     /// A UUID of version 4 by its form.
     pub fn uid(&mut self) -> String {
-        let (a, b) = (self.next(), self.next());
+        let (a, b) = (self.bits(), self.bits());
         format!(
             "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
             a >> 32,
@@ -41,7 +41,8 @@ impl Rng {
     /// So many letters and digits as the API server appends to `generateName`: no vowels, nothing that looks like another.
     pub fn suffix(&mut self, length: usize) -> String {
         const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
-        (0..length).map(|_| char::from(ALPHABET[(self.next() % ALPHABET.len() as u64) as usize])).collect()
+        let pick = |at: u64| ALPHABET[usize::try_from(at).unwrap_or_default()];
+        (0..length).map(|_| char::from(pick(self.below(ALPHABET.len() as u64)))).collect()
     }
 }
 
@@ -53,7 +54,7 @@ mod tests {
     fn the_first_numbers_of_a_seed_never_change() {
         let mut rng = Rng::new(1_234_567);
         // From the reference implementation.
-        assert_eq!([rng.next(), rng.next()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
+        assert_eq!([rng.bits(), rng.bits()], [6_457_827_717_110_365_317, 3_203_168_211_198_807_973]);
         let uid = Rng::new(1).uid();
         assert_eq!((uid.len(), &uid[14..15]), (36, "4"));
     }

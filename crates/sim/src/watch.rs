@@ -243,10 +243,8 @@ impl World {
             if faults.strikes(&cursor.qualified, &FaultKind::DuplicateEvents) {
                 tell(event);
             }
-            if let Some(held) = cursor.held.take() {
-                if let Some((verb, bytes)) = cursor.shows(&held) {
-                    write(&mut chunk, verb, &bytes);
-                }
+            if let Some((verb, bytes)) = cursor.held.take().and_then(|held| cursor.shows(&held)) {
+                write(&mut chunk, verb, &bytes);
             }
         }
         cursor.at = cursor.at.max(newest.min(self.revision));

@@ -5,13 +5,13 @@ use crate::logs::Logs;
 use crate::metrics::Usages;
 use crate::resource::Resource;
 use crate::rng::Rng;
+use crate::snapshot::Snapshot;
 use crate::store::{Event, Key, Stored, Table, Verb};
 use crate::users::Users;
 use crate::write_log::{Write, WriteLog};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// What a world begins with.
@@ -65,30 +65,16 @@ pub struct World {
     pub(crate) rules: crate::rbac::Cache,
     /// Streams that were opened before this number changed are cut.
     pub(crate) connections: u64,
-    kept: Option<Snapshot>,
+    pub(crate) kept: Option<Snapshot>,
     /// What controllers keep between steps.
     pub(crate) controllers: crate::controllers::Memory,
-}
-
-/// A state to which a world can be put back, as an etcd from a backup is.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
-    revision: u64,
-    tables: Vec<(bool, BTreeMap<Key, Stored>)>,
-}
-
-impl Snapshot {
-    /// The revision it was taken at.
-    pub fn revision(&self) -> u64 {
-        self.revision
-    }
 }
 
 impl World {
     /// A cluster with the four namespaces that each cluster has, and the roles that they need.
     pub fn new(config: Config, now: Timestamp) -> World {
         let mut rng = Rng::new(config.seed);
-        let faults = Faults::new(Rng::new(rng.next()));
+        let faults = Faults::new(Rng::new(rng.bits()));
         let mut world = World {
             now,
             revision: 1,
@@ -252,44 +238,6 @@ impl World {
     pub fn restart(&mut self) {
         self.compact();
         self.cut_all();
-    }
-
-    /// The present state, to be put back later.
-    pub fn snapshot(&self) -> Snapshot {
-        Snapshot {
-            revision: self.revision,
-            tables: self.tables.iter().map(|table| (table.served, table.objects.clone())).collect(),
-        }
-    }
-
-    /// Puts an earlier state back, its revision with it, as when etcd is restored from a backup. Watches are not told:
-    /// those from the lost future stay silent until the revision has come to them again.
-    pub fn restore(&mut self, snapshot: &Snapshot) {
-        self.revision = snapshot.revision;
-        self.writes.new_epoch();
-        for (i, table) in self.tables.iter_mut().enumerate() {
-            let (served, objects) = snapshot.tables.get(i).cloned().unwrap_or_default();
-            let before = table.log.partition_point(|event| event.revision <= snapshot.revision);
-            table.lost = before.checked_sub(1).map_or(table.lost.min(snapshot.revision), |i| table.log[i].revision);
-            table.served = served;
-            table.objects = objects;
-            table.log.clear();
-            table.log_bytes = 0;
-            table.floor = snapshot.revision;
-        }
-        self.rules.forget();
-        self.wake_all();
-    }
-
-    /// Keeps the present state for [`World::restore_kept`].
-    pub fn keep_snapshot(&mut self) {
-        self.kept = Some(self.snapshot());
-    }
-
-    /// Puts the kept state back; `false` where none was kept.
-    pub fn restore_kept(&mut self) -> bool {
-        let kept = self.kept.clone();
-        kept.as_ref().map(|kept| self.restore(kept)).is_some()
     }
 
     pub(crate) fn wake_all(&self) {

@@ -107,7 +107,7 @@ fn scale(world: &mut World, deployment: &Value, set: &Value, to: i64) {
         return;
     }
     world.edit("replicasets.apps", namespace(set), name(set), "kube-controller-manager", |set| {
-        set["spec"]["replicas"] = to.into()
+        set["spec"]["replicas"] = to.into();
     });
     let way = if to > from { "up" } else { "down" };
     let message = format!("Scaled {way} replica set {} from {from} to {to}", name(set));

@@ -6,6 +6,7 @@ use crate::world::World;
 use serde_json::{Value, json};
 
 /// Says something about an object; the same words again only raise the count.
+#[expect(clippy::too_many_arguments, reason = "an event has these parts, and each caller all of them")]
 pub(super) fn say(
     world: &mut World,
     kind: &str,

@@ -183,7 +183,7 @@ impl<'a> Container<'a> {
         if self.status["lastState"]["terminated"].is_object() {
             self.status["restartCount"] = (number(&self.status["restartCount"]) + 1).into();
         }
-        let id = format!("containerd://{:016x}{:016x}", world.rng.next(), world.rng.next());
+        let id = format!("containerd://{:016x}{:016x}", world.rng.bits(), world.rng.bits());
         self.say(world, false, "Pulled", &format!("Container image {:?} already present on machine", self.image));
         self.say(world, false, "Created", "Container created");
         self.say(world, false, "Started", "Container started");

@@ -60,7 +60,7 @@ pub(super) fn delete(world: &mut World, owner: &Value, kind: &str, pod: &Value) 
 pub(super) fn report(world: &mut World, resource: &str, owner: &Value, status: Value) {
     if owner["status"] != status {
         world.edit(resource, namespace(owner), name(owner), "kube-controller-manager", |object| {
-            object["status"] = status
+            object["status"] = status;
         });
     }
 }

@@ -123,7 +123,7 @@ fn plain(value: &mut Value) {
                     ("resourceVersion", Value::String(text)) if text.parse::<u64>().is_ok() => *value = "RV".into(),
                     ("continue", Value::String(_)) => *value = "TOKEN".into(),
                     ("creationTimestamp" | "deletionTimestamp" | "lastTransitionTime", Value::String(_)) => {
-                        *value = "TIME".into()
+                        *value = "TIME".into();
                     }
                     ("message", Value::String(text)) => *value = without_numbers(text).into(),
                     ("description", _) => *value = Value::Null,
@@ -142,10 +142,10 @@ fn plain(value: &mut Value) {
                 }
             }
             // Numbers and ages in tables.
-            if let Some(Value::Array(cells)) = members.get_mut("cells") {
-                if let Some(last) = cells.last_mut() {
-                    *last = "AGE".into();
-                }
+            if let Some(last) =
+                members.get_mut("cells").and_then(Value::as_array_mut).and_then(|cells| cells.last_mut())
+            {
+                *last = "AGE".into();
             }
         }
         _ => {}
