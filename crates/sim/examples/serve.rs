@@ -1,7 +1,10 @@
 //! Serves a simulated cluster on loopback until it is interrupted:
 //! `cargo run -p reckon-sim --release --example serve -- --pods 100000 --port 0 --kubeconfig-out FILE --churn 1000`.
+//!
+//! Without pods it is a small cluster for demonstrations: three nodes, what is well, and what is not in five ways.
 
-use reckon_sim::{Bulk, Clock, Config, Listener, Server};
+use reckon_sim::{Bulk, Clock, Config, Listener, Server, World};
+use serde_json::{Value, json};
 use std::error::Error;
 use std::io::Write;
 use std::time::Duration;
@@ -35,6 +38,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let config = Config { seed, controllers, keep_writes: false, ..Config::default() };
     let server = Server::new(config, Clock::real());
     let mut churn = server.world().fill(&bulk);
+    if bulk.pods == 0 {
+        demonstrate(&mut server.world())?;
+    }
     let listener = Listener::bind(server.clone(), port).await?;
     if let Some(file) = kubeconfig {
         std::fs::write(file, listener.kubeconfig(None))?;
@@ -53,4 +59,43 @@ async fn main() -> Result<(), Box<dyn Error>> {
             end = tokio::signal::ctrl_c() => return Ok(end?),
         }
     }
+}
+
+/// Workloads that show what the controllers can do.
+fn demonstrate(world: &mut World) -> Result<(), Box<dyn Error>> {
+    let deployment = |name: &str, replicas: u32, script: &Value, resources: &Value| {
+        json!({
+            "metadata": {"name": name, "labels": {"app": name}},
+            "spec": {"replicas": replicas, "selector": {"matchLabels": {"app": name}}, "template": {
+                "metadata": {"labels": {"app": name}, "annotations": {"sim.reckon.dev/behaviour": script.to_string()}},
+                "spec": {"containers": [{
+                    "name": "app", "image": format!("registry.example/{name}:1.0"), "resources": resources,
+                    "ports": [{"containerPort": 8080, "name": "http"}],
+                }]},
+            }},
+        })
+    };
+    let memory = json!({"requests": {"memory": "64Mi"}, "limits": {"memory": "64Mi"}});
+    let huge = json!({"requests": {"cpu": "200"}});
+    for (name, replicas, script, resources) in [
+        ("shop", 3, json!({"*": {"log": ["listening on :8080"], "cpuMillis": 40, "memoryMi": 90}}), json!({})),
+        (
+            "cart",
+            2,
+            json!({"*": {"exitCode": 1, "after": 3, "log": ["cannot reach database: connection refused"]}}),
+            json!({}),
+        ),
+        ("search", 1, json!({"*": {"oomAfter": 20, "memoryMi": 64, "log": ["loading index"]}}), memory),
+        ("mail", 1, json!({"*": {"pull": false}}), json!({})),
+        ("report", 1, json!({}), huge),
+        ("pay", 2, json!({"*": {"ready": false}}), json!({})),
+    ] {
+        world.create("deployments.apps", deployment(name, replicas, &script, &resources))?;
+        let ports = json!([{"port": 80, "targetPort": "http"}]);
+        world.create(
+            "services",
+            json!({"metadata": {"name": name}, "spec": {"selector": {"app": name}, "ports": ports}}),
+        )?;
+    }
+    Ok(())
 }

@@ -4,6 +4,38 @@
 //! [`World`] is the state and does nothing by itself; [`Server`] answers requests from it, as a service for
 //! `kube::Client::new` or under a [`Listener`] on loopback. Time comes from a [`Clock`], randomness from a seed:
 //! the same calls give the same bytes.
+//!
+//! In a test: tokio's clock is paused, so that time runs by itself while everybody waits, and no socket is opened.
+//!
+//! ```
+//! use reckon_sim::{Clock, Config, Fault, FaultKind, Server};
+//! use serde_json::json;
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let clock = Clock::running("2026-01-01T00:00:00Z".parse()?, 1);
+//! let server = Server::new(Config { seed: 7, controllers: false, ..Config::default() }, clock);
+//! let client = kube::Client::new(server.clone(), "default");
+//!
+//! // Writes without a request, and what they were.
+//! server.world().create("configmaps", json!({"metadata": {"name": "a"}, "data": {"x": "1"}}))?;
+//! let written = server.world().writes().all().len();
+//!
+//! // Faults: aimed, counted, by the seed's dice; and what happens at once.
+//! let fault = server.world().fault(Fault::new(FaultKind::DropEvents).at("configmaps").one_in(3));
+//! server.world().fault_off(Some(fault));
+//! let snapshot = server.world().snapshot();
+//! server.world().restart();
+//! server.world().restore(&snapshot);
+//! # assert!(written > 0);
+//! # client.apiserver_version().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What the real server has and this one has not: server-side apply, `exec`, `attach`, `port-forward` and `proxy`,
+//! `watch` below old `/watch/` paths, admission, validation by schemas, TLS, HTTP/2, storage in protobuf, tokens of service
+//! accounts, Leases and Endpoints that somebody keeps up to date, and more than one version's fields of one kind.
 
 mod body;
 mod bootstrap;

@@ -8,12 +8,12 @@ use serde_json::json;
 fn run(seed: u64) -> String {
     let sim = start_with(Config { seed, ..Config::default() });
     let mut rng = Rng::new(seed);
-    let mut churn = sim.server.world().fill(&Bulk { pods: 20, nodes: 2, namespaces: 2, bytes: 6000, workloads: true });
+    let mut churn = sim.server.world().fill(&Bulk { pods: 6, nodes: 2, namespaces: 2, bytes: 6000, workloads: true });
     sim.server.world().fault(Fault::new(FaultKind::DropEvents).one_in(3));
     sim.server.world().fault(Fault::new(FaultKind::DuplicateEvents).one_in(4));
     let mut told = String::new();
     let mut watch = sim.watch("/api/v1/pods?watch=1");
-    for step in 0..50 {
+    for step in 0..20 {
         sim.advance(1);
         sim.server.world().churn(&mut churn, rng.below(3));
         let body = json!({"metadata": {"generateName": "x-"}, "data": {"step": step.to_string()}});

@@ -157,3 +157,39 @@ fn metadata_alone_can_be_watched() {
     let answer = sim.send(&format!("GET {MAPS}?watch=1"), &[("accept", accept)], "").unwrap();
     assert_eq!(answer.status(), 200);
 }
+
+#[test]
+fn without_faults_a_watch_tells_every_write_once_and_in_order() {
+    for seed in 0..20 {
+        let sim = start_with(Config { seed, controllers: false, ..Config::default() });
+        let mut rng = reckon_sim::Rng::new(seed);
+        let before = sim.server.world().writes().all().len();
+        let mut watch = sim.watch(&format!("{MAPS}?watch=1"));
+        let mut told = Vec::new();
+        for step in 0..100 {
+            let path = format!("{MAPS}/m{}", rng.below(8));
+            match rng.below(4) {
+                0 | 1 => {
+                    let name = path.rsplit('/').next().unwrap();
+                    sim.ask(&format!("POST {MAPS}"), &json!({"metadata": {"name": name}}));
+                }
+                2 => drop(sim.delete(&path)),
+                _ => drop(sim.patch(&path, "merge-patch", &json!({"data": {"step": step.to_string()}}))),
+            }
+            if rng.below(3) == 0 {
+                told.extend(watch.now().0);
+            }
+        }
+        told.extend(watch.now().0);
+        let told = told.iter().map(|event| {
+            let meta = &event["object"]["metadata"];
+            format!("{} {} {}", brief(event), meta["uid"].as_str().unwrap(), meta["resourceVersion"].as_str().unwrap())
+        });
+        let world = sim.server.world();
+        let written = world.writes().all()[before..].iter().map(|write| {
+            let verb = format!("{:?}", write.verb).to_uppercase();
+            format!("{verb} {} {} {}", write.key.name, write.uid, write.revision)
+        });
+        assert_eq!(told.collect::<Vec<_>>(), written.collect::<Vec<_>>(), "seed {seed}");
+    }
+}
