@@ -7,6 +7,9 @@
 //! | `DELETE /sim/faults`, `DELETE /sim/faults/ID` | switches all, or one, off |
 //! | `POST /sim/restart`, `/sim/compact`, `/sim/cut` | what happens at once |
 //! | `POST /sim/snapshot`, `/sim/restore` | keeps the state; puts it back |
+//! | `POST /sim/nodes/NODE/lose`, `/sim/nodes/NODE/revive` | takes a node away; brings it back |
+//! | `POST /sim/recreate/RESOURCE/NAMESPACE/NAME` | puts another object in one's place |
+//! | `POST /sim/storm/RESOURCE/COUNT` | changes objects of a resource so many times |
 //! | `GET /sim/writes` | how many writes there were, and the revision |
 
 use crate::body::Answer;
@@ -64,6 +67,25 @@ pub(crate) fn called(world: &mut World, call: &Call) -> Option<Result<Answer, Ap
             }
             Answer::json(200, &json!({"revision": world.revision()}))
         }
+        ("POST", ["nodes", node, "lose"]) => {
+            world.lose_node(node);
+            done()
+        }
+        ("POST", ["nodes", node, "revive"]) => {
+            world.revive_node(node);
+            done()
+        }
+        ("POST", ["recreate", resource, namespace, name]) => match world.recreate(resource, namespace, name) {
+            Ok(made) => Answer::json(201, &made),
+            Err(error) => return Some(Err(error)),
+        },
+        ("POST", ["storm", resource, count]) => match count.parse() {
+            Ok(count) => {
+                world.storm(resource, count);
+                done()
+            }
+            Err(_) => return Some(Err(ApiError::bad_request("the count of a storm is a number"))),
+        },
         ("GET", ["writes"]) => {
             Answer::json(200, &json!({"writes": world.writes().count(), "revision": world.revision()}))
         }

@@ -88,7 +88,7 @@ impl Sim {
     pub(crate) fn watch(&self, path: &str) -> Watch {
         let answer = self.send(&format!("GET {path}"), &[], "").expect("it waits");
         assert_eq!(answer.status(), 200);
-        Watch { body: answer.into_body(), held: String::new() }
+        Watch::of(answer.into_body())
     }
 }
 
@@ -108,6 +108,16 @@ pub(crate) enum Stands {
 }
 
 impl Watch {
+    pub(crate) fn of(body: AnswerBody) -> Watch {
+        Watch { body, held: String::new() }
+    }
+
+    /// The whole answer as JSON; `None` where it broke off.
+    pub(crate) fn whole(&mut self) -> Option<Value> {
+        let (_, stands) = self.now();
+        if stands == Stands::Ended { serde_json::from_str(&self.held).ok() } else { None }
+    }
+
     /// The events that are there now, and how the stream stands.
     pub(crate) fn now(&mut self) -> (Vec<Value>, Stands) {
         let mut stands = Stands::Open;

@@ -247,4 +247,9 @@ fn faults_are_switched_by_http_too() {
     sim.ask("POST /sim/restore", &Value::Null);
     assert_eq!(sim.get(&format!("{MAPS}/a")).code, 404);
     assert_eq!(sim.ask("POST /sim/faults", &json!({"fault": "no such"})).code, 400);
+    let uid = sim.map("b", &json!({}))["metadata"]["uid"].clone();
+    assert_ne!(sim.ask("POST /sim/recreate/configmaps/default/b", &Value::Null).json["metadata"]["uid"], uid);
+    let before = sim.server.world().revision();
+    sim.ask("POST /sim/storm/configmaps/10", &Value::Null);
+    assert_eq!(sim.get("/sim/writes").json["revision"], before + 10);
 }

@@ -7,6 +7,7 @@ mod access;
 mod ask;
 mod client;
 mod controllers;
+mod converge;
 mod custom;
 mod faults;
 mod lists;
