@@ -294,6 +294,9 @@ fn subs(resource: &Resource, version: &str) -> Vec<Sub> {
         subs.push(("log", own(), vec!["get"]));
         subs.push(("resize", own(), change()));
     }
+    if resource.built_in && resource.kind == "ServiceAccount" {
+        subs.push(("token", of("authentication.k8s.io", "v1", "TokenRequest"), vec!["create"]));
+    }
     if resource.built_in && resource.kind == "Namespace" {
         subs.push(("finalize", own(), vec!["update"]));
     }

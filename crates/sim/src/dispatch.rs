@@ -185,6 +185,7 @@ impl World {
         let resource = self.tables[table].resource.clone();
         let pod = resource.built_in && resource.kind == "Pod";
         let namespace = resource.built_in && resource.kind == "Namespace";
+        let account = resource.built_in && resource.kind == "ServiceAccount";
         match (sub, call.method.as_str()) {
             ("scale", "GET" | "PUT" | "PATCH") if resource.scale.is_some() => self.scale_called(call, target, table),
             ("status", "GET") if resource.status => self.get_called(call, target, table),
@@ -196,6 +197,7 @@ impl World {
             ("log", "GET") if pod => self.log_called(call, target, table),
             ("binding", "POST") if pod => self.bind_called(call, target, table),
             ("eviction", "POST") if pod => self.evict_called(call, target, table),
+            ("token", "POST") if account => self.token_called(call, target, table),
             ("finalize", "PUT") if namespace => self.update_called(call, target, table),
             ("scale", _) if resource.scale.is_some() => Err(ApiError::method_not_allowed()),
             ("status", _) if resource.status => Err(ApiError::method_not_allowed()),

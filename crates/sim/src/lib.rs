@@ -34,8 +34,8 @@
 //! ```
 //!
 //! What the real server has and this one has not: server-side apply, `exec`, `attach`, `port-forward` and `proxy`,
-//! `watch` below old `/watch/` paths, admission, validation by schemas, TLS, HTTP/2, storage in protobuf, tokens of service
-//! accounts, Leases and Endpoints that somebody keeps up to date, and more than one version's fields of one kind.
+//! `watch` below old `/watch/` paths, admission, validation by schemas, TLS, HTTP/2, storage in protobuf,
+//! Leases and Endpoints that somebody keeps up to date, and more than one version's fields of one kind.
 
 mod body;
 mod bootstrap;
@@ -73,6 +73,7 @@ mod server;
 mod snapshot;
 mod status;
 mod store;
+mod tokens;
 mod users;
 mod watch;
 mod world;

@@ -63,6 +63,9 @@ fn fields(kind: &str) -> Option<&'static [Field]> {
         }
         "SelfSubjectRulesReview" => &[(2, "spec", Holds::Message(&[(1, "namespace", Holds::Text)]))],
         "SelfSubjectReview" => &[],
+        "TokenRequest" => {
+            &[(2, "spec", Holds::Message(&[(1, "audiences", Holds::Texts), (4, "expirationSeconds", Holds::Number)]))]
+        }
         "Eviction" => &[(1, "metadata", Holds::Message(META)), (2, "deleteOptions", Holds::Message(DELETE))],
         "DeleteOptions" => DELETE,
         "ConfigMap" => {

@@ -43,6 +43,10 @@ impl World {
         self.users.0.insert(token.to_owned(), (user, None));
     }
 
+    pub(crate) fn add_token_until(&mut self, token: &str, user: User, end: Timestamp) {
+        self.users.0.insert(token.to_owned(), (user, Some(end)));
+    }
+
     /// A new token takes the place of an old one, which is refused from `until` on.
     pub fn rotate_token(&mut self, old: &str, new: &str, until: Timestamp) {
         if let Some((user, end)) = self.users.0.get_mut(old) {

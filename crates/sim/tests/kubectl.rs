@@ -106,6 +106,7 @@ fn session(shell: &Shell) {
     assert!(shell.run("patch configmap one -p {\"data\":{\"a\":\"c\"}}").contains("patched"));
     assert!(shell.run("label configmap one x=y").contains("labeled"));
     assert!(shell.run("get configmap one -o jsonpath={.data.a}{.metadata.labels.x}").ends_with("cy"));
+    assert!(shell.run("create token default").starts_with("sim-"));
     assert!(shell.run("create namespace other").contains("created"));
     assert!(shell.run("delete namespace other --timeout=20s").contains("deleted"));
     assert!(shell.run("drain node-0 --timeout=20s --ignore-daemonsets").contains("drained"));

@@ -107,11 +107,13 @@ async fn listing(target: &mut Target) {
         "resourceVersion=0&resourceVersionMatch=Exact",
         "resourceVersion=5&resourceVersionMatch=Wrong",
         "resourceVersion=abc",
+        "resourceVersion=4000000000",
         "sendInitialEvents=true",
         "limit=abc",
     ] {
         target.get(&format!("{MAPS}?{query}")).await;
     }
+    target.get(&format!("{MAPS}/a?resourceVersion=4000000000")).await;
     let version = page["metadata"]["resourceVersion"].as_str().unwrap_or_default().to_owned();
     target.get(&format!("{MAPS}?{only}&resourceVersion={version}&resourceVersionMatch=Exact")).await;
     target.get(&format!("{MAPS}?{only}&resourceVersion={version}&resourceVersionMatch=NotOlderThan&limit=1")).await;

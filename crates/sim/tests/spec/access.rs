@@ -119,6 +119,21 @@ fn impersonation_needs_a_right_and_then_binds() {
 }
 
 #[test]
+fn a_service_account_gets_a_token_for_a_while() {
+    let sim = start();
+    sim.server.world().create("serviceaccounts", json!({"metadata": {"name": "agent"}})).unwrap();
+    let path = "POST /api/v1/namespaces/default/serviceaccounts/agent/token";
+    let made = ask(&sim, "root", path, &json!({"spec": {"expirationSeconds": 600}}));
+    assert_eq!((made.code, &made.json["status"]["expirationTimestamp"]), (201, &json!("2026-01-01T00:10:00Z")));
+    let token = made.json["status"]["token"].as_str().unwrap();
+    let me = || ask(&sim, token, "POST /apis/authentication.k8s.io/v1/selfsubjectreviews", &json!({}));
+    assert_eq!(me().json["status"]["userInfo"]["username"], "system:serviceaccount:default:agent");
+    sim.advance(600);
+    assert_eq!(me().code, 401);
+    assert_eq!(ask(&sim, "root", path, &json!({"spec": {"expirationSeconds": 5}})).code, 422);
+}
+
+#[test]
 fn a_rotated_token_is_good_for_a_moment_and_a_revoked_one_leaves_its_watch_open() {
     let sim = start();
     let pods = "GET /api/v1/namespaces/default/pods";
