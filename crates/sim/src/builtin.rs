@@ -4,7 +4,7 @@ use crate::resource::{Resource, Scale};
 
 /// A row: versions, kind, plural, short names (with `,` between them), flags.
 ///
-/// Flags: `n` namespaced, `s` status, `c` scale, `g` generation, `a` category `all`.
+/// Flags: `n` namespaced, `s` status, `c` scale, `g` generation, `a` category `all`, `x` category `api-extensions`.
 type Row = (&'static str, &'static str, &'static str, &'static str, &'static str, &'static str);
 
 const ROWS: &[Row] = &[
@@ -45,17 +45,17 @@ const ROWS: &[Row] = &[
     ("rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", "", ""),
     ("coordination.k8s.io", "v1", "Lease", "leases", "", "n"),
     ("scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", "pc", "g"),
-    ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "", "g"),
+    ("admissionregistration.k8s.io", "v1", "MutatingWebhookConfiguration", "mutatingwebhookconfigurations", "", "gx"),
     (
         "admissionregistration.k8s.io",
         "v1",
         "ValidatingWebhookConfiguration",
         "validatingwebhookconfigurations",
         "",
-        "g",
+        "gx",
     ),
-    ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", "crd,crds", "sg"),
-    ("apiregistration.k8s.io", "v1", "APIService", "apiservices", "", "s"),
+    ("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", "crd,crds", "sgx"),
+    ("apiregistration.k8s.io", "v1", "APIService", "apiservices", "", "sx"),
     ("certificates.k8s.io", "v1", "CertificateSigningRequest", "certificatesigningrequests", "csr", "s"),
 ];
 
@@ -69,7 +69,11 @@ pub(crate) fn resources() -> Vec<Resource> {
         plural: plural.to_owned(),
         singular: kind.to_ascii_lowercase(),
         short: texts(short),
-        categories: if flags.contains('a') { vec!["all".to_owned()] } else { Vec::new() },
+        categories: [('a', "all"), ('x', "api-extensions")]
+            .iter()
+            .filter(|(flag, _)| flags.contains(*flag))
+            .map(|(_, category)| (*category).to_owned())
+            .collect(),
         namespaced: flags.contains('n'),
         status: flags.contains('s'),
         scale: flags.contains('c').then(|| Scale {

@@ -176,7 +176,7 @@ impl World {
 
     pub(crate) fn delete_collection(&mut self, call: &Call, target: &Target, table: usize) -> Result<Answer, ApiError> {
         let resource = self.tables[table].resource.clone();
-        if resource.namespaced && target.namespace.is_none() {
+        if (resource.namespaced && target.namespace.is_none()) || !resource.collections() {
             return Err(ApiError::method_not_allowed());
         }
         let options = Options::of(call)?;

@@ -77,7 +77,7 @@ impl World {
                 singular: resource.singular.clone(),
                 namespaced: resource.namespaced,
                 kind: (group.to_owned(), version.to_owned(), resource.kind.clone()),
-                verbs: if resource.built_in { VERBS.to_vec() } else { CUSTOM_VERBS.to_vec() },
+                verbs: verbs(resource),
                 short: resource.short.clone(),
                 categories: resource.categories.clone(),
             });
@@ -225,6 +225,11 @@ impl World {
         };
         Answer::of(200, media, crate::body::Payload::Whole(Bytes::from(list.to_string())))
     }
+}
+
+fn verbs(resource: &Resource) -> Vec<&'static str> {
+    let all = if resource.built_in { VERBS } else { CUSTOM_VERBS };
+    all.iter().copied().filter(|verb| *verb != "deletecollection" || resource.collections()).collect()
 }
 
 /// The server behind a group does not answer.

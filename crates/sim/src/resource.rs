@@ -80,6 +80,11 @@ impl Resource {
         format!(r#"{{"kind":"{}","apiVersion":"{}","#, self.kind, self.api_version(version))
     }
 
+    /// Whether many can be deleted at once: of namespaces each one has to be named.
+    pub(crate) fn collections(&self) -> bool {
+        !(self.built_in && self.kind == "Namespace")
+    }
+
     /// Whether the object itself is answered when it is deleted at once, and not a `Status`.
     pub(crate) fn returns_deleted(&self) -> bool {
         let names =

@@ -37,6 +37,7 @@ pub(crate) async fn run(target: &mut Target) {
     custom(target).await;
     access(target).await;
     forms(target).await;
+    discovery(target).await;
     target.send(&format!("DELETE {SPACE}"), &[], "", Compare::Nothing).await;
 }
 
@@ -436,5 +437,50 @@ async fn forms(target: &mut Target) {
         let column = |column: &Value| format!("{} {} {}", column["name"], column["type"], column["priority"]);
         let columns: Vec<String> = said["columnDefinitions"].as_array().into_iter().flatten().map(column).collect();
         target.said.push(json!({"asked": format!("columns of {path}"), "code": code, "said": columns}));
+    }
+}
+
+/// What is served under each path, of the many resources that a real server has.
+const SERVED: &[(&str, &str)] = &[
+    (
+        "/api/v1",
+        "namespaces namespaces/status namespaces/finalize nodes nodes/status pods pods/binding pods/eviction pods/log pods/resize pods/status services services/status endpoints events configmaps secrets serviceaccounts serviceaccounts/token persistentvolumeclaims persistentvolumeclaims/status persistentvolumes persistentvolumes/status replicationcontrollers replicationcontrollers/scale resourcequotas limitranges",
+    ),
+    (
+        "/apis/apps/v1",
+        "deployments deployments/scale deployments/status replicasets replicasets/scale statefulsets statefulsets/scale daemonsets daemonsets/status controllerrevisions",
+    ),
+    ("/apis/batch/v1", "jobs jobs/status cronjobs cronjobs/status"),
+    ("/apis/autoscaling/v2", "horizontalpodautoscalers horizontalpodautoscalers/status"),
+    ("/apis/policy/v1", "poddisruptionbudgets poddisruptionbudgets/status"),
+    ("/apis/discovery.k8s.io/v1", "endpointslices"),
+    ("/apis/networking.k8s.io/v1", "ingresses ingresses/status ingressclasses networkpolicies"),
+    ("/apis/storage.k8s.io/v1", "storageclasses volumeattachments volumeattachments/status csidrivers csinodes"),
+    ("/apis/rbac.authorization.k8s.io/v1", "roles rolebindings clusterroles clusterrolebindings"),
+    ("/apis/coordination.k8s.io/v1", "leases"),
+    ("/apis/scheduling.k8s.io/v1", "priorityclasses"),
+    ("/apis/admissionregistration.k8s.io/v1", "mutatingwebhookconfigurations validatingwebhookconfigurations"),
+    ("/apis/apiextensions.k8s.io/v1", "customresourcedefinitions customresourcedefinitions/status"),
+    ("/apis/apiregistration.k8s.io/v1", "apiservices apiservices/status"),
+    ("/apis/certificates.k8s.io/v1", "certificatesigningrequests certificatesigningrequests/status"),
+    (
+        "/apis/authorization.k8s.io/v1",
+        "selfsubjectaccessreviews selfsubjectrulesreviews subjectaccessreviews localsubjectaccessreviews",
+    ),
+    ("/apis/authentication.k8s.io/v1", "selfsubjectreviews"),
+];
+
+async fn discovery(target: &mut Target) {
+    for (path, names) in SERVED {
+        let (_, text) = target.send(&format!("GET {path}"), &[], "", Compare::Nothing).await;
+        let said: Value = serde_json::from_str(&text).unwrap_or_default();
+        for name in names.split(' ') {
+            let mut all = said["resources"].as_array().into_iter().flatten();
+            let mut entry = all.find(|entry| entry["name"] == name).cloned().unwrap_or_default();
+            if let Some(members) = entry.as_object_mut() {
+                members.remove("storageVersionHash");
+            }
+            target.said.push(json!({"asked": format!("discovery of {path} {name}"), "said": entry}));
+        }
     }
 }
