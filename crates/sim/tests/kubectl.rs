@@ -67,11 +67,11 @@ async fn kubectl_works_as_on_a_real_cluster() {
     let shell = Shell { dir: tempfile::tempdir().unwrap() };
     std::fs::write(shell.dir.path().join("config"), listener.kubeconfig(None)).unwrap();
     std::fs::write(shell.dir.path().join("web.yaml"), WEB).unwrap();
-    tokio::task::spawn_blocking(move || session(&shell)).await.unwrap();
+    tokio::task::spawn_blocking(move || everyday(&shell)).await.unwrap();
     stepping.abort();
 }
 
-fn session(shell: &Shell) {
+fn everyday(shell: &Shell) {
     assert!(shell.run("version").contains("Server Version: v1.37.2"));
     let resources = shell.run("api-resources");
     for word in ["deployments", "customresourcedefinitions", "endpointslices"] {

@@ -55,3 +55,15 @@ async fn the_kubeconfig_leads_to_the_server() {
     let client = kube::Client::try_from(config).unwrap();
     assert_eq!(client.apiserver_version().await.unwrap().minor, "37");
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_accelerated_clock_brings_the_end_of_a_watch_sooner() {
+    let server = Server::new(Config::default(), Clock::running("2026-01-01T00:00:00Z".parse().unwrap(), 100));
+    let client = kube::Client::new(server.clone(), "default");
+    let maps: Api<ConfigMap> = Api::default_namespaced(client);
+    let before = tokio::time::Instant::now();
+    let watch = maps.watch(&WatchParams::default().timeout(200), "0").await.unwrap();
+    assert_eq!(watch.count().await, 3, "a bookmark for each of three minutes");
+    assert_eq!(before.elapsed().as_secs(), 2);
+    assert_eq!(server.clock().now().duration_since("2026-01-01T00:00:00Z".parse().unwrap()).as_secs(), 200);
+}
