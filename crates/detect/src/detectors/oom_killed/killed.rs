@@ -64,6 +64,7 @@ impl<'a> Killed<'_, 'a> {
             finding.evidence.push(Fact::new(Role::Symptom, Source::Kernel, None, self.subject, text));
         }
         finding.evidence.extend(self.record.iter().flat_map(|record| record.facts(self.subject, self.end.is_some())));
+        finding.evidence.extend(self.came_from());
         if let Some(limit) = limit {
             let fact = format!("limits.memory {limit} of {}", self.container.name);
             finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, self.workload, fact));

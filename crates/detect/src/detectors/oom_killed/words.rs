@@ -4,10 +4,10 @@ use super::cause::Cut;
 use super::class::Class;
 use super::killed::Killed;
 use super::record::Record;
-use crate::describe;
 use crate::kernel::kind;
-use reckon_model::document::{CauseKind, Shape};
-use reckon_model::kernel::MemoryKind;
+use crate::{Fact, describe};
+use reckon_model::document::{CauseKind, Role, Shape, Source};
+use reckon_model::kernel::{MemoryKind, Origin};
 use reckon_model::quantity;
 use reckon_model::text::{clean_line, enumerate};
 
@@ -181,6 +181,19 @@ impl Killed<'_, '_> {
                 "Somebody with access to the node asked its kernel to kill the largest process (SysRq-f); it was in {container}."
             ),
         }
+    }
+
+    /// Where the victim came from, which makes it the container's end, a child's or somebody else's.
+    pub(super) fn came_from(&self) -> Option<Fact> {
+        let origin = match self.origin()? {
+            Origin::First => "was the container's first process",
+            Origin::Child => "was a descendant of the container's first process",
+            Origin::Entered => "was started in the running container, and not by its first process",
+        };
+        let record = self.record.as_ref()?;
+        let victim = record.victim()?;
+        let text = format!("{} (pid {}) {origin}", clean_line(&victim.comm), victim.pid);
+        Some(Fact::new(Role::Cause, Source::Kernel, record.last()?.at, self.subject, text))
     }
 
     /// Whether somebody has set a limit for the pod as a whole.
