@@ -1,6 +1,7 @@
 //! One connection to one API server: what every request shares.
 
 use crate::config::{self, ConnectError, Environment, Options};
+use crate::dice::Dice;
 use crate::discovery::Discovery;
 use crate::error::{Intent, ReadError};
 use crate::wire::Ask;
@@ -30,6 +31,8 @@ pub(crate) struct Inner {
     pub(crate) request_timeout: Option<Duration>,
     pub(crate) keep_whole: bool,
     pub(crate) patience: Patience,
+    pub(crate) dice: Dice,
+    clock: Clock,
     skew_millis: AtomicI64,
     pub(crate) requests: AtomicU64,
     pub(crate) bytes: AtomicU64,
@@ -55,6 +58,14 @@ pub(crate) struct Patience {
     pub(crate) backoff: (Duration, Duration),
     /// Before something that was refused is tried again.
     pub(crate) refused: Duration,
+    /// For the newest version, or a page of names.
+    pub(crate) beat: Duration,
+    /// Without a word from the server, before what is known counts as stale. Sixty seconds are promised.
+    pub(crate) stale: Duration,
+    /// Between two looks at a page of names.
+    pub(crate) look: Duration,
+    /// For the deletions that a watch tells at once when it is resumed.
+    pub(crate) settle: Duration,
 }
 
 impl Default for Patience {
@@ -66,7 +77,33 @@ impl Default for Patience {
             watch_idle: Duration::from_secs(90),
             bookmark: Duration::from_secs(30),
             backoff: (Duration::from_millis(500), Duration::from_secs(30)),
-            refused: Duration::from_secs(60),
+            refused: Duration::from_secs(30),
+            beat: Duration::from_secs(10),
+            stale: Duration::from_secs(45),
+            look: Duration::from_secs(120),
+            settle: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Where the time comes from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Clock {
+    /// This machine.
+    Machine,
+    /// The runtime, which a test may have paused: the time at an instant.
+    #[cfg(test)]
+    Runtime(Timestamp, tokio::time::Instant),
+}
+
+impl Clock {
+    pub(crate) fn now(self) -> Timestamp {
+        match self {
+            Clock::Machine => Timestamp::now(),
+            #[cfg(test)]
+            Clock::Runtime(base, start) => {
+                base.checked_add(SignedDuration::try_from(start.elapsed()).unwrap_or_default()).unwrap_or(base)
+            }
         }
     }
 }
@@ -108,6 +145,8 @@ impl Connection {
                 keep_whole: options.keep_whole,
                 request_timeout: options.request_timeout.filter(|limit| !limit.is_zero()),
                 patience,
+                dice: Dice::of_this_machine(),
+                clock: Clock::Machine,
                 skew_millis: AtomicI64::new(0),
                 requests: AtomicU64::new(0),
                 bytes: AtomicU64::new(0),
@@ -115,6 +154,34 @@ impl Connection {
                 paged: Mutex::default(),
             }),
         })
+    }
+
+    /// A connection through this client, whose chances and times a test decides.
+    #[cfg(test)]
+    pub(crate) fn over(client: kube::Client, seed: u64, base: Timestamp) -> Connection {
+        Connection {
+            inner: Arc::new(Inner {
+                client,
+                server: "https://sim".to_owned(),
+                context: None,
+                namespace: "default".to_owned(),
+                keep_whole: false,
+                request_timeout: None,
+                patience: Patience::default(),
+                dice: Dice::new(seed),
+                clock: Clock::Runtime(base, tokio::time::Instant::now()),
+                skew_millis: AtomicI64::new(0),
+                requests: AtomicU64::new(0),
+                bytes: AtomicU64::new(0),
+                discovered: OnceCell::new(),
+                paged: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Now, by the clock that the server's dates are compared with.
+    pub(crate) fn local_now(&self) -> Timestamp {
+        self.inner.clock.now()
     }
 
     /// The context of the kubeconfig; `None` in a pod.
@@ -161,7 +228,7 @@ impl Connection {
 
     /// Now, by the cluster's clock: this machine's, corrected by what the server's answers were dated.
     pub fn now(&self) -> Timestamp {
-        let local = Timestamp::now();
+        let local = self.inner.clock.now();
         local.checked_add(self.clock_skew()).unwrap_or(local)
     }
 
@@ -181,7 +248,7 @@ impl Connection {
         let Ok(theirs) = jiff::fmt::rfc2822::DateTimeParser::new().relaxed_weekday(true).parse_timestamp(date) else {
             return;
         };
-        let ours = Timestamp::now();
+        let ours = self.inner.clock.now();
         let middle = ours.as_millisecond() / 2 + sent.as_millisecond() / 2;
         let skew = theirs.as_millisecond() - middle;
         self.inner.skew_millis.store(if skew.abs() > 2000 { skew } else { 0 }, Ordering::Relaxed);

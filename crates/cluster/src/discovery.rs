@@ -114,7 +114,7 @@ impl Connection {
         Ok(self.discovery().await?.get(kind).map(ServedType::endpoint))
     }
 
-    async fn ask_what_is_served(&self) -> Result<Discovery, ReadError> {
+    pub(crate) async fn ask_what_is_served(&self) -> Result<Discovery, ReadError> {
         let mut discovery = Discovery::default();
         for root in ["/api", "/apis"] {
             let answer: Root = self.json(&ask(root.to_owned()).accepting(AGGREGATED)).await?;

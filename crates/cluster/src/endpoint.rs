@@ -7,6 +7,9 @@ use reckon_model::Kind;
 /// Asks for metadata alone: no value of a Secret or ConfigMap crosses the wire. A server that does not know the form
 /// answers 406, never with the values.
 const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1";
+/// The same of kinds whose whole objects are no secret: an aggregated server that does not know the form sends those.
+const METADATA_LIST_IF_KNOWN: &str =
+    "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;q=0.5";
 const METADATA_ONE: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
 
 /// Where the API serves a kind.
@@ -72,6 +75,11 @@ impl Endpoint {
     pub(crate) fn list(&self, namespace: Option<&str>, query: &[(&str, &str)]) -> Ask {
         let ask = Ask::get(with_query(self.path(namespace), query), self.intent("list", namespace));
         ask.accepting(if self.metadata_only { METADATA_LIST } else { JSON })
+    }
+
+    /// GET of the metadata alone of a list.
+    pub(crate) fn names(&self, namespace: Option<&str>, query: &[(&str, &str)]) -> Ask {
+        self.list(namespace, query).accepting(if self.metadata_only { METADATA_LIST } else { METADATA_LIST_IF_KNOWN })
     }
 
     /// A watch with these query parameters.

@@ -94,6 +94,10 @@ impl FakeServer {
             bookmark: Duration::from_millis(300),
             backoff: (Duration::from_millis(1), Duration::from_millis(5)),
             refused: Duration::from_millis(5),
+            beat: Duration::from_secs(20),
+            stale: Duration::from_secs(20),
+            look: Duration::from_secs(20),
+            settle: Duration::from_secs(20),
         };
         FakeServer { url, asked, patience, _tasks: tasks }
     }

@@ -1,28 +1,36 @@
-//! Following one kind: list, watch, resume, list again.
+//! Following one kind: list, watch, resume, list again, and lose nothing without saying so.
 //!
-//! The list is a streaming one where the server can, else it comes in pages. Of the objects delivered only names, UIDs
-//! and versions are kept: enough to say, after a list that had to be repeated, which objects are gone.
+//! The list is a streaming one where the server can, else it comes in pages. What was delivered is remembered by name, UID
+//! and version ([`known`]), so that a late word changes nothing and a list that had to be repeated shows what is gone. That
+//! silence is health is not taken for granted: the newest version is asked for ([`pulse`]) and pages of names are compared
+//! ([`page`]), before a watch is resumed and now and then. What may have been missed is one gap, which begins at the last
+//! moment up to which everything is known to have been told.
+
+mod known;
+mod line;
+mod page;
+mod pulse;
+mod stream;
+mod version;
+
+pub(crate) use known::Known;
+pub(crate) use pulse::Pulse;
 
 use crate::connection::Connection;
 use crate::error::ReadError;
-use crate::lines::{Line, Lines, WatchLine};
-use crate::list::{Broken, Ended, Item, Scope, Sink, decode_object};
+use crate::list::{Ended, Item, Scope, Sink};
 use crate::listing::{ListEvent, Shared};
-use crate::splitter::{MAX_ITEM_BYTES, identity_in, name_in};
-use crate::wire::Ask;
-use reckon_model::ident::Fnv;
-use reckon_model::{Gap, Kind, Object, ResourceRef, Timestamp};
-use serde::Deserialize;
-use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
+use crate::planted::{Bug, planted};
+use known::Saw;
+use page::{Found, Next, Page};
+use reckon_model::{Gap, ResourceRef, Timestamp};
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{SemaphorePermit, mpsc};
-use tokio::time::{Instant, sleep, timeout_at};
-
-/// How long a watch is asked to last, in seconds; some are added so that the watches of all kinds do not end together.
-const WATCH_SECONDS: u64 = 300;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep, sleep_until};
+use version::Version;
 
 /// A watch that ends sooner than this without an event counts as a failure, or a server that closes at once would be
 /// asked without pause.
@@ -31,27 +39,102 @@ const SHORTEST_WATCH: Duration = Duration::from_secs(1);
 /// Failures in a row after which the outage is reported. One is an ordinary restart.
 const REPORTED_FROM: u32 = 2;
 
+/// Names in a page that is compared, of one kind every two minutes: a kind of up to 1,250 objects is seen whole within
+/// ten minutes, of a larger one a part.
+const NAMES: u32 = 250;
+
+/// Names in the page that is compared before a watch is resumed.
+const NAMES_TO_RESUME: u32 = 500;
+
 /// Why following ended.
 pub(crate) enum Verdict {
-    /// Nobody listens any more.
-    Done,
-    /// The whole cluster may not be listed, and was not before.
-    Forbidden(ReadError),
+    /// Nobody listens any more, or it was to stop; with what was delivered.
+    Done(Known),
+    /// The whole cluster may not be listed, and was not before; with what had been delivered by others.
+    Forbidden(ReadError, Known),
+    /// The server does not serve the kind, or not where it did; whatever was known of it has been told to be gone.
+    NotServed,
+}
+
+fn rewound_as(why: &str) -> End {
+    End::Rewound(format!("the history of the cluster was rewound: {why}"))
+}
+
+/// How followers are told to stop.
+#[derive(Debug, Default)]
+pub(crate) struct Stop {
+    called: AtomicBool,
+    wake: Notify,
+}
+
+impl Stop {
+    pub(crate) fn call(&self) {
+        self.called.store(true, Ordering::Relaxed);
+        self.wake.notify_waiters();
+    }
+
+    pub(crate) fn is_called(&self) -> bool {
+        self.called.load(Ordering::Relaxed)
+    }
+
+    async fn called(&self) {
+        let woken = self.wake.notified();
+        if !self.called.load(Ordering::Relaxed) {
+            woken.await;
+        }
+    }
 }
 
 /// Follows one kind in one scope.
 pub(crate) struct Follower {
     shared: Arc<Shared>,
+    pulse: Arc<Pulse>,
     scope: Scope,
     events: mpsc::Sender<ListEvent>,
+    stop: Arc<Stop>,
     known: Known,
-    /// Where the watch goes on from; `None`: list first.
-    version: Option<String>,
-    /// When the server was last known to have told everything.
+    /// Where the watch goes on from, everything up to there having been told; `None`: list first.
+    mark: Option<String>,
+    /// What the next list must not be older than.
+    floor: Version,
+    /// The rewindings that this follower took part in.
+    epoch: u64,
+    /// Until when everything has been told.
     current_at: Timestamp,
+    /// When the kind was seen whole, and as it had been told, the last time and the time before: by a list, or by a page
+    /// with all of it. What was left out was so after the last; that history was the same then is known only of the first,
+    /// as what was never seen of a lost one cannot be missed.
+    sound_at: [Timestamp; 2],
+    /// Until when everything had been told when the last watch ended.
+    broke_at: Timestamp,
+    /// Where the next gap begins, if that is known better.
+    gap_from: Option<Timestamp>,
+    /// Whether a watch is open, of whatever history.
+    streaming: bool,
+    /// When the server last said anything.
+    heard: Instant,
     failures: u32,
     /// The outage or refusal that was reported last.
     reported: Option<Gap>,
+    ever_listed: bool,
+    /// The list is just complete: its watch needs no look at the history.
+    fresh: bool,
+    /// How often in a row the server knew nothing of the kind.
+    unserved: u32,
+    awaited: Option<Awaited>,
+    /// The next page that is compared, and when.
+    next_page: Option<Next>,
+    look_at: Instant,
+    /// From when on the newest version may be asked for: who may watch may not always list.
+    look_from: Instant,
+}
+
+/// A page to which the watch has not come.
+struct Awaited {
+    page: Page,
+    asked: Timestamp,
+    /// Before a watch was resumed: until when the watch has to come to it, and until when everything had been told then.
+    resumed: Option<(Instant, Timestamp)>,
 }
 
 /// How a stretch of following ended.
@@ -61,71 +144,174 @@ enum End {
     Over {
         progressed: bool,
     },
-    /// The version is too old: list again.
+    /// The version is too old, or something was missed: list again.
     Expired(String),
+    /// What was told is of a history that is no more.
+    Rewound(String),
     /// The server cannot list by streaming.
     NoStreamingList(String),
     Failed(ReadError),
 }
 
 impl Follower {
-    pub(crate) fn new(shared: Arc<Shared>, scope: Scope, events: mpsc::Sender<ListEvent>) -> Self {
+    /// A follower who finds `known` delivered already. Stopped, it has sent whatever it knows.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        scope: Scope,
+        events: mpsc::Sender<ListEvent>,
+        stop: Arc<Stop>,
+        known: Known,
+    ) -> Self {
         let current_at = shared.connection.now();
+        let look_at = Instant::now() + shared.connection.inner.patience.look;
+        let pulse = shared.pulse(&scope);
+        let epoch = pulse.epoch();
         Follower {
             shared,
+            pulse,
             scope,
             events,
-            known: Known::default(),
-            version: None,
+            stop,
+            known,
+            mark: None,
+            floor: Version::None,
+            epoch,
             current_at,
+            sound_at: [current_at; 2],
+            broke_at: current_at,
+            gap_from: None,
+            streaming: false,
+            heard: Instant::now(),
             failures: 0,
             reported: None,
+            ever_listed: false,
+            fresh: false,
+            unserved: 0,
+            awaited: None,
+            next_page: None,
+            look_at,
+            look_from: Instant::now(),
         }
     }
 
     pub(crate) async fn run(mut self) -> Verdict {
-        let mut ever_listed = false;
         loop {
             let started = Instant::now();
-            let end = match &self.version {
-                Some(_) => self.watch().await,
-                None if self.connection().lists_in_pages(&self.scope.kind) => self.list_in_pages().await,
-                None => self.list_by_streaming().await,
-            };
-            ever_listed |= self.version.is_some();
+            let end = self.stretch().await;
+            self.ever_listed |= self.mark.is_some();
             let outcome = match end {
-                End::Closed => return Verdict::Done,
+                End::Closed => return Verdict::Done(self.known),
                 End::Over { progressed } if progressed || started.elapsed() >= SHORTEST_WATCH => {
                     self.failures = 0;
                     continue;
                 }
                 // A balancer that resets what it has held for a while: what was heard until then was sound.
                 End::Failed(error) if error.is_transient() && started.elapsed() >= SHORTEST_WATCH => {
-                    self.failures = 0;
+                    self.failures = self.failures.min(1);
                     self.failed(&error).await
                 }
                 End::Over { .. } => self.pause().await,
                 End::Expired(reason) => self.expired(reason).await,
+                End::Rewound(reason) => self.rewound(reason).await,
                 End::NoStreamingList(reason) => {
                     tracing::debug!(kind = self.scope.kind.name(), reason, "falling back to lists in pages");
                     self.connection().list_in_pages_from_now_on(&self.scope.kind);
                     ControlFlow::Continue(())
                 }
                 End::Failed(error @ ReadError::Forbidden { .. })
-                    if !ever_listed && self.scope.namespace.is_none() && self.scope.endpoint.namespaced =>
+                    if !self.ever_listed && self.scope.namespace.is_none() && self.scope.endpoint.namespaced =>
                 {
-                    return Verdict::Forbidden(error);
+                    return Verdict::Forbidden(error, self.known);
+                }
+                End::Failed(ReadError::NotFound { .. }) => {
+                    // A server that starts may for a moment not know its custom resources.
+                    self.unserved += 1;
+                    if self.unserved < 2 && self.ever_listed {
+                        self.wait(self.connection().inner.patience.beat / 4).await
+                    } else {
+                        return self.not_served().await;
+                    }
                 }
                 End::Failed(error) => self.failed(&error).await,
             };
-            if outcome.is_break() {
-                return Verdict::Done;
+            // What comes between two watches is in no doubt.
+            if std::mem::take(&mut self.streaming) {
+                self.broke_at = self.current_at;
             }
+            if outcome.is_break() {
+                return Verdict::Done(self.known);
+            }
+        }
+    }
+
+    /// Lists or watches until that ends.
+    async fn stretch(&mut self) -> End {
+        if self.pulse.epoch() != self.epoch {
+            return rewound_as("another kind showed it");
+        }
+        if self.mark.is_some() {
+            return match self.look_before_resuming().await {
+                ControlFlow::Continue(()) => self.watch().await,
+                ControlFlow::Break(end) => end,
+            };
+        }
+        if self.floor != Version::None
+            && let ControlFlow::Break(end) = self.look_before_relisting().await
+        {
+            return end;
+        }
+        if self.connection().lists_in_pages(&self.scope.kind) {
+            self.list_in_pages().await
+        } else {
+            self.list_by_streaming().await
+        }
+    }
+
+    /// Waits until nobody listens any more, or it is to stop.
+    async fn ended(&self) {
+        tokio::select! {
+            biased;
+            () = self.events.closed() => {}
+            () = self.stop.called() => {}
         }
     }
 
     fn connection(&self) -> &Connection {
         &self.shared.connection
+    }
+
+    fn mark(&self) -> Version {
+        self.mark.as_deref().map_or(Version::None, Version::of)
+    }
+
+    /// Everything up to this version has been told, if it is no step back.
+    fn came_to(&mut self, mut version: String) {
+        if planted(Bug::SkipsOne)
+            && let Version::Number(number) = Version::of(&version)
+        {
+            version = (number + 1).to_string();
+        }
+        if Version::of(&version) != Version::None && !Version::of(&version).is_before(self.mark()) {
+            self.mark = Some(version);
+        }
+    }
+
+    /// Notes how far everything has been told.
+    fn is_current(&mut self) {
+        let mark = self.mark();
+        self.pulse.came_to(mark);
+        self.current_at = self.pulse.told_until(mark).map_or(self.current_at, |told| told.max(self.current_at));
+    }
+
+    /// Where a gap begins that is found now. A watch whose history is in doubt proves nothing of what it told.
+    fn gap_from(&mut self, in_doubt: bool) -> Timestamp {
+        let known = self.gap_from.take();
+        let before = self.awaited.take().and_then(|awaited| awaited.resumed).map(|(_, before)| before);
+        if !in_doubt {
+            return known.unwrap_or(self.current_at);
+        }
+        let sound = if self.streaming { self.sound_at[0] } else { self.current_at };
+        before.or(known).unwrap_or(sound).min(self.broke_at)
     }
 
     async fn send(&self, event: ListEvent) -> ControlFlow<()> {
@@ -135,206 +321,292 @@ impl Follower {
         }
     }
 
+    async fn deleted(&self, gone: ResourceRef) -> ControlFlow<()> {
+        if planted(Bug::KeepsTheDeleted) {
+            return ControlFlow::Continue(());
+        }
+        self.send(ListEvent::Deleted(gone, self.connection().now())).await
+    }
+
     async fn expired(&mut self, reason: String) -> ControlFlow<()> {
-        self.version = None;
+        let mut since = self.gap_from(false);
+        if planted(Bug::GapFromNow) {
+            since = self.connection().now();
+        }
+        self.current_at = since;
+        self.floor = self.floor.later(self.mark());
+        if !planted(Bug::InsistsOnItsVersion) {
+            self.mark = None;
+        }
         let Scope { kind, namespace, .. } = self.scope.clone();
-        self.send(ListEvent::Relisting { kind, namespace, since: self.current_at, reason }).await?;
+        if !planted(Bug::HidesTheGap) {
+            self.send(ListEvent::Relisting { kind, namespace, since, reason, rewound: false }).await?;
+        }
         // A server that expires every version at once must not be listed without pause.
         self.pause().await
     }
 
-    async fn failed(&mut self, error: &ReadError) -> ControlFlow<()> {
+    /// The history that was told is lost; all others who follow the store hear of it.
+    async fn rewound(&mut self, reason: String) -> ControlFlow<()> {
+        let since = self.gap_from(true);
+        self.pulse.rewound(self.epoch);
+        self.epoch = self.pulse.epoch();
+        self.current_at = since;
+        self.known.rewind();
+        self.mark = None;
+        self.floor = Version::None;
+        self.next_page = None;
         let Scope { kind, namespace, .. } = self.scope.clone();
+        self.send(ListEvent::Relisting { kind, namespace, since, reason, rewound: true }).await?;
+        self.pause().await
+    }
+
+    async fn not_served(mut self) -> Verdict {
+        for gone in self.known.clear(&self.scope.kind) {
+            if self.deleted(gone).await.is_break() {
+                return Verdict::Done(self.known);
+            }
+        }
+        Verdict::NotServed
+    }
+
+    async fn failed(&mut self, error: &ReadError) -> ControlFlow<()> {
         let gap = error.gap(self.scope.endpoint.resource());
-        let lasting = !error.is_transient();
-        if (lasting || self.failures + 1 >= REPORTED_FROM) && self.reported.as_ref() != Some(&gap) {
-            self.reported = Some(gap.clone());
-            let event = if lasting {
-                ListEvent::Refused { kind, namespace, gap }
-            } else {
-                ListEvent::Interrupted { kind, namespace, gap }
-            };
-            self.send(event).await?;
+        // Credentials change under a program that runs for months; what a refused one may read is not less for that.
+        let changing = self.ever_listed && error.obstacle() == reckon_model::Obstacle::Unauthenticated;
+        let lasting = !error.is_transient() && !changing;
+        let outage =
+            self.failures + 1 >= REPORTED_FROM || self.heard.elapsed() >= self.connection().inner.patience.beat;
+        if lasting {
+            self.report(gap, true).await?;
+        } else if outage {
+            self.report(gap, false).await?;
+        }
+        if changing {
+            self.connection().renew().await;
         }
         if lasting {
             // The right may be granted, the definition installed, later.
-            let pause = jittered(self.connection().inner.patience.refused);
+            let pause = self.connection().inner.dice.jittered(self.connection().inner.patience.refused);
             self.wait(pause).await
         } else {
             self.pause().await
         }
     }
 
+    /// Says that what is known grows stale; of one outage once.
+    async fn report(&mut self, gap: Gap, refused: bool) -> ControlFlow<()> {
+        let is_news = self.reported.as_ref().is_none_or(|reported| refused && *reported != gap);
+        if !is_news || planted(Bug::ShowsStaleAsFresh) {
+            return ControlFlow::Continue(());
+        }
+        self.reported = Some(gap.clone());
+        let Scope { kind, namespace, .. } = self.scope.clone();
+        self.send(if refused {
+            ListEvent::Refused { kind, namespace, gap }
+        } else {
+            ListEvent::Interrupted { kind, namespace, gap }
+        })
+        .await
+    }
+
+    /// Changes are coming in. Where the store itself is gone that means nothing.
+    async fn resumed(&mut self) -> ControlFlow<()> {
+        if self.reported.is_none() || (self.pulse.trouble().is_some() && !planted(Bug::ResumesTooSoon)) {
+            return ControlFlow::Continue(());
+        }
+        self.reported = None;
+        let Scope { kind, namespace, .. } = self.scope.clone();
+        self.send(ListEvent::Resumed { kind, namespace }).await
+    }
+
     async fn pause(&mut self) -> ControlFlow<()> {
         let (shortest, longest) = self.connection().inner.patience.backoff;
-        let pause = jittered((shortest * 2_u32.pow(self.failures.min(10))).min(longest));
+        let pause = (shortest * 2_u32.pow(self.failures.min(10))).min(longest);
+        let pause = self.connection().inner.dice.jittered(pause);
         self.failures += 1;
         self.wait(pause).await
     }
 
     async fn wait(&self, pause: Duration) -> ControlFlow<()> {
         tokio::select! {
+            biased;
+            () = self.ended() => ControlFlow::Break(()),
             () = sleep(pause) => ControlFlow::Continue(()),
-            () = self.events.closed() => ControlFlow::Break(()),
         }
     }
 
-    /// Of namespaces the one that is followed, as who may see one may seldom see them all.
-    fn only_this_namespace(&self) -> Option<String> {
-        let namespace = self.scope.namespace.as_ref().filter(|_| self.scope.kind == Kind::Namespace)?;
-        Some(format!("metadata.name={namespace}"))
+    /// Waits for what was asked; says that what is known grows stale when that takes long.
+    async fn answer<T>(&mut self, asking: impl Future<Output = Result<T, ReadError>>) -> Result<T, End> {
+        let mut asking = std::pin::pin!(asking);
+        let late = self.heard + self.connection().inner.patience.stale;
+        let mut told = self.reported.is_some();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.ended() => return Err(End::Closed),
+                answer = &mut asking => {
+                    if answer.is_ok() {
+                        self.heard = Instant::now();
+                    }
+                    return answer.map_err(End::Failed);
+                }
+                () = sleep_until(late), if !told => {
+                    told = true;
+                    let why = "the server has not answered for 45 s".to_owned();
+                    let what = self.scope.endpoint.resource();
+                    let gap = Gap { what, why, obstacle: reckon_model::Obstacle::TimedOut };
+                    if self.report(gap, false).await.is_break() {
+                        return Err(End::Closed);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Compares a page with what is known, so that a watch is not resumed in a history that is another one.
+    async fn look_before_resuming(&mut self) -> ControlFlow<End> {
+        if std::mem::take(&mut self.fresh) || planted(Bug::ResumesBlindly) || !self.may_look() {
+            return ControlFlow::Continue(());
+        }
+        let (connection, scope) = (self.connection().clone(), self.scope.clone());
+        let (asked, limit) = (connection.now(), connection.inner.patience.beat);
+        let (highest, before) = (self.pulse.highest(), self.current_at);
+        let reading = async move { connection.names_page(&scope, NAMES_TO_RESUME, None, limit).await };
+        let page = match self.answer(reading).await {
+            Ok(page) => page,
+            Err(End::Failed(ReadError::Forbidden { .. })) => {
+                self.may_not_look();
+                return ControlFlow::Continue(());
+            }
+            Err(end) => return ControlFlow::Break(self.missed(end)),
+        };
+        if page.version().is_before(highest) {
+            return ControlFlow::Break(rewound_as("its newest version is older than what was seen"));
+        }
+        let until = Instant::now() + self.connection().inner.patience.settle;
+        self.judge(page, asked, Some((until, before)))
+    }
+
+    /// Asks whether the history still reaches what was seen of it.
+    async fn look_before_relisting(&mut self) -> ControlFlow<End> {
+        if !self.may_look() {
+            return ControlFlow::Continue(());
+        }
+        let (connection, scope) = (self.connection().clone(), self.scope.clone());
+        let (asked, limit) = (connection.now(), connection.inner.patience.beat);
+        let floor = self.pulse.highest().later(self.floor);
+        match self.answer(async move { connection.newest(&scope, limit).await }).await {
+            Ok(newest) if Version::of(&newest).is_before(floor) => {
+                ControlFlow::Break(rewound_as("its newest version is older than what was seen"))
+            }
+            Ok(newest) => {
+                self.pulse.answered(asked, Version::of(&newest));
+                ControlFlow::Continue(())
+            }
+            Err(End::Failed(ReadError::Forbidden { .. })) => {
+                self.may_not_look();
+                ControlFlow::Continue(())
+            }
+            Err(end) => ControlFlow::Break(self.missed(end)),
+        }
+    }
+
+    fn may_look(&self) -> bool {
+        self.look_from <= Instant::now()
+    }
+
+    /// The right to list may be granted later.
+    fn may_not_look(&mut self) {
+        self.look_from = Instant::now() + self.connection().inner.patience.refused;
+    }
+
+    /// No answer came to what all who follow the store have to know.
+    fn missed(&self, end: End) -> End {
+        if let End::Failed(error) = &end {
+            self.pulse.missed(error.gap(self.scope.endpoint.resource()));
+        }
+        end
+    }
+
+    /// What a page that was asked for at that time says.
+    fn judge(&mut self, page: Page, asked: Timestamp, resumed: Option<(Instant, Timestamp)>) -> ControlFlow<End> {
+        let newest = page.version();
+        self.awaited = Some(Awaited { page, asked, resumed });
+        self.judge_awaited(false)?;
+        self.pulse.answered(asked, newest);
+        ControlFlow::Continue(())
+    }
+
+    /// Compares the page that waits for the watch, which now has either come to it or had its time.
+    fn judge_awaited(&mut self, in_any_case: bool) -> ControlFlow<End> {
+        let Some(Awaited { page, asked, .. }) = &self.awaited else { return ControlFlow::Continue(()) };
+        let mark = if in_any_case { page.version() } else { self.mark() };
+        match page.judge(&self.known, mark) {
+            Found::NotYet => return ControlFlow::Continue(()),
+            Found::Right if page.is_whole() => self.sound_at = [self.sound_at[1], *asked],
+            Found::Right => {}
+            Found::Wrong => {
+                return ControlFlow::Break(self.left_out("a look at the list showed other objects"));
+            }
+            Found::Rewound => {
+                return ControlFlow::Break(rewound_as("a look at the list showed other objects"));
+            }
+        }
+        self.awaited = None;
+        ControlFlow::Continue(())
+    }
+
+    /// Something was left out of what was told. Soon after a watch was resumed that means another history; else nobody knows
+    /// when it was.
+    fn left_out(&mut self, why: &str) -> End {
+        if self.awaited.as_ref().is_some_and(|awaited| awaited.resumed.is_some()) {
+            return rewound_as(why);
+        }
+        self.gap_from = Some(self.sound_at[1]);
+        End::Expired(format!("something was left out: {why}"))
     }
 
     async fn list_in_pages(&mut self) -> End {
         let shared = self.shared.clone();
         let Ok(_permit) = shared.gate.acquire().await else { return End::Closed };
         let scope = self.scope.clone();
+        let asked = shared.connection.now();
         self.known.begin();
-        let only = self.only_this_namespace();
+        let only = scope.only_this_namespace();
         let selectors = only.iter().map(|only| ("fieldSelector", only.as_str())).collect::<Vec<_>>();
         let listed = shared.connection.pages(&scope, &selectors, &|| ControlFlow::Continue(()), self).await;
         match listed {
             Ok(Ended::Stopped) => End::Closed,
-            Ok(Ended::Complete(meta)) => self.listed(meta.resource_version.unwrap_or_else(|| "0".to_owned())).await,
+            Ok(Ended::Complete(meta)) => {
+                self.listed(meta.resource_version.unwrap_or_else(|| "0".to_owned()), asked).await
+            }
             Err(error) => End::Failed(error),
         }
     }
 
-    async fn list_by_streaming(&mut self) -> End {
-        let shared = self.shared.clone();
-        let Ok(permit) = shared.gate.acquire().await else { return End::Closed };
-        let seconds = watch_seconds();
-        let only = self.only_this_namespace().unwrap_or_default();
-        let ask = self.scope.endpoint.watch(
-            self.scope.namespace.as_deref(),
-            &[
-                ("watch", "true"),
-                ("sendInitialEvents", "true"),
-                ("resourceVersionMatch", "NotOlderThan"),
-                ("allowWatchBookmarks", "true"),
-                ("timeoutSeconds", &seconds),
-                ("fieldSelector", &only),
-            ],
-        );
-        self.known.begin();
-        let deadline = Instant::now() + shared.connection.inner.patience.bookmark;
-        match self.stream(&ask, Some(Initial { deadline, _permit: permit })).await {
-            End::Failed(ReadError::Status { code: code @ (400 | 422), message, .. }) => {
-                End::NoStreamingList(format!("{code} {message}"))
-            }
-            end => end,
+    /// The list that was asked for at that time is complete: what was known and was not in it is gone.
+    async fn listed(&mut self, version: String, asked: Timestamp) -> End {
+        let at = Version::of(&version);
+        if at.is_before(self.floor) && !planted(Bug::BelievesLaggards) {
+            // The newest version was not: it is this server that is behind the others.
+            return End::Expired(format!("the list is of version {version}, older than what was seen"));
         }
-    }
-
-    async fn watch(&mut self) -> End {
-        let seconds = watch_seconds();
-        let version = self.version.clone().unwrap_or_default();
-        let only = self.only_this_namespace().unwrap_or_default();
-        let ask = self.scope.endpoint.watch(
-            self.scope.namespace.as_deref(),
-            &[
-                ("watch", "true"),
-                ("resourceVersion", &version),
-                ("allowWatchBookmarks", "true"),
-                ("timeoutSeconds", &seconds),
-                ("fieldSelector", &only),
-            ],
-        );
-        self.stream(&ask, None).await
-    }
-
-    /// Reads events until the stream ends. `initial` while the list that begins it is still coming.
-    async fn stream(&mut self, ask: &Ask, mut initial: Option<Initial<'_>>) -> End {
-        let no_bookmark = || End::NoStreamingList("the closing bookmark did not come in time".to_owned());
-        let connection = self.connection().clone();
-        let sent = match &initial {
-            Some(Initial { deadline, .. }) => match timeout_at(*deadline, connection.send(ask)).await {
-                Ok(sent) => sent,
-                Err(_) => return no_bookmark(),
-            },
-            None => connection.send(ask).await,
-        };
-        let mut incoming = match sent {
-            Ok(incoming) => incoming,
-            Err(ReadError::Gone { .. }) => return End::Expired("410 gone".to_owned()),
-            Err(ReadError::Status { code: 504, message, .. }) if is_from_the_future(&message) => {
-                return End::Expired(message);
-            }
-            Err(error) => return End::Failed(error),
-        };
-        if initial.is_none() && self.resumed().await.is_break() {
-            return End::Closed;
+        if self.known.is_behind() && self.floor != Version::None {
+            return rewound_as("its list is older than what was seen");
         }
-        let mut lines = Lines::new(MAX_ITEM_BYTES);
-        let mut ready = Vec::new();
-        let mut progressed = false;
-        loop {
-            let chunk = match &initial {
-                Some(Initial { deadline, .. }) => match timeout_at(*deadline, incoming.next()).await {
-                    Ok(chunk) => chunk,
-                    Err(_) => return no_bookmark(),
-                },
-                None => tokio::select! {
-                    chunk = incoming.next() => chunk,
-                    () = self.events.closed() => return End::Closed,
-                },
-            };
-            let chunk = match chunk {
-                Ok(Some(chunk)) => chunk,
-                Ok(None) if initial.is_some() => return End::Failed(incoming.truncated()),
-                Ok(None) => return End::Over { progressed },
-                // Silence: the other side may be gone without a word. Asking again tells.
-                Err(ReadError::TimedOut { .. }) if initial.is_none() => return End::Over { progressed },
-                Err(ReadError::TimedOut { .. }) => return no_bookmark(),
-                Err(error) => return End::Failed(error),
-            };
-            lines.push(&chunk, &mut |line| ready.push(self.event(&line)));
-            for event in ready.drain(..) {
-                progressed = true;
-                let sent = match event {
-                    Event::Item(item) => self.take(item, 0).await,
-                    Event::Gone(reference) => {
-                        self.known.remove(&reference);
-                        self.send(ListEvent::Deleted(reference, connection.now())).await
-                    }
-                    Event::Bookmark { version, closes_list } => {
-                        self.version = Some(version).filter(|_| initial.is_none() || closes_list);
-                        if closes_list && initial.take().is_some() {
-                            let version = self.version.clone().unwrap_or_default();
-                            if let End::Closed = self.listed(version).await {
-                                return End::Closed;
-                            }
-                        }
-                        ControlFlow::Continue(())
-                    }
-                    Event::Error { code: 410, message } => return End::Expired(format!("410 {message}")),
-                    Event::Error { message, .. } if is_from_the_future(&message) => return End::Expired(message),
-                    Event::Error { code, message } => {
-                        return End::Failed(ReadError::Status {
-                            server: connection.server().to_owned(),
-                            request: ask.describe(),
-                            code,
-                            message,
-                        });
-                    }
-                };
-                if sent.is_break() {
-                    return End::Closed;
-                }
-            }
-            if initial.is_none() {
-                self.current_at = connection.now();
-            }
-        }
-    }
-
-    /// The list is complete: what was known and was not in it is gone.
-    async fn listed(&mut self, version: String) -> End {
-        let connection = self.connection().clone();
-        self.version = Some(version);
-        self.current_at = connection.now();
-        for reference in self.known.sweep(&self.scope) {
-            if self.send(ListEvent::Deleted(reference, connection.now())).await.is_break() {
+        self.mark = Some(version);
+        self.pulse.came_to(at);
+        self.floor = Version::None;
+        self.current_at = asked;
+        self.sound_at = [asked; 2];
+        self.broke_at = asked;
+        self.gap_from = None;
+        self.heard = Instant::now();
+        self.fresh = true;
+        self.unserved = 0;
+        for gone in self.known.sweep(&self.scope.kind, at) {
+            if self.deleted(gone).await.is_break() {
                 return End::Closed;
             }
         }
@@ -345,207 +617,44 @@ impl Follower {
         End::Over { progressed: true }
     }
 
-    async fn resumed(&mut self) -> ControlFlow<()> {
-        if self.reported.take().is_none() {
-            return ControlFlow::Continue(());
-        }
-        let Scope { kind, namespace, .. } = self.scope.clone();
-        self.send(ListEvent::Resumed { kind, namespace }).await
-    }
-
-    fn event(&self, line: &Line<'_>) -> Event {
-        let broken = |name: Option<String>, why: &str| Event::Item(Item::Broken(Broken { name, why: why.to_owned() }));
-        let bytes = match line {
-            Line::Whole(bytes) => *bytes,
-            Line::TooLong { head } => return broken(name_in(head), "it is larger than 8 MiB and was skipped"),
-        };
-        let Ok(WatchLine { verb, object }) = serde_json::from_slice::<WatchLine<'_>>(bytes) else {
-            return broken(name_in(bytes), "a line of the watch could not be decoded");
-        };
-        let json = object.get().as_bytes();
-        match &*verb {
-            "BOOKMARK" => match serde_json::from_slice::<BookmarkObject>(json) {
-                Ok(BookmarkObject { metadata }) => Event::Bookmark {
-                    version: metadata.resource_version,
-                    closes_list: metadata.annotations.get("k8s.io/initial-events-end").is_some_and(|end| end == "true"),
-                },
-                Err(_) => broken(None, "a bookmark of the watch could not be decoded"),
-            },
-            "ERROR" => {
-                let StatusObject { code, message } = serde_json::from_slice(json).unwrap_or_default();
-                Event::Error { code, message: reckon_model::text::clean_line(&message) }
+    /// An object that the list or the watch delivered; `Break(None)`: nobody listens.
+    async fn arrived(&mut self, item: Item) -> ControlFlow<Option<End>> {
+        let closed = |sent: ControlFlow<()>| sent.map_break(|()| None);
+        let object = match item {
+            Item::Object(object) => object,
+            Item::Broken(broken) => {
+                self.known.saw_broken(broken.name.as_deref());
+                let kind = self.scope.kind.clone();
+                let gap = broken.gap(&kind);
+                return closed(self.send(ListEvent::Skipped { kind, gap }).await);
             }
-            "DELETED" => match decode_object(json, &self.scope.kind, false) {
-                Item::Object(object) => Event::Gone(object.reference()),
-                // Of what is gone, its name is all that is needed.
-                broken => match identity_in(json) {
-                    Some((namespace, name)) => {
-                        Event::Gone(ResourceRef::new(self.scope.kind.clone(), namespace.as_deref(), &name))
-                    }
-                    None => Event::Item(broken),
-                },
-            },
-            _ => Event::Item(decode_object(json, &self.scope.kind, false)),
+        };
+        if self.mark.is_some() {
+            self.came_to(object.meta.resource_version.clone());
+        }
+        match self.known.saw(&object) {
+            Saw::Same | Saw::Old => ControlFlow::Continue(()),
+            Saw::New => closed(self.send(ListEvent::Object(object)).await),
+            Saw::Replacement(uid) => {
+                let gone = ResourceRef { uid: Some(uid.into()), ..object.reference() };
+                closed(self.deleted(gone).await)?;
+                closed(self.send(ListEvent::Object(object)).await)?;
+                if self.streaming {
+                    return ControlFlow::Break(Some(self.left_out("an object was replaced of which no end was told")));
+                }
+                ControlFlow::Continue(())
+            }
+            Saw::Risen => ControlFlow::Break(Some(rewound_as("what was deleted lives on"))),
         }
     }
 }
 
 impl Sink for Follower {
     async fn take(&mut self, item: Item, _bytes: usize) -> ControlFlow<()> {
-        match item {
-            Item::Object(object) => {
-                if self.version.is_some() && !object.meta.resource_version.is_empty() {
-                    self.version = Some(object.meta.resource_version.clone());
-                }
-                match self.known.saw(&object) {
-                    Saw::Same => ControlFlow::Continue(()),
-                    Saw::New => self.send(ListEvent::Object(object)).await,
-                    Saw::Replacement(uid) => {
-                        let gone = ResourceRef { uid: Some(uid.into()), ..object.reference() };
-                        self.send(ListEvent::Deleted(gone, self.connection().now())).await?;
-                        self.send(ListEvent::Object(object)).await
-                    }
-                }
-            }
-            Item::Broken(broken) => {
-                self.known.saw_broken(broken.name.as_deref());
-                let kind = self.scope.kind.clone();
-                let gap = broken.gap(&kind);
-                self.send(ListEvent::Skipped { kind, gap }).await
-            }
+        match self.arrived(item).await {
+            // The list goes on: at its end the known says that it was behind.
+            ControlFlow::Continue(()) | ControlFlow::Break(Some(_)) => ControlFlow::Continue(()),
+            ControlFlow::Break(None) => ControlFlow::Break(()),
         }
     }
-}
-
-/// The list at the beginning of a stream: until when it has to be complete, and the place it takes among four.
-struct Initial<'a> {
-    deadline: Instant,
-    _permit: SemaphorePermit<'a>,
-}
-
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are objects, and each is moved at once")]
-enum Event {
-    Item(Item),
-    Gone(ResourceRef),
-    Bookmark { version: String, closes_list: bool },
-    Error { code: u16, message: String },
-}
-
-#[derive(Deserialize)]
-struct BookmarkObject {
-    metadata: BookmarkMeta,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BookmarkMeta {
-    resource_version: String,
-    #[serde(default)]
-    annotations: HashMap<String, String>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct StatusObject {
-    code: u16,
-    message: String,
-}
-
-/// The server's history is shorter than ours: it was restored from a backup, or is behind its siblings.
-fn is_from_the_future(message: &str) -> bool {
-    message.contains("Too large resource version") || message.contains("ResourceVersionTooLarge")
-}
-
-/// What was delivered: names, UIDs and versions.
-#[derive(Debug, Default)]
-struct Known {
-    objects: HashMap<(Box<str>, Box<str>), Seen>,
-    pass: u32,
-    /// Whether this pass met an object it could not name: then nothing can be said to be gone.
-    blind: bool,
-}
-
-#[derive(Debug)]
-struct Seen {
-    uid: Box<str>,
-    /// A hash of the resource version: it is compared for equality alone.
-    version: u64,
-    pass: u32,
-}
-
-enum Saw {
-    New,
-    Same,
-    /// Another object had this name; its UID.
-    Replacement(Box<str>),
-}
-
-impl Known {
-    fn begin(&mut self) {
-        self.pass = self.pass.wrapping_add(1);
-        self.blind = false;
-    }
-
-    fn saw(&mut self, object: &Object) -> Saw {
-        let meta = &object.meta;
-        let mut hash = Fnv::new();
-        hash.write(meta.resource_version.as_bytes());
-        let now = Seen { uid: meta.uid.as_str().into(), version: hash.value(), pass: self.pass };
-        let key = (object.namespace().into(), meta.name.as_str().into());
-        let (uid, version) = (now.uid.clone(), now.version);
-        match self.objects.insert(key, now) {
-            Some(before) if before.uid != uid => Saw::Replacement(before.uid),
-            Some(before) if before.version == version && !meta.resource_version.is_empty() => Saw::Same,
-            _ => Saw::New,
-        }
-    }
-
-    fn saw_broken(&mut self, name: Option<&str>) {
-        let Some(name) = name else {
-            self.blind = true;
-            return;
-        };
-        let pass = self.pass;
-        self.objects.iter_mut().filter(|((_, known), _)| &**known == name).for_each(|(_, seen)| seen.pass = pass);
-    }
-
-    fn remove(&mut self, reference: &ResourceRef) {
-        self.objects.remove(&(reference.namespace().into(), reference.name.as_str().into()));
-    }
-
-    /// What the list did not have, in order of names.
-    fn sweep(&mut self, scope: &Scope) -> Vec<ResourceRef> {
-        if self.blind {
-            return Vec::new();
-        }
-        let pass = self.pass;
-        let mut gone: Vec<ResourceRef> = self
-            .objects
-            .extract_if(|_, seen| seen.pass != pass)
-            .map(|((namespace, name), seen)| ResourceRef {
-                kind: scope.kind.clone(),
-                namespace: (!namespace.is_empty()).then(|| namespace.into()),
-                name: name.into(),
-                uid: Some(seen.uid.into()),
-            })
-            .collect();
-        gone.sort();
-        gone
-    }
-}
-
-fn watch_seconds() -> String {
-    (WATCH_SECONDS + random() % 60).to_string()
-}
-
-/// Between half of the duration and all of it.
-fn jittered(duration: Duration) -> Duration {
-    let half = duration / 2;
-    let span = u64::try_from(half.as_millis()).unwrap_or(u64::MAX).max(1);
-    half + Duration::from_millis(random() % span)
-}
-
-/// The standard library seeds its hashers at random, which is all the randomness that spreading load needs.
-fn random() -> u64 {
-    RandomState::new().hash_one(())
 }

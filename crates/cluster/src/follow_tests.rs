@@ -59,8 +59,17 @@ async fn take(listing: &mut Listing, n: usize) -> Vec<String> {
 
 /// A server that gives the replies of these functions in turn, and is silent after the last.
 async fn script(replies: Vec<fn(&Asked) -> Reply>) -> FakeServer {
+    script_at(1_000_000, replies).await
+}
+
+/// The same, whose newest version is this.
+async fn script_at(newest: u32, replies: Vec<fn(&Asked) -> Reply>) -> FakeServer {
     let at = AtomicU32::new(0);
     FakeServer::start(move |asked| {
+        // How far the history reaches is asked beside.
+        if asked.head.contains("partialobjectmetadatalist") {
+            return list(newest, &[]);
+        }
         let i = at.fetch_add(1, Ordering::Relaxed) as usize;
         replies.get(i).map_or_else(|| Reply::Silence(Vec::new()), |reply| reply(asked))
     })
@@ -190,17 +199,13 @@ async fn an_outage_is_reported_once_and_its_end_too() {
 
 #[tokio::test]
 async fn a_history_that_was_rewound_is_listed_anew() {
-    let server = script(vec![
-        |_| Reply::Stream(bookmark(900, true).into_bytes()),
-        |_| Reply::status(504, "Too large resource version: 900, current: 5"),
-        |_| Reply::Stream([event("ADDED", &object("a", "1", 4)), bookmark(5, true)].concat().into_bytes()),
-    ])
-    .await;
+    let replies: Vec<fn(&Asked) -> Reply> = vec![|_| Reply::Stream(bookmark(900, true).into_bytes()), |_| {
+        Reply::Stream([event("ADDED", &object("a", "1", 4)), bookmark(5, true)].concat().into_bytes())
+    }];
+    let server = script_at(5, replies).await;
     let mut listing = server.connection().await.follow(vec![Kind::Pod], None);
-    assert_eq!(
-        take(&mut listing, 4).await,
-        ["listed", "relisting: Too large resource version: 900, current: 5", "+a@4", "listed"]
-    );
+    let rewound = "relisting: the history of the cluster was rewound: its newest version is older than what was seen";
+    assert_eq!(take(&mut listing, 4).await, ["listed", rewound, "+a@4", "listed"]);
 }
 
 #[tokio::test]

@@ -11,10 +11,12 @@
 mod access;
 mod config;
 mod connection;
+mod dice;
 mod discovery;
 mod endpoint;
 mod error;
 mod follow;
+mod following;
 mod helm;
 mod lines;
 mod list;
@@ -22,6 +24,7 @@ mod listing;
 mod logs;
 mod metrics;
 mod needs;
+mod planted;
 mod proxy;
 mod splitter;
 mod wire;
@@ -34,6 +37,8 @@ mod fake_server;
 mod follow_tests;
 #[cfg(test)]
 mod needs_tests;
+#[cfg(test)]
+mod sync_tests;
 
 pub use access::AccessAsk;
 pub use config::{ConnectError, Options, contexts};

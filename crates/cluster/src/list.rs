@@ -61,6 +61,14 @@ pub(crate) struct Scope {
     pub(crate) namespace: Option<String>,
 }
 
+impl Scope {
+    /// Of namespaces the one that is followed, as who may see one may seldom see them all.
+    pub(crate) fn only_this_namespace(&self) -> Option<String> {
+        let namespace = self.namespace.as_ref().filter(|_| self.kind == Kind::Namespace)?;
+        Some(format!("metadata.name={namespace}"))
+    }
+}
+
 impl Connection {
     /// Lists all pages into the sink. `before_page` may refuse to ask for one more.
     pub(crate) async fn pages(

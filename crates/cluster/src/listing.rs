@@ -2,16 +2,17 @@
 
 use crate::access::Listable;
 use crate::connection::Connection;
+use crate::discovery::Discovery;
 use crate::endpoint::Endpoint;
 use crate::error::{ReadError, not_served};
-use crate::follow::{Follower, Verdict};
+use crate::follow::Pulse;
 use crate::list::{Ended, Item, Scope, Sink};
 use futures::StreamExt;
 use reckon_model::{Gap, Kind, Object, ResourceRef, Timestamp};
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OnceCell, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -66,6 +67,9 @@ pub enum ListEvent {
         since: Timestamp,
         /// Why.
         reason: String,
+        /// Whether the history itself went back, as when etcd was restored from a backup: versions that were seen are not
+        /// those of that name any more, and whatever is listed comes as if it were new.
+        rewound: bool,
     },
     /// Following: no changes are coming in for now; what is known grows stale.
     Interrupted {
@@ -121,6 +125,8 @@ impl Connection {
             connection: self.clone(),
             gate: Semaphore::new(SIDE_BY_SIDE),
             namespaces: OnceCell::new(),
+            pulses: Mutex::default(),
+            served: tokio::sync::Mutex::new(None),
         });
         let mut tasks = JoinSet::new();
         let mut seen = BTreeSet::new();
@@ -144,28 +150,50 @@ pub(crate) struct Shared {
     pub(crate) gate: Semaphore,
     /// Where the user may list something, asked for at most once.
     namespaces: OnceCell<Vec<(String, Option<Listable>)>>,
+    /// By store.
+    pulses: Mutex<BTreeMap<String, Arc<Pulse>>>,
+    /// What the cluster serves, while something is followed that it did not.
+    pub(crate) served: tokio::sync::Mutex<Option<(tokio::time::Instant, Arc<Discovery>)>>,
 }
 
-struct OneKind {
-    shared: Arc<Shared>,
-    kind: Kind,
+impl Shared {
+    /// That of the store that a kind is in. Large clusters keep Events apart; what is no group of Kubernetes itself may be
+    /// served by somebody else, with versions of its own.
+    pub(crate) fn pulse(&self, scope: &Scope) -> Arc<Pulse> {
+        let group = &scope.endpoint.group;
+        let store = match () {
+            () if scope.kind == Kind::Event => "events",
+            () if !group.contains('.') || group.ends_with(".k8s.io") => "",
+            () => group,
+        };
+        let mut pulses = self.pulses.lock().unwrap_or_else(PoisonError::into_inner);
+        pulses.entry(store.to_owned()).or_insert_with(|| Arc::new(Pulse::new())).clone()
+    }
+}
+
+pub(crate) struct OneKind {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) kind: Kind,
     mode: Mode,
-    events: mpsc::Sender<ListEvent>,
+    pub(crate) events: mpsc::Sender<ListEvent>,
 }
 
 impl OneKind {
     async fn run(self, namespace: Option<String>) {
+        if self.mode == Mode::ForEver {
+            return self.for_ever(namespace).await;
+        }
         let endpoint = match self.shared.connection.endpoint(&self.kind).await {
             Ok(Some(endpoint)) => endpoint,
             Ok(None) => return self.refused(None, not_served(self.kind.resource())).await,
             Err(error) => return self.refused(None, error.gap(self.kind.resource())).await,
         };
+        self.once(self.scope(endpoint, namespace)).await;
+    }
+
+    pub(crate) fn scope(&self, endpoint: Endpoint, namespace: Option<String>) -> Scope {
         let namespace = namespace.filter(|_| endpoint.namespaced || self.kind == Kind::Namespace);
-        let scope = Scope { kind: self.kind.clone(), endpoint, namespace };
-        match self.mode {
-            Mode::Once => self.once(scope).await,
-            Mode::ForEver => self.for_ever(scope).await,
-        }
+        Scope { kind: self.kind.clone(), endpoint, namespace }
     }
 
     async fn once(&self, scope: Scope) {
@@ -178,14 +206,6 @@ impl OneKind {
                 }
             }
         }
-    }
-
-    async fn for_ever(&self, scope: Scope) {
-        let follow = |scope: Scope| Follower::new(self.shared.clone(), scope, self.events.clone()).run();
-        let Verdict::Forbidden(error) = follow(scope.clone()).await else { return };
-        self.refused(scope.namespace.clone(), error.gap(self.kind.resource())).await;
-        let scopes = self.scopes_where_allowed(&scope).await;
-        futures::future::join_all(scopes.into_iter().map(follow)).await;
     }
 
     fn falls_back(&self, scope: &Scope, error: &ReadError) -> bool {
@@ -213,19 +233,23 @@ impl OneKind {
         Ok(())
     }
 
-    async fn refused(&self, namespace: Option<String>, gap: Gap) {
+    pub(crate) async fn refused(&self, namespace: Option<String>, gap: Gap) {
         let _ = self.events.send(ListEvent::Refused { kind: self.kind.clone(), namespace, gap }).await;
     }
 
-    /// The namespaces to list in where the whole cluster is forbidden: the context's in any case, so that its answer is
-    /// either the objects or the exact missing right; others only where the rules say that they may be listed.
+    /// The namespaces to list in where the whole cluster is forbidden.
     async fn scopes_where_allowed(&self, scope: &Scope) -> Vec<Scope> {
-        let Shared { connection, namespaces, .. } = &*self.shared;
-        let own = connection.default_namespace();
+        let namespaces = self.shared.namespaces.get_or_init(|| readable_namespaces(&self.shared.connection)).await;
+        self.scopes_in(scope, namespaces)
+    }
+
+    /// Of these namespaces the context's in any case, so that its answer is either the objects or the exact missing right;
+    /// others only where the rules say that they may be listed.
+    pub(crate) fn scopes_in(&self, scope: &Scope, namespaces: &[(String, Option<Listable>)]) -> Vec<Scope> {
+        let own = self.shared.connection.default_namespace();
         if scope.kind == Kind::Namespace {
             return vec![Scope { namespace: Some(own.to_owned()), ..scope.clone() }];
         }
-        let namespaces = namespaces.get_or_init(|| readable_namespaces(connection)).await;
         let Endpoint { group, plural, .. } = &scope.endpoint;
         namespaces
             .iter()
@@ -239,7 +263,7 @@ impl OneKind {
 const MAX_NAMESPACE_BYTES: u64 = 2 * 1024 * 1024;
 
 /// The context's namespace first, then the others, as far as the user may see that they exist.
-async fn readable_namespaces(connection: &Connection) -> Vec<(String, Option<Listable>)> {
+pub(crate) async fn readable_namespaces(connection: &Connection) -> Vec<(String, Option<Listable>)> {
     #[derive(Deserialize)]
     struct Namespaces {
         items: Vec<Named>,

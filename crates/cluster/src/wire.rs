@@ -6,7 +6,6 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use kube::client::Body;
-use reckon_model::Timestamp;
 use reckon_model::text::{clean_line, shorten};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -91,6 +90,8 @@ pub(crate) struct Incoming {
     connection: Connection,
     request: String,
     idle: Duration,
+    /// When its last byte came.
+    heard: Instant,
     deadline: Option<Instant>,
 }
 
@@ -110,6 +111,7 @@ impl Connection {
                     connection: self.clone(),
                     request: ask.describe(),
                     idle: if ask.endless { patience.watch_idle } else { patience.idle },
+                    heard: Instant::now(),
                     deadline,
                 });
             }
@@ -142,7 +144,7 @@ impl Connection {
         }
         let request = request.body(Body::from(ask.body.clone())).map_err(malformed)?;
         self.inner.requests.fetch_add(1, Ordering::Relaxed);
-        let (started, sent) = (Instant::now(), Timestamp::now());
+        let (started, sent) = (Instant::now(), self.local_now());
         let patience = &self.inner.patience;
         let head = if ask.through_kubelet { patience.kubelet } else { patience.head };
         let end =
@@ -194,6 +196,7 @@ impl Connection {
             connection: self.clone(),
             request: request.clone(),
             idle: self.inner.patience.idle.min(Duration::from_secs(5)),
+            heard: Instant::now(),
             deadline: None,
         };
         let body = incoming.head(16 * 1024).await;
@@ -254,14 +257,16 @@ fn message(body: &[u8], status: StatusCode) -> String {
 }
 
 impl Incoming {
-    /// The next bytes; `None` at the proper end of the answer.
+    /// The next bytes; `None` at the proper end of the answer. Nothing is lost where this is given up and called again, and
+    /// the silence goes on to be counted.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
         loop {
-            let started = Instant::now();
-            let idle = started + self.idle;
+            let idle = self.heard + self.idle;
             let end = self.deadline.map_or(idle, |deadline| deadline.min(idle));
-            match timeout_at(end, self.body.frame()).await {
-                Err(_) => return Err(self.connection.timed_out(&self.request, end - started)),
+            let frame = timeout_at(end, self.body.frame()).await;
+            let silent = std::mem::replace(&mut self.heard, Instant::now());
+            match frame {
+                Err(_) => return Err(self.connection.timed_out(&self.request, end - silent)),
                 Ok(None) => return Ok(None),
                 Ok(Some(Err(error))) => {
                     let transport = ReadError::from_transport(self.connection.server(), &self.request, &error);

@@ -206,7 +206,8 @@ impl World {
     }
 
     fn get_called(&mut self, call: &Call, target: &Target, table: usize) -> Result<Answer, ApiError> {
-        let newest = self.newest(&target.qualified());
+        let from_memory = !call.query.get("resourceVersion").is_empty();
+        let newest = if from_memory { self.newest(&target.qualified()) } else { self.revision };
         if let Some(revision) = crate::list::revision(call.query.get("resourceVersion"))?.filter(|at| *at > newest) {
             return Err(ApiError::too_large(revision, newest));
         }

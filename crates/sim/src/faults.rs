@@ -36,7 +36,8 @@ pub enum FaultKind {
     },
     /// Requests and open streams stay without another byte, and nothing is closed. A stream that was struck stays dead.
     HalfOpen,
-    /// Answers come from a state so many revisions back.
+    /// Answers from memory (version 0, or one that is named) come from a state so many revisions back, and watches are so
+    /// far behind. What is asked without a version is never old: etcd is asked first.
     Lagging {
         /// How many.
         revisions: u64,

@@ -46,7 +46,8 @@ impl World {
         let resource = self.tables[table].resource.clone();
         let selection = Selection::of(&call.query, &resource, None)?;
         let at = at(call)?;
-        let newest = self.newest(&target.qualified());
+        // Only reads from memory lag: for what is asked without a version the server first asks etcd how far it has to be.
+        let newest = if at == At::Newest { self.revision } else { self.newest(&target.qualified()) };
         let mut limit = usize::try_from(call.query.number("limit")?.unwrap_or(0).max(0)).unwrap_or(usize::MAX);
         if call.query.flag("sendInitialEvents") {
             return Err(ApiError::options("sendInitialEvents", "sendInitialEvents is forbidden for list"));
@@ -121,7 +122,7 @@ impl World {
         })
     }
 
-    /// The newest revision that this server knows: of a replica that lags, an older one.
+    /// The newest revision that this server has in memory: of a replica that lags, an older one.
     pub(crate) fn newest(&self, resource: &str) -> u64 {
         use crate::faults::FaultKind::Lagging;
         let lag =

@@ -94,7 +94,7 @@ impl World {
                 ApiError::new(500, "", error.message.trim_start_matches("invalid resource version: "))
             })?
             .filter(|&version| version > 0);
-        let newest = self.newest(&qualified);
+        let newest = if asked.is_none() { self.revision } else { self.newest(&qualified) };
         let all = streaming || (asked.is_none() && !call.query.has("sendInitialEvents"));
         if streaming && self.faults.strikes(&qualified, &FaultKind::RevisionTooLarge) {
             return Err(ApiError::too_large(asked.unwrap_or(newest + 1), newest));

@@ -1,0 +1,210 @@
+//! Whether the server still tells what is: shared by all that follow one store, whose versions are of one sequence.
+//!
+//! A watch that says nothing may have nothing to say, or may be deaf: an API server that lost its etcd, or whose etcd was
+//! restored from a backup, keeps it open in silence. So every half minute one follower asks for the newest version, which
+//! etcd has to vouch for. The answer says three things: that the store is there, that its history was not rewound, and up
+//! to which moment everything has been told once a watch has come to that version.
+
+use super::version::Version;
+use reckon_model::{Gap, Timestamp};
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::planted::{Bug, planted};
+
+/// How often is asked. A history that was rewound has to be found within 60 s.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// How soon again after no answer.
+const AGAIN: Duration = Duration::from_secs(2);
+
+/// Answers that do not come in a row before the store counts as gone: with the time-outs, less than 60 s together.
+const MISSED: u32 = 2;
+
+/// Answers that are kept: eight minutes, longer than a watch lasts.
+const KEPT: usize = 16;
+
+/// The state of one store.
+#[derive(Debug)]
+pub(crate) struct Pulse {
+    beats: Mutex<Beats>,
+    /// The history was rewound, the store is gone, or is back.
+    pub(super) changed: Notify,
+}
+
+#[derive(Debug)]
+struct Beats {
+    /// Counts the rewindings.
+    epoch: u64,
+    /// The newest version that anybody was told.
+    highest: Version,
+    /// When was asked, and what the newest version was.
+    answers: VecDeque<(Timestamp, Version)>,
+    due: Instant,
+    asking: bool,
+    missed: u32,
+    trouble: Option<Gap>,
+}
+
+/// The right to ask, which only one has. Giving it up without an answer gives it to the next.
+#[derive(Debug)]
+pub(super) struct Turn<'a>(&'a Pulse);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.beats().asking = false;
+    }
+}
+
+impl Pulse {
+    pub(crate) fn new() -> Pulse {
+        let beats = Beats {
+            epoch: 0,
+            highest: Version::None,
+            answers: VecDeque::new(),
+            due: Instant::now() + EVERY,
+            asking: false,
+            missed: 0,
+            trouble: None,
+        };
+        Pulse { beats: Mutex::new(beats), changed: Notify::new() }
+    }
+
+    fn beats(&self) -> MutexGuard<'_, Beats> {
+        self.beats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Somebody was told everything up to this version.
+    pub(super) fn came_to(&self, mark: Version) {
+        let mut beats = self.beats();
+        beats.highest = beats.highest.later(mark);
+    }
+
+    /// The newest version that anybody was told: what is asked from now on cannot be older.
+    pub(super) fn highest(&self) -> Version {
+        self.beats().highest
+    }
+
+    /// How often the history was rewound.
+    pub(super) fn epoch(&self) -> u64 {
+        self.beats().epoch
+    }
+
+    /// Why the store counts as gone, if it does.
+    pub(super) fn trouble(&self) -> Option<Gap> {
+        self.beats().trouble.clone()
+    }
+
+    /// When somebody has to ask; `None` while somebody does.
+    pub(super) fn due(&self) -> Option<Instant> {
+        let beats = self.beats();
+        (!beats.asking && !planted(Bug::NoPulse)).then_some(beats.due)
+    }
+
+    /// Takes the turn to ask.
+    pub(super) fn turn(&self) -> Option<Turn<'_>> {
+        let mut beats = self.beats();
+        if beats.asking || beats.due > Instant::now() {
+            return None;
+        }
+        beats.asking = true;
+        Some(Turn(self))
+    }
+
+    /// The newest version was this when it was asked for at that time.
+    pub(super) fn answered(&self, asked: Timestamp, newest: Version) {
+        let mut beats = self.beats();
+        if beats.answers.len() == KEPT {
+            beats.answers.pop_front();
+        }
+        beats.answers.push_back((asked, newest));
+        beats.due = Instant::now() + EVERY;
+        beats.missed = 0;
+        if beats.trouble.take().is_some() {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// No answer came.
+    pub(super) fn missed(&self, gap: Gap) {
+        let mut beats = self.beats();
+        beats.missed += 1;
+        beats.due = Instant::now() + AGAIN;
+        if beats.missed >= MISSED && beats.trouble.is_none() {
+            beats.trouble = Some(gap);
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Whoever had the turn may not ask: somebody else shall, soon. Where nobody may, nothing is known to be wrong.
+    pub(super) fn passed_on(&self) {
+        let mut beats = self.beats();
+        beats.due = Instant::now() + Duration::from_secs(1);
+        beats.missed = 0;
+        if beats.trouble.take().is_some() {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// The history was rewound, as somebody found who had seen so many rewindings before. The answers so far are of the
+    /// lost one.
+    pub(super) fn rewound(&self, seen: u64) {
+        let mut beats = self.beats();
+        if beats.epoch == seen {
+            beats.epoch += 1;
+            beats.answers.clear();
+            beats.highest = Version::None;
+            if !planted(Bug::KeepsRewindingToItself) {
+                self.changed.notify_waiters();
+            }
+        }
+    }
+
+    /// Until when everything has been told where everything up to this version has.
+    pub(super) fn told_until(&self, mark: Version) -> Option<Timestamp> {
+        self.beats().answers.iter().filter(|(_, newest)| mark.reaches(*newest)).map(|(asked, _)| *asked).max()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reckon_model::Obstacle;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_asks_at_a_time_and_who_gives_up_leaves_it_to_the_next() {
+        let pulse = Pulse::new();
+        assert!(pulse.turn().is_none());
+        tokio::time::sleep(EVERY).await;
+        let turn = pulse.turn().unwrap();
+        assert!(pulse.turn().is_none() && pulse.due().is_none());
+        drop(turn);
+        assert!(pulse.turn().is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn two_answers_that_do_not_come_are_trouble_until_one_comes() {
+        let pulse = Pulse::new();
+        let gap = || Gap { what: "pods".into(), why: "504".into(), obstacle: Obstacle::Server };
+        pulse.missed(gap());
+        assert_eq!(pulse.trouble(), None);
+        pulse.missed(gap());
+        assert_eq!(pulse.trouble(), Some(gap()));
+        pulse.answered(Timestamp::UNIX_EPOCH, Version::Number(9));
+        assert_eq!(pulse.trouble(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rewinding_that_two_find_is_one() {
+        let pulse = Pulse::new();
+        pulse.answered(Timestamp::UNIX_EPOCH, Version::Number(9));
+        assert_eq!(pulse.told_until(Version::Number(9)), Some(Timestamp::UNIX_EPOCH));
+        assert_eq!(pulse.told_until(Version::Number(8)), None);
+        pulse.rewound(0);
+        pulse.rewound(0);
+        assert_eq!((pulse.epoch(), pulse.told_until(Version::Number(9))), (1, None));
+    }
+}
