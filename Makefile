@@ -5,11 +5,12 @@
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
 
-run: ## diagnose the current kubeconfig; without a reachable cluster start one, break something in it and say why
+run: ## diagnose the current kubeconfig; without a reachable cluster a simulated one in which things go wrong
 	@scripts/run
 
-stop: ## end the cluster that run, test or live have started
-	@testbed/down
+stop: ## end the demonstration that run, and the cluster that test or live have started
+	@scripts/stop-demo
+	@[ "$$(id -u)" != 0 ] && [ ! -e /run/reckon-testbed ] || testbed/down
 
 check: ## lints, unit, scenario and property tests: no root, no cluster, no network once the crates are there
 	@scripts/check

@@ -91,6 +91,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  dmesg | reckon node --kmsg -\n  reckon node --kmsg /var/log/kern.log -o json\n  reckon node --print      what the DaemonSet of deploy/node.yaml runs"
     )]
     Node(NodeOptions),
+    /// Try Reckon out: a company in a simulated cluster on this machine, in which things go wrong
+    #[command(after_help = "Examples:\n  reckon demo\n  reckon demo --kubeconfig-out demo.kubeconfig --speed 600")]
+    Demo(DemoOptions),
     /// Print the versions of Reckon and of the server
     Version {
         /// Only Reckon's own
@@ -192,6 +195,24 @@ pub(crate) struct NodeOptions {
     pub(crate) device: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: Data,
+}
+
+/// What the demonstration is like.
+#[derive(Debug, Args)]
+pub(crate) struct DemoOptions {
+    /// Where to write the kubeconfig that leads there, and leave it; without it, a temporary one is written. A file that
+    /// another program wrote is not written over
+    #[arg(long, value_name = "FILE")]
+    pub(crate) kubeconfig_out: Option<PathBuf>,
+    /// The port of 127.0.0.1 to serve on; 0 takes one that is free
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// How many times as fast as the clock the story is told
+    #[arg(long, value_name = "TIMES", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    pub(crate) speed: u32,
+    /// What names, addresses and the moments of incidents follow from
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 /// How a report is written.

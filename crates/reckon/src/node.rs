@@ -2,6 +2,7 @@
 
 use crate::args::{DataFormat, NodeOptions};
 use crate::exit::{Exit, Failure};
+use crate::signals::terminated;
 use crate::terminal::Terminal;
 use crate::when::When;
 use reckon_detect::kernel;
@@ -133,17 +134,3 @@ fn become_small() {
 
 #[cfg(not(unix))]
 fn become_small() {}
-
-/// As the first process of a container it has to listen to SIGTERM itself: the kernel does nothing by default.
-#[cfg(unix)]
-async fn terminated() {
-    match tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate()) {
-        Ok(mut signal) => drop(signal.recv().await),
-        Err(_) => std::future::pending().await,
-    }
-}
-
-#[cfg(not(unix))]
-async fn terminated() {
-    std::future::pending().await
-}

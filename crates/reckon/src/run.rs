@@ -8,7 +8,7 @@ use crate::filter::Filter;
 use crate::fix::shell_word;
 use crate::session::{self, Answered};
 use crate::terminal::{Question, Terminal};
-use crate::{contexts, doctor, node, watch};
+use crate::{contexts, demo, doctor, node, watch};
 use clap::{CommandFactory, FromArgMatches};
 use reckon_cluster::{ConnectError, Connection, Options};
 use reckon_detect::Scope;
@@ -86,6 +86,7 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
         Command::Doctor { all_namespaces, output } => {
             doctor::run(&cli.global, terminal, *all_namespaces, output.format).await
         }
+        Command::Demo(options) => demo::run(options, terminal).await,
         Command::Node(options) => node::run(options, terminal, cli.global.local).await,
         Command::Version { client, output } => version(&cli.global, terminal, *client, *output).await,
         Command::Completion { shell } => {

@@ -17,7 +17,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reckon-cluster", &["reckon-model"]),
     ("reckon-node", &["reckon-model"]),
     ("reckon-sim", &["reckon-model"]),
-    ("reckon", &["reckon-model", "reckon-detect", "reckon-cluster", "reckon-node"]),
+    ("reckon-demo", &["reckon-model", "reckon-sim"]),
+    ("reckon", &["reckon-model", "reckon-detect", "reckon-cluster", "reckon-node", "reckon-sim", "reckon-demo"]),
     // Knows the program only by its output.
     ("reckon-testbed", &[]),
 ];

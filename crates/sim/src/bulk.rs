@@ -6,7 +6,7 @@ use crate::rng::Rng;
 use crate::store::{Key, Labels, Stored};
 use crate::world::World;
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use template::{Slot, Template};
 
 /// How many pods one workload has.
@@ -107,7 +107,7 @@ impl World {
                 Slot::Ip => &pod.ip,
                 Slot::Restarts => &restarts,
             });
-            Stored { bytes, uid: pod.uid.as_str().into(), revision, labels, fields }
+            Stored { bytes, uid: pod.uid.as_str().into(), revision, labels, fields, parsed: OnceLock::new() }
         });
     }
 

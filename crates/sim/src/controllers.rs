@@ -18,6 +18,7 @@ use crate::store::{Key, Stored};
 use crate::world::World;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Rounds of one step: each controller sees what the others wrote in the round before.
 const ROUNDS: usize = 30;
@@ -52,6 +53,7 @@ impl World {
             scheduler::run(self);
             kubelet::run(self);
             endpoints::run(self);
+            self.count_quotas();
             if self.revision == before {
                 break;
             }
@@ -64,18 +66,23 @@ impl World {
         self.controllers.due
     }
 
+    /// Asks for a step at once.
+    pub(crate) fn due_now(&mut self) {
+        self.due_at(self.now);
+    }
+
     /// Asks for a step at a time.
     fn due_at(&mut self, at: Timestamp) {
         self.controllers.due = Some(self.controllers.due.map_or(at, |due| due.min(at)));
     }
 
     /// All objects of a resource, taken apart.
-    fn all(&self, resource: &str) -> Vec<Value> {
-        self.objects(resource).map(|(_, stored)| stored.value()).collect()
+    fn all(&self, resource: &str) -> Vec<Arc<Value>> {
+        self.objects(resource).map(|(_, stored)| stored.shared()).collect()
     }
 
     /// The objects of a namespace that an owner controls.
-    fn owned(&self, resource: &str, owner: &Value) -> Vec<Value> {
+    fn owned(&self, resource: &str, owner: &Value) -> Vec<Arc<Value>> {
         let Some(table) = self.named(resource) else { return Vec::new() };
         let uid = owner["metadata"]["uid"].as_str().unwrap_or_default();
         let range = self.tables[table].range(Some(namespace(owner)), None);
@@ -83,7 +90,7 @@ impl World {
         // Most objects are of other owners: they need not be taken apart.
         range
             .filter(|(_, stored)| contains(stored))
-            .map(|(_, stored)| stored.value())
+            .map(|(_, stored)| stored.shared())
             .filter(|object| is_owned(object, uid))
             .collect()
     }

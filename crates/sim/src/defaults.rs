@@ -149,7 +149,8 @@ fn pod(pod: &mut Value) {
     let tolerations = pod["spec"]["tolerations"].as_array().cloned().unwrap_or_default();
     let mut all = tolerations.clone();
     for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
-        if !tolerations.iter().any(|toleration| toleration["key"] == key) {
+        // A toleration without a key is of every taint.
+        if !tolerations.iter().any(|toleration| toleration["key"].is_null() || toleration["key"] == key) {
             all.push(json!({"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300}));
         }
     }

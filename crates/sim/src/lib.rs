@@ -34,9 +34,10 @@
 //! ```
 //!
 //! What the real server has and this one has not: server-side apply, `exec`, `attach`, `port-forward` and `proxy`,
-//! `watch` below old `/watch/` paths, admission, validation by schemas, TLS, HTTP/2, storage in protobuf,
+//! `watch` below old `/watch/` paths, admission but for quotas of pods, validation by schemas, TLS, HTTP/2, storage in protobuf,
 //! Leases and Endpoints that somebody keeps up to date, and more than one version's fields of one kind.
 
+mod behaviour;
 mod body;
 mod bootstrap;
 mod builtin;
@@ -62,6 +63,7 @@ mod patch;
 mod pods;
 mod present;
 mod protobuf;
+mod quota;
 mod rbac;
 mod request;
 mod resource;
@@ -81,6 +83,7 @@ mod write;
 mod write_log;
 mod writes;
 
+pub use behaviour::Behaviour;
 pub use bulk::{Bulk, Churn};
 pub use clock::Clock;
 pub use faults::{Fault, FaultId, FaultKind, Faults};

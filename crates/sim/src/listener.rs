@@ -18,7 +18,11 @@ pub struct Listener {
 impl Listener {
     /// Serves on a port of 127.0.0.1; port 0 lets the system choose.
     pub async fn bind(server: Server, port: u16) -> io::Result<Listener> {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        Listener::on(TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?, server)
+    }
+
+    /// Serves on a socket that listens already: who calls before there is a server waits.
+    pub fn on(listener: TcpListener, server: Server) -> io::Result<Listener> {
         let address = listener.local_addr()?;
         let task = tokio::spawn(async move {
             let mut connections = JoinSet::new();

@@ -4,7 +4,7 @@ use crate::resource::{Resource, at, plain};
 use bytes::Bytes;
 use serde_json::Value;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
 /// Labels of an object; shared by objects of one owner where they are made in bulk.
@@ -40,6 +40,8 @@ pub struct Stored {
     pub labels: Arc<Labels>,
     /// Values of the fields that selectors may name, in the order of [`Resource::fields`].
     pub fields: Arc<[String]>,
+    /// The bytes taken apart, once a controller has looked at them: it looks at most objects again and again.
+    pub(crate) parsed: OnceLock<Arc<Value>>,
 }
 
 impl Stored {
@@ -53,7 +55,13 @@ impl Stored {
             revision,
             labels: Arc::new(labels.unwrap_or_default()),
             fields: resource.fields.iter().map(|path| plain(at(object, path))).collect(),
+            parsed: OnceLock::new(),
         }
+    }
+
+    /// The object, without `kind` and `apiVersion`, shared by all who look at it.
+    pub fn shared(&self) -> Arc<Value> {
+        self.parsed.get_or_init(|| Arc::new(self.value())).clone()
     }
 
     /// The object, without `kind` and `apiVersion`.

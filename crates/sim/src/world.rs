@@ -1,5 +1,6 @@
 //! The simulated cluster: every object, one revision counter, and what happened.
 
+use crate::behaviour::Behaviour;
 use crate::faults::{Fault, FaultId, Faults};
 use crate::logs::Logs;
 use crate::metrics::Usages;
@@ -12,7 +13,8 @@ use crate::write_log::{Write, WriteLog};
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
 
 /// What a world begins with.
 #[derive(Clone, Debug)]
@@ -61,6 +63,7 @@ pub struct World {
     pub(crate) faults: Faults,
     pub(crate) logs: Logs,
     pub(crate) usages: Usages,
+    pub(crate) behaviours: BTreeMap<String, Behaviour>,
     pub(crate) users: Users,
     pub(crate) rules: crate::rbac::Cache,
     /// Streams that were opened before this number changed are cut.
@@ -84,6 +87,7 @@ impl World {
             faults,
             logs: Logs::default(),
             usages: Usages::default(),
+            behaviours: BTreeMap::new(),
             users: Users::default(),
             rules: crate::rbac::Cache::default(),
             connections: 0,
@@ -202,7 +206,11 @@ impl World {
         let (entries, bytes) = (self.config.log_entries, self.config.log_bytes);
         let revision = self.revision;
         let table = &mut self.tables[table];
-        let old = table.objects.insert(key.clone(), stored.clone());
+        let mut old = table.objects.insert(key.clone(), stored.clone());
+        // History is kept as bytes: taken apart it is ten times as large.
+        if let Some(old) = &mut old {
+            old.parsed = OnceLock::new();
+        }
         let verb = if old.is_some() { Verb::Modified } else { Verb::Added };
         self.writes.push(|epoch| Write::of(epoch, revision, verb, &table.resource, &key, &stored));
         table.record(Event { revision, verb, key, old, now: stored }, entries, bytes);
@@ -250,7 +258,7 @@ impl World {
 pub(crate) fn at_revision(stored: &Stored, revision: u64) -> Stored {
     let mut object = stored.value();
     object["metadata"]["resourceVersion"] = revision.to_string().into();
-    Stored { bytes: crate::store::body(&object), revision, ..stored.clone() }
+    Stored { bytes: crate::store::body(&object), revision, parsed: OnceLock::new(), ..stored.clone() }
 }
 
 /// The object with its kind and version.

@@ -107,6 +107,10 @@ impl World {
         }
         crate::defaults::on_create(&resource, &mut object, self);
         crate::crd::check(&resource, &object)?;
+        if resource.built_in && resource.kind == "Pod" {
+            let prefix = object["metadata"]["generateName"].as_str().filter(|prefix| !prefix.is_empty());
+            self.quota_allows(namespace, prefix.unwrap_or(&key.name), &object)?;
+        }
         crate::managed::note(None, &mut object, by.manager, by.sub, &resource.api_version(by.version), self.now);
         if by.dry_run {
             return Ok(object);

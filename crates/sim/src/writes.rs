@@ -14,7 +14,8 @@ impl World {
         self.create_as(resource, object, "sim")
     }
 
-    pub(crate) fn create_as(&mut self, resource: &str, object: Value, manager: &str) -> Result<Value, ApiError> {
+    /// The same under the name of a field manager, as `managedFields` keep it.
+    pub fn create_as(&mut self, resource: &str, object: Value, manager: &str) -> Result<Value, ApiError> {
         let table = self.named(resource).ok_or_else(ApiError::no_such_resource)?;
         let namespaced = self.tables[table].resource.namespaced;
         let named = object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned();

@@ -4,6 +4,7 @@ use super::{after, condition, ending, events, hash, name, namespace, number, pod
 use crate::clock::seconds;
 use crate::world::{World, controlled_by};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Numbers the ReplicaSets of a Deployment.
 const REVISION: &str = "deployment.kubernetes.io/revision";
@@ -26,7 +27,7 @@ fn reconcile(world: &mut World, deployment: &Value) {
         make(world, deployment, &hash, &sets);
         sets = world.owned("replicasets.apps", deployment);
     }
-    let (new, old): (Vec<Value>, Vec<Value>) =
+    let (new, old): (Vec<Arc<Value>>, Vec<Arc<Value>>) =
         sets.into_iter().partition(|set| set["metadata"]["labels"][HASH] == hash);
     if let Some(new) = new.first().filter(|_| !paused) {
         roll(world, deployment, new, &old, wanted);
@@ -34,10 +35,10 @@ fn reconcile(world: &mut World, deployment: &Value) {
     report(world, deployment, &hash, wanted);
 }
 
-fn make(world: &mut World, deployment: &Value, hash: &str, sets: &[Value]) {
+fn make(world: &mut World, deployment: &Value, hash: &str, sets: &[Arc<Value>]) {
     let revision =
         |set: &Value| set["metadata"]["annotations"][REVISION].as_str().and_then(|text| text.parse::<i64>().ok());
-    let next = 1 + sets.iter().filter_map(revision).max().unwrap_or(0);
+    let next = 1 + sets.iter().filter_map(|set| revision(set)).max().unwrap_or(0);
     let mut template = deployment["spec"]["template"].clone();
     template["metadata"]["labels"][HASH] = hash.into();
     let mut selector = deployment["spec"]["selector"].clone();
@@ -65,9 +66,9 @@ fn portion(value: &Value, wanted: i64, up: bool) -> i64 {
     }
 }
 
-fn roll(world: &mut World, deployment: &Value, new: &Value, old: &[Value], wanted: i64) {
+fn roll(world: &mut World, deployment: &Value, new: &Value, old: &[Arc<Value>], wanted: i64) {
     let count = |set: &Value| number(&set["spec"]["replicas"]);
-    let before: i64 = old.iter().map(count).sum();
+    let before: i64 = old.iter().map(|set| count(set)).sum();
     if deployment["spec"]["strategy"]["type"] == "Recreate" {
         old.iter().filter(|set| count(set) > 0).for_each(|set| scale(world, deployment, set, 0));
         let gone = before == 0
@@ -89,10 +90,14 @@ fn roll(world: &mut World, deployment: &Value, new: &Value, old: &[Value], wante
     scale(world, deployment, new, target);
     // Old pods go as new ones serve; those that do not serve go first of all.
     let serving = |set: &Value| number(&set["status"]["availableReplicas"]);
-    let available = serving(new) + old.iter().map(serving).sum::<i64>();
-    let mut spare = (available - (wanted - unavailable)).max(0);
+    let available = serving(new) + old.iter().map(|set| serving(set)).sum::<i64>();
+    let least = wanted - unavailable;
+    let mut spare = (available - least).max(0);
+    // Of these, as many as are not needed once they serve again: new ones that do not serve replace nobody.
+    let mut needless = (before + serving(new) - least).max(0);
     for set in old.iter().filter(|set| count(set) > 0) {
-        let idle = (count(set) - serving(set)).max(0);
+        let idle = (count(set) - serving(set)).clamp(0, needless);
+        needless -= idle;
         let less = (idle + spare.min(serving(set))).min(count(set));
         spare -= less - idle;
         if less > 0 {
@@ -118,7 +123,7 @@ fn report(world: &mut World, deployment: &Value, hash: &str, wanted: i64) {
     let Some(deployment) = world.get("deployments.apps", namespace(deployment), name(deployment)) else { return };
     let sets = world.owned("replicasets.apps", &deployment);
     let sum = |field: &str, only: Option<&str>| -> i64 {
-        let of = |set: &&Value| only.is_none_or(|hash| set["metadata"]["labels"][HASH] == hash);
+        let of = |set: &&Arc<Value>| only.is_none_or(|hash| set["metadata"]["labels"][HASH] == hash);
         sets.iter().filter(of).map(|set| number(&set["status"][field])).sum()
     };
     let (all, updated) = (sum("replicas", None), sum("replicas", Some(hash)));
@@ -147,6 +152,18 @@ fn report(world: &mut World, deployment: &Value, hash: &str, wanted: i64) {
         ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
     };
     set_condition(&mut status, "Available", value, reason, message, &now);
+    let failures = sets.iter().map(|set| condition(set, "ReplicaFailure")).find(|failure| failure["status"] == "True");
+    match failures {
+        Some(failure) => {
+            let message = failure["message"].as_str().unwrap_or_default();
+            set_condition(&mut status, "ReplicaFailure", "True", "FailedCreate", message, &now);
+        }
+        None => {
+            if let Some(conditions) = status["conditions"].as_array_mut() {
+                conditions.retain(|condition| condition["type"] != "ReplicaFailure");
+            }
+        }
+    }
     progress(world, &deployment, &mut status, hash, (updated, all, available, wanted), &now);
     pods::report(world, "deployments.apps", &deployment, status);
 }

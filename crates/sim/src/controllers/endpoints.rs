@@ -4,6 +4,7 @@ use super::{ending, name, namespace, number, pods};
 use crate::world::World;
 use reckon_model::selector::LabelSelector;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 pub(super) fn run(world: &mut World) {
     for service in world.all("services") {
@@ -17,10 +18,10 @@ pub(super) fn run(world: &mut World) {
 }
 
 /// The pods of a namespace that a selector selects.
-fn selected(world: &World, space: &str, selector: &LabelSelector) -> Vec<Value> {
+fn selected(world: &World, space: &str, selector: &LabelSelector) -> Vec<Arc<Value>> {
     let Some(table) = world.named("pods") else { return Vec::new() };
     let range = world.tables[table].range(Some(space), None);
-    range.filter(|(_, stored)| selector.matches(&stored.labels)).map(|(_, stored)| stored.value()).collect()
+    range.filter(|(_, stored)| selector.matches(&stored.labels)).map(|(_, stored)| stored.shared()).collect()
 }
 
 fn slice(world: &mut World, service: &Value) {
@@ -83,7 +84,8 @@ fn container_port(pod: &Value, named: &str) -> Option<Value> {
 
 fn count(world: &mut World, budget: &Value) {
     let Ok(selector) = serde_json::from_value::<LabelSelector>(budget["spec"]["selector"].clone()) else { return };
-    let all: Vec<Value> = selected(world, namespace(budget), &selector).into_iter().filter(pods::active).collect();
+    let all: Vec<Arc<Value>> =
+        selected(world, namespace(budget), &selector).into_iter().filter(|pod| pods::active(pod)).collect();
     let total = i64::try_from(all.len()).unwrap_or(0);
     let healthy = i64::try_from(all.iter().filter(|pod| pods::ready(pod)).count()).unwrap_or(0);
     let portion = |value: &Value| match value

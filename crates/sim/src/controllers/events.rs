@@ -1,9 +1,42 @@
 //! Events: one object for what is said again and again.
 
-use super::{name, namespace};
+use super::{after, name, namespace, time};
 use crate::clock::seconds;
 use crate::world::World;
 use serde_json::{Value, json};
+
+/// How often that is said again which is tried again and again.
+const AGAIN: i64 = 60;
+
+/// Says what goes on being so: the same words not within a minute.
+#[expect(clippy::too_many_arguments, reason = "an event has these parts, and each caller all of them")]
+pub(super) fn say_at_times(
+    world: &mut World,
+    kind: &str,
+    about: &Value,
+    field: &str,
+    warns: bool,
+    reason: &str,
+    message: &str,
+    by: &str,
+) {
+    let (space, event) = place(about, field, reason, message);
+    let last = world.get("events", &space, &event).and_then(|event| time(&event["lastTimestamp"]));
+    match last.map(|last| after(last, AGAIN)).filter(|next| *next > world.now) {
+        Some(next) => world.due_at(next),
+        None => {
+            say(world, kind, about, field, warns, reason, message, by);
+            world.due_at(after(world.now, AGAIN));
+        }
+    }
+}
+
+/// The namespace and the name of the event that holds these words about an object.
+fn place(about: &Value, field: &str, reason: &str, message: &str) -> (String, String) {
+    let space = namespace(about);
+    let id = super::hash(&json!([about["metadata"]["uid"], reason, message, field]));
+    (if space.is_empty() { "default" } else { space }.to_owned(), format!("{}.{id}", name(about)))
+}
 
 /// Says something about an object; the same words again only raise the count.
 #[expect(clippy::too_many_arguments, reason = "an event has these parts, and each caller all of them")]
@@ -17,12 +50,10 @@ pub(super) fn say(
     message: &str,
     by: &str,
 ) {
-    let (space, of) = (namespace(about), name(about));
-    let id = super::hash(&json!([about["metadata"]["uid"], reason, message, field]));
-    let event = format!("{of}.{id}");
+    let of = name(about);
+    let (space, event) = place(about, field, reason, message);
     let now = seconds(world.now);
-    let space = if space.is_empty() { "default" } else { space };
-    let again = world.edit("events", space, &event, by, |event| {
+    let again = world.edit("events", &space, &event, by, |event| {
         event["count"] = (event["count"].as_i64().unwrap_or(0) + 1).into();
         event["lastTimestamp"] = now.as_str().into();
     });

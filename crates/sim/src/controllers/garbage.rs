@@ -14,7 +14,7 @@ pub(super) fn run(world: &mut World) {
         let objects = world.tables[table].objects.iter().filter(|(_, stored)| has(stored, "\"ownerReferences\""));
         let orphans: Vec<Key> = objects
             .filter(|(_, stored)| {
-                let object = stored.value();
+                let object = stored.shared();
                 let owners = object["metadata"]["ownerReferences"].as_array().map_or(&[][..], Vec::as_slice);
                 let gone = |owner: &Value| !owner["uid"].as_str().is_some_and(|uid| uids.contains(uid));
                 !owners.is_empty() && owners.iter().all(gone) && !ending(&object)
@@ -80,7 +80,7 @@ fn dependents(world: &World, uid: &str) -> Vec<(usize, Key, bool)> {
     for (i, table) in world.tables.iter().enumerate() {
         for (key, stored) in &table.objects {
             if has(stored, uid) {
-                let object = stored.value();
+                let object = stored.shared();
                 let owners = object["metadata"]["ownerReferences"].as_array();
                 if owners.into_iter().flatten().any(|owner| owner["uid"] == uid) {
                     found.push((i, key.clone(), ending(&object)));

@@ -58,7 +58,7 @@ fn reconcile(world: &mut World, job: &Value) {
     } else if job["spec"]["suspend"] != true {
         let room = count("parallelism").min(wanted - succeeded);
         for _ in active..room {
-            pods::make(world, job, "Job", "batch/v1", None, |_| ());
+            let _ = pods::make(world, job, "Job", "batch/v1", None, |_| ());
         }
     }
     for (field, value) in [("succeeded", succeeded), ("failed", failed)] {

@@ -7,11 +7,13 @@
 //! | `exitCode`, `after` | it ends with this code after so many seconds |
 //! | `oomAfter` | it is killed for lack of memory after so many seconds |
 //! | `ready` | `false`: its readiness probe fails |
+//! | `unready` | the same, and what the probe meets |
+//! | `liveness`, `after` | its liveness probe meets this, and it is killed after so many seconds |
 //! | `pull` | `false`: its image cannot be pulled |
 //! | `log` | lines that each instance writes when it starts |
-//! | `cpuMillis`, `memoryMi` | what it uses |
+//! | `cpuMillis`, `memoryMi` | what it uses; more memory than its limit, and it is killed after `oomAfter` (20) seconds |
 //!
-//! A container without a script runs, and of a Job it ends well after a second.
+//! What [`crate::World::behave`] says of a container holds for the members that its script leaves out. A container without a script runs, and of a Job it ends well after a second.
 
 use super::{after, ending, events, name, namespace, number, set_condition, time};
 use crate::clock::seconds;
@@ -19,6 +21,7 @@ use crate::logs::status_of;
 use crate::metrics::Usage;
 use crate::world::World;
 use jiff::Timestamp;
+use reckon_model::quantity::Quantity;
 use serde_json::{Value, json};
 
 /// The annotation.
@@ -27,6 +30,9 @@ const SCRIPT: &str = "sim.reckon.dev/behaviour";
 /// How long the first back-off lasts; each further one is twice as long, up to five minutes (kubelet).
 const BACK_OFF: i64 = 10;
 const LONGEST: i64 = 300;
+
+/// How many seconds it takes a program to fill more memory than it may have.
+const FILLS: i64 = 20;
 
 pub(super) fn run(world: &mut World) {
     for pod in world.all("pods") {
@@ -46,15 +52,23 @@ pub(super) fn run(world: &mut World) {
     }
 }
 
-fn script(pod: &Value, container: &str) -> Value {
+fn script(world: &World, pod: &Value, container: &str, image: &str) -> Value {
     let text = pod["metadata"]["annotations"][SCRIPT].as_str().unwrap_or("{}");
     let all: Value = serde_json::from_str(text).unwrap_or_default();
     let own = if all[container].is_object() { &all[container] } else { &all["*"] };
-    if own.is_object() {
-        return own.clone();
+    let mut said = world.behaviour_of(pod, image);
+    if let (Some(said), Some(own)) = (said.as_object_mut(), own.as_object()) {
+        said.extend(own.clone());
+    }
+    if own.is_object() || !said["exitCode"].is_null() || !said["oomAfter"].is_null() {
+        return said;
     }
     let of_job = pod["metadata"]["ownerReferences"][0]["kind"] == "Job";
-    if of_job { json!({"exitCode": 0, "after": 1}) } else { json!({}) }
+    if of_job {
+        said["exitCode"] = 0.into();
+        said["after"] = said["after"].as_i64().unwrap_or(1).into();
+    }
+    said
 }
 
 fn sync(world: &mut World, pod: &Value) {
@@ -71,7 +85,7 @@ fn sync(world: &mut World, pod: &Value) {
     }
     let mut statuses = Vec::new();
     for container in pod["spec"]["containers"].as_array().into_iter().flatten() {
-        statuses.push(Container::of(pod, container).advance(world));
+        statuses.push(Container::of(world, pod, container).advance(world));
     }
     let never = pod["spec"]["restartPolicy"] == "Never";
     let on_failure = pod["spec"]["restartPolicy"] == "OnFailure";
@@ -112,12 +126,14 @@ struct Container<'a> {
     pod: &'a Value,
     name: &'a str,
     image: &'a str,
+    /// Of memory, in bytes.
+    limit: Option<i64>,
     script: Value,
     status: Value,
 }
 
 impl<'a> Container<'a> {
-    fn of(pod: &'a Value, container: &'a Value) -> Self {
+    fn of(world: &World, pod: &'a Value, container: &'a Value) -> Self {
         let name = container["name"].as_str().unwrap_or_default();
         let image = container["image"].as_str().unwrap_or_default();
         let mut status = status_of(pod, name).clone();
@@ -127,7 +143,8 @@ impl<'a> Container<'a> {
                 "lastState": {}, "state": {"waiting": {"reason": "ContainerCreating"}},
             });
         }
-        Container { pod, name, image, script: script(pod, name), status }
+        let limit = Quantity::new(&crate::resource::plain(&container["resources"]["limits"]["memory"])).value();
+        Container { pod, name, image, limit, script: script(world, pod, name, image), status }
     }
 
     fn say(&self, world: &mut World, warns: bool, reason: &str, message: &str) {
@@ -190,25 +207,46 @@ impl<'a> Container<'a> {
         self.status["containerID"] = id.into();
         self.status["imageID"] = self.image.into();
         self.status["started"] = true.into();
-        self.status["ready"] = (self.script["ready"] != false).into();
+        self.status["ready"] = self.is_well().into();
         self.status["state"] = json!({"running": {"startedAt": seconds(world.now)}});
         let uid = self.pod["metadata"]["uid"].as_str().unwrap_or_default();
         for line in self.script["log"].as_array().into_iter().flatten().filter_map(Value::as_str) {
             world.log_of(uid.into(), self.name, number(&self.status["restartCount"]), line);
         }
-        let uses = |key: &str, or: u64| self.script[key].as_u64().unwrap_or(or);
-        let usage = Usage { cpu_nanos: uses("cpuMillis", 5) * 1_000_000, memory_bytes: uses("memoryMi", 32) << 20 };
-        world.use_container(namespace(self.pod), name(self.pod), self.name, usage);
         self.run(world, world.now);
     }
 
+    fn is_well(&self) -> bool {
+        self.script["ready"] != false && !self.script["unready"].is_string()
+    }
+
+    /// The memory that it would use, in bytes.
+    fn memory(&self) -> i64 {
+        self.script["memoryMi"].as_i64().unwrap_or(32).saturating_mul(1 << 20)
+    }
+
+    fn outgrows(&self) -> bool {
+        self.limit.is_some_and(|limit| self.memory() > limit)
+    }
+
     fn run(&mut self, world: &mut World, since: Timestamp) {
-        if self.script["ready"] == false {
-            self.say_once_unready(world);
+        let memory = self.limit.map_or(self.memory(), |limit| self.memory().min(limit));
+        let usage = Usage {
+            cpu_nanos: self.script["cpuMillis"].as_u64().unwrap_or(5) * 1_000_000,
+            memory_bytes: memory.try_into().unwrap_or(0),
+        };
+        world.use_container(namespace(self.pod), name(self.pod), self.name, usage);
+        let well = self.is_well();
+        if !well {
+            let met = self.script["unready"].as_str().unwrap_or("HTTP probe failed with statuscode: 503");
+            self.fails(world, "Readiness", met);
         }
+        self.status["ready"] = well.into();
         let (end, oom) = match (&self.script["oomAfter"], &self.script["exitCode"]) {
             (Value::Number(_), _) => (number(&self.script["oomAfter"]), true),
+            _ if self.outgrows() => (FILLS, true),
             (_, Value::Number(_)) => (number(&self.script["after"]), false),
+            _ if self.script["liveness"].is_string() => (number(&self.script["after"]), false),
             _ => return,
         };
         let end = after(since, end);
@@ -216,7 +254,13 @@ impl<'a> Container<'a> {
             world.due_at(end);
             return;
         }
-        let code = if oom { 137 } else { number(&self.script["exitCode"]) };
+        let killed = !oom && self.script["liveness"].is_string();
+        if let Some(met) = self.script["liveness"].as_str().filter(|_| killed) {
+            self.fails(world, "Liveness", met);
+            let message = format!("Container {} failed liveness probe, will be restarted", self.name);
+            self.say(world, false, "Killing", &message);
+        }
+        let code = if oom || killed { 137 } else { number(&self.script["exitCode"]) };
         let reason = match (oom, code) {
             (true, _) => "OOMKilled",
             (false, 0) => "Completed",
@@ -232,10 +276,9 @@ impl<'a> Container<'a> {
         self.restart(world, &ended);
     }
 
-    fn say_once_unready(&self, world: &mut World) {
-        if self.status["ready"] != false || status_of(self.pod, self.name)["state"]["running"].is_null() {
-            self.say(world, true, "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503");
-        }
+    fn fails(&self, world: &mut World, probe: &str, met: &str) {
+        let (field, message) = (format!("spec.containers{{{}}}", self.name), format!("{probe} probe failed: {met}"));
+        events::say_at_times(world, "Pod", self.pod, &field, true, "Unhealthy", &message, "kubelet");
     }
 
     /// What follows after its end.

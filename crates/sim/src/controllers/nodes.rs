@@ -78,7 +78,7 @@ fn give_up(world: &mut World, node: &Value) {
 fn evict(world: &mut World, node: &Value, tainted: jiff::Timestamp) {
     for pod in world.all("pods").iter().filter(|pod| pod["spec"]["nodeName"] == name(node) && !ending(pod)) {
         let tolerations = pod["spec"]["tolerations"].as_array().into_iter().flatten();
-        let of = tolerations.clone().find(|toleration| toleration["key"] == TAINT);
+        let of = tolerations.clone().find(|toleration| toleration["key"].is_null() || toleration["key"] == TAINT);
         let stays = match of {
             Some(toleration) if toleration["tolerationSeconds"].is_null() => continue,
             Some(toleration) => toleration["tolerationSeconds"].as_i64().unwrap_or(STAYS),

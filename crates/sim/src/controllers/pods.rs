@@ -21,7 +21,7 @@ pub(super) fn make(
     api_version: &str,
     fixed: Option<&str>,
     change: impl FnOnce(&mut Value),
-) {
+) -> Result<(), String> {
     let template = &owner["spec"]["template"];
     let mut pod = json!({"metadata": template["metadata"], "spec": template["spec"]});
     if !pod["metadata"].is_object() {
@@ -39,10 +39,12 @@ pub(super) fn make(
         Ok(made) => {
             let message = format!("Created pod: {}", name(&made));
             super::events::say(world, kind, owner, "", false, "SuccessfulCreate", &message, &by);
+            Ok(())
         }
         Err(error) => {
             let message = format!("Error creating: {error}");
-            super::events::say(world, kind, owner, "", true, "FailedCreate", &message, &by);
+            super::events::say_at_times(world, kind, owner, "", true, "FailedCreate", &message, &by);
+            Err(error.to_string())
         }
     }
 }

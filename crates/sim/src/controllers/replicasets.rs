@@ -1,8 +1,10 @@
 //! ReplicaSets: as many pods as are wanted.
 
-use super::{ending, number, pods};
+use super::{ending, number, pods, set_condition};
+use crate::clock::seconds;
 use crate::world::World;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 pub(super) fn run(world: &mut World) {
     for set in world.all("replicasets.apps") {
@@ -14,10 +16,14 @@ pub(super) fn run(world: &mut World) {
 
 fn reconcile(world: &mut World, set: &Value) {
     let all = world.owned("pods", set);
-    let mut active: Vec<&Value> = all.iter().filter(|pod| pods::active(pod)).collect();
+    let mut active: Vec<&Arc<Value>> = all.iter().filter(|pod| pods::active(pod)).collect();
     let wanted = usize::try_from(number(&set["spec"]["replicas"])).unwrap_or(0);
+    let mut refused = None;
     for _ in active.len()..wanted {
-        pods::make(world, set, "ReplicaSet", "apps/v1", None, |_| ());
+        refused = pods::make(world, set, "ReplicaSet", "apps/v1", None, |_| ()).err();
+        if refused.is_some() {
+            break;
+        }
     }
     // Those that serve least go first.
     active.sort_by_key(|pod| (pods::ready(pod), pod["spec"]["nodeName"].is_string()));
@@ -34,6 +40,11 @@ fn reconcile(world: &mut World, set: &Value) {
     if ready > 0 {
         status["readyReplicas"] = ready.into();
         status["availableReplicas"] = ready.into();
+    }
+    if let Some(message) = refused {
+        status["conditions"] = set["status"]["conditions"].clone();
+        let now = seconds(world.now);
+        set_condition(&mut status, "ReplicaFailure", "True", "FailedCreate", &message, &now);
     }
     pods::report(world, "replicasets.apps", set, status);
 }

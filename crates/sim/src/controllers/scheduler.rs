@@ -33,6 +33,10 @@ pub(super) fn run(world: &mut World) {
         if !mine || ending(pod) || !super::pods::active(pod) {
             continue;
         }
+        if let Some(why) = unbound(world, pod) {
+            refuse(world, pod, nodes.len(), &BTreeMap::from([(why, 0)]));
+            continue;
+        }
         let mut reasons: BTreeMap<String, usize> = BTreeMap::new();
         let mut best: Option<(&str, i64)> = None;
         for node in &nodes {
@@ -90,6 +94,22 @@ pub(super) fn may_run(spec: &Value, node: &Value, daemon: bool) -> Option<String
     None
 }
 
+/// What keeps a pod from all nodes: a claim that is not there, or has no volume and waits for no pod to get one.
+fn unbound(world: &World, pod: &Value) -> Option<String> {
+    let volumes = pod["spec"]["volumes"].as_array().into_iter().flatten();
+    for claim in volumes.filter_map(|volume| volume["persistentVolumeClaim"]["claimName"].as_str()) {
+        let Some(found) = world.get("persistentvolumeclaims", namespace(pod), claim) else {
+            return Some(format!("persistentvolumeclaim {claim:?} not found"));
+        };
+        let class = found["spec"]["storageClassName"].as_str().unwrap_or_default();
+        let class = world.get("storageclasses.storage.k8s.io", "", class).unwrap_or_default();
+        if found["status"]["phase"] != "Bound" && class["volumeBindingMode"] != "WaitForFirstConsumer" {
+            return Some("pod has unbound immediate PersistentVolumeClaims".to_owned());
+        }
+    }
+    None
+}
+
 /// Of what a node has too little left.
 fn lacks(spec: &Value, node: &Value, used: &Promised) -> Vec<String> {
     let has = |resource: &str| amount(resource, &node["status"]["allocatable"][resource]);
@@ -124,7 +144,10 @@ fn amount(resource: &str, value: &Value) -> i64 {
 }
 
 fn refuse(world: &mut World, pod: &Value, nodes: usize, reasons: &BTreeMap<String, usize>) {
-    let mut lines: Vec<String> = reasons.iter().map(|(reason, count)| format!("{count} {reason}")).collect();
+    // What is said of no node in particular stands without a number.
+    let line =
+        |(reason, count): (&String, &usize)| if *count == 0 { reason.clone() } else { format!("{count} {reason}") };
+    let mut lines: Vec<String> = reasons.iter().map(line).collect();
     lines.sort();
     let lacking: usize = reasons
         .iter()

@@ -3,6 +3,7 @@
 use super::{ending, hash, name, number, pods};
 use crate::world::World;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 const REVISION: &str = "controller-revision-hash";
 
@@ -11,6 +12,18 @@ pub(super) fn run(world: &mut World) {
         if !ending(&set) {
             reconcile(world, &set);
         }
+    }
+}
+
+/// Each pod has claims of its own, one for each template; that they exist is left to whoever made the set.
+fn claims(pod: &mut Value, set: &Value, name: &str) {
+    let templates = set["spec"]["volumeClaimTemplates"].as_array().into_iter().flatten();
+    let volumes = templates
+        .filter_map(|template| template["metadata"]["name"].as_str())
+        .map(|volume| json!({"name": volume, "persistentVolumeClaim": {"claimName": format!("{volume}-{name}")}}));
+    let all: Vec<Value> = volumes.chain(pod["spec"]["volumes"].as_array().cloned().unwrap_or_default()).collect();
+    if !all.is_empty() {
+        pod["spec"]["volumes"] = all.into();
     }
 }
 
@@ -29,10 +42,11 @@ fn reconcile(world: &mut World, set: &Value) {
             Some(_) => break,
             None => {
                 let fixed = format!("{}-{i}", name(set));
-                pods::make(world, set, "StatefulSet", "apps/v1", Some(&fixed), |pod| {
+                let _ = pods::make(world, set, "StatefulSet", "apps/v1", Some(&fixed), |pod| {
                     pod["metadata"]["labels"][REVISION] = revision.as_str().into();
                     pod["metadata"]["labels"]["statefulset.kubernetes.io/pod-name"] = fixed.as_str().into();
                     pod["metadata"]["labels"]["apps.kubernetes.io/pod-index"] = i.to_string().into();
+                    claims(pod, set, &fixed);
                 });
                 if !parallel {
                     break;
@@ -46,10 +60,10 @@ fn reconcile(world: &mut World, set: &Value) {
         pods::delete(world, set, "StatefulSet", last);
     } else if set["spec"]["updateStrategy"]["type"] == "RollingUpdate" {
         // From the last to the first, one at a time, as long as the others serve.
-        let stale = |pod: &&Value| pod["metadata"]["labels"][REVISION] != revision.as_str();
-        let steady = all.iter().filter(|pod| !stale(pod)).all(pods::ready);
+        let stale = |pod: &&Arc<Value>| pod["metadata"]["labels"][REVISION] != revision.as_str();
+        let steady = all.iter().filter(|pod| !stale(pod)).all(|pod| pods::ready(pod));
         let next = all.iter().filter(stale).filter(|pod| !ending(pod)).max_by_key(|pod| index(pod));
-        if let Some(next) = next.filter(|_| steady && !all.iter().any(ending)) {
+        if let Some(next) = next.filter(|_| steady && !all.iter().any(|pod| ending(pod))) {
             pods::delete(world, set, "StatefulSet", next);
         }
     }

@@ -5,6 +5,7 @@
 
 mod access;
 mod ask;
+mod behaviour;
 mod client;
 mod controllers;
 mod converge;

@@ -128,7 +128,10 @@ fn cause<'a>(
         Refusal::Quota { quota, short } => {
             let resource = exceeded(short);
             let countable = resource.is_some_and(|[resource, ..]| resource.contains('.'));
-            if let Some(cause) = changed(&["/resources"]).filter(|_| countable) {
+            // What the quota counts comes first: a template may have changed in requests and limits at once.
+            let counted = resource.map(|[resource, ..]| format!("/resources/{}", resource.replacen('.', "/", 1)));
+            let parts = [counted.as_deref().unwrap_or("/resources"), "/resources"];
+            if let Some(cause) = changed(&parts).filter(|_| countable) {
                 return cause;
             }
             let mut cause = Cause::plain(CauseKind::Resource, None, sentence.clone());
