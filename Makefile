@@ -24,8 +24,8 @@ live: ## the testbed's own checks and every live test (root)
 matrix: ## provoke every kind of memory death on both kinds of node, record it, write docs/memory-matrix.md (root)
 	@scripts/matrix
 
-bench: ## how fast the parts are that have to be
-	@scripts/bench
+bench: ## ours and what people use instead, side by side, written to docs/performance.md; ARGS=--quick only tries it
+	@scripts/bench $(ARGS)
 
 build: ## the binary, optimised: target/release/reckon
 	cargo build --release --locked -p reckon

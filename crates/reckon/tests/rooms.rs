@@ -21,6 +21,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reckon", &["reckon-model", "reckon-detect", "reckon-cluster", "reckon-node", "reckon-sim", "reckon-demo"]),
     // Knows the program only by its output.
     ("reckon-testbed", &[]),
+    // Counts what the hot path costs.
+    ("reckon-instructions", &["reckon-model", "reckon-detect", "reckon-cluster", "reckon-sim"]),
 ];
 
 /// What a room may use in its tests alone.

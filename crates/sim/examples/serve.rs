@@ -1,5 +1,6 @@
 //! Serves a simulated cluster on loopback until it is interrupted:
 //! `cargo run -p reckon-sim --release --example serve -- --pods 100000 --port 0 --kubeconfig-out FILE --churn 1000`.
+//! A number on a line of standard input is how many changes are made in each second from then on.
 //!
 //! Without pods it is a small cluster for demonstrations: three nodes, what is well, and what is not in five ways.
 
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 use std::error::Error;
 use std::io::Write;
 use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, BufReader};
 
 /// How often controllers act and changes are made.
 const STEP: Duration = Duration::from_millis(100);
@@ -47,8 +49,15 @@ async fn main() -> Result<(), Box<dyn Error>> {
     }
     writeln!(std::io::stdout(), "{}", listener.url())?;
     let mut ticks = tokio::time::interval(STEP);
+    let mut asked = BufReader::new(tokio::io::stdin()).lines();
+    let mut heard = true;
     loop {
         tokio::select! {
+            line = asked.next_line(), if heard => match line? {
+                Some(line) => churn_each_second = line.trim().parse()?,
+                // Started with no standard input, or by somebody who has nothing more to say.
+                None => heard = false,
+            },
             _ = ticks.tick() => {
                 let mut world = server.world();
                 if bulk.pods > 0 {

@@ -1,0 +1,1 @@
+"""Ours and what people use instead, on one server, in turns."""
