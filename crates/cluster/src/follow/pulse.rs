@@ -139,14 +139,13 @@ impl Pulse {
         }
     }
 
-    /// Whoever had the turn may not ask: somebody else shall, soon. Where nobody may, nothing is known to be wrong.
-    pub(super) fn passed_on(&self) {
-        let mut beats = self.beats();
-        beats.due = Instant::now() + Duration::from_secs(1);
-        beats.missed = 0;
-        if beats.trouble.take().is_some() {
-            self.changed.notify_waiters();
+    /// Whoever had the turn may not ask: somebody else shall, soon. Where nobody ever might, nothing is known to be wrong;
+    /// where somebody might, that is an answer that does not come.
+    pub(super) fn forbidden(&self, gap: Gap) {
+        if !self.beats().answers.is_empty() {
+            self.missed(gap);
         }
+        self.beats().due = Instant::now() + Duration::from_secs(1);
     }
 
     /// The history was rewound, as somebody found who had seen so many rewindings before. The answers so far are of the

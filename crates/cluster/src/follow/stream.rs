@@ -319,10 +319,11 @@ impl Follower {
         let newest = match &answer {
             Answer::Newest(Ok(newest)) => Version::of(newest),
             Answer::Page(Ok(page)) => page.version(),
-            Answer::Newest(Err(ReadError::Forbidden { .. })) | Answer::Page(Err(ReadError::Forbidden { .. })) => {
+            Answer::Newest(Err(error @ ReadError::Forbidden { .. }))
+            | Answer::Page(Err(error @ ReadError::Forbidden { .. })) => {
                 self.may_not_look();
                 if had_the_turn {
-                    self.pulse.passed_on();
+                    self.pulse.forbidden(error.gap(self.scope.endpoint.resource()));
                 }
                 return ControlFlow::Continue(());
             }

@@ -136,7 +136,8 @@ fn kinds() -> [Kind; 2] {
 /// Runs a plan from its beginning to a minute after its last fault.
 pub(super) fn run(plan: &Plan) -> Outcome {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(Run::new(plan).run())
+    // Within it, so that its clock is the one that stands still.
+    runtime.block_on(async { Run::new(plan).run().await })
 }
 
 struct Run<'a> {
@@ -298,7 +299,8 @@ impl<'a> Run<'a> {
                 fault = fault.times(1 + small(&mut self.dice, 4));
             }
             let until = Instant::now() + Duration::from_millis(500 + self.dice.below(120_000));
-            self.happened.push(format!("{}   {fault:?} until {until:?}", self.server.clock().now()));
+            let lasts = until - Instant::now();
+            self.happened.push(format!("{}   {fault:?} for {lasts:?}", self.server.clock().now()));
             let id = self.server.world().fault(fault);
             self.standing.push((until, id));
             return;
