@@ -141,9 +141,7 @@ struct Awaited {
 enum End {
     Closed,
     /// In the proper way, or by silence: go on from the same version.
-    Over {
-        progressed: bool,
-    },
+    Over,
     /// The version is too old, or something was missed: list again.
     Expired(String),
     /// What was told is of a history that is no more.
@@ -196,12 +194,12 @@ impl Follower {
 
     pub(crate) async fn run(mut self) -> Verdict {
         loop {
-            let started = Instant::now();
+            let (started, before) = (Instant::now(), self.mark.clone());
             let end = self.stretch().await;
             self.ever_listed |= self.mark.is_some();
             let outcome = match end {
                 End::Closed => return Verdict::Done(self.known),
-                End::Over { progressed } if progressed || started.elapsed() >= SHORTEST_WATCH => {
+                End::Over if self.mark != before || started.elapsed() >= SHORTEST_WATCH => {
                     self.failures = 0;
                     continue;
                 }
@@ -210,7 +208,7 @@ impl Follower {
                     self.failures = self.failures.min(1);
                     self.failed(&error).await
                 }
-                End::Over { .. } => self.pause().await,
+                End::Over => self.pause().await,
                 End::Expired(reason) => self.expired(reason).await,
                 End::Rewound(reason) => self.rewound(reason).await,
                 End::NoStreamingList(reason) => {
@@ -301,6 +299,9 @@ impl Follower {
         let mark = self.mark();
         self.pulse.came_to(mark);
         self.current_at = self.pulse.told_until(mark).map_or(self.current_at, |told| told.max(self.current_at));
+        if planted(Bug::BelievesItsEars) {
+            self.current_at = self.connection().now();
+        }
     }
 
     /// Where a gap begins that is found now. A watch whose history is in doubt proves nothing of what it told.
@@ -412,7 +413,7 @@ impl Follower {
 
     /// Changes are coming in. Where the store itself is gone that means nothing.
     async fn resumed(&mut self) -> ControlFlow<()> {
-        if self.reported.is_none() || (self.pulse.trouble().is_some() && !planted(Bug::ResumesTooSoon)) {
+        if self.reported.is_none() || self.pulse.trouble().is_some() {
             return ControlFlow::Continue(());
         }
         self.reported = None;
@@ -588,7 +589,7 @@ impl Follower {
     /// The list that was asked for at that time is complete: what was known and was not in it is gone.
     async fn listed(&mut self, version: String, asked: Timestamp) -> End {
         let at = Version::of(&version);
-        if at.is_before(self.floor) && !planted(Bug::BelievesLaggards) {
+        if at.is_before(self.floor) {
             // The newest version was not: it is this server that is behind the others.
             return End::Expired(format!("the list is of version {version}, older than what was seen"));
         }
@@ -614,7 +615,7 @@ impl Follower {
         if self.send(ListEvent::Listed { kind, namespace }).await.is_break() || self.resumed().await.is_break() {
             return End::Closed;
         }
-        End::Over { progressed: true }
+        End::Over
     }
 
     /// An object that the list or the watch delivered; `Break(None)`: nobody listens.

@@ -209,6 +209,20 @@ async fn a_history_that_was_rewound_is_listed_anew() {
 }
 
 #[tokio::test]
+async fn a_list_that_is_older_than_what_was_seen_is_asked_for_again() {
+    let server = script(vec![
+        |_| Reply::Stream([event("ADDED", &object("a", "1", 890)), bookmark(900, true)].concat().into_bytes()),
+        |_| Reply::Json(410, Vec::new()),
+        |_| Reply::Stream(bookmark(5, true).into_bytes()),
+        |_| Reply::Stream([event("ADDED", &object("a", "1", 890)), bookmark(901, true)].concat().into_bytes()),
+    ])
+    .await;
+    let mut listing = server.connection().await.follow(vec![Kind::Pod], None);
+    let old = "relisting: the list is of version 5, older than what was seen";
+    assert_eq!(take(&mut listing, 5).await, ["+a@890", "listed", "relisting: 410 gone", old, "listed"]);
+}
+
+#[tokio::test]
 async fn who_may_follow_one_namespace_follows_that() {
     let server = FakeServer::start(|asked| match asked.target.as_str() {
         target if target.starts_with("/api/v1/namespaces/shop/pods?") => {

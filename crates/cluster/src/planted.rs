@@ -45,12 +45,10 @@ pub(crate) enum Bug {
     KeepsTheDeleted,
     /// An outage is not told.
     ShowsStaleAsFresh,
-    /// That changes come again is told while the store is still gone.
-    ResumesTooSoon,
-    /// A list that is older than what was seen is believed.
-    BelievesLaggards,
-    /// A deletion of one who was replaced deletes its successor.
-    DeletesSuccessors,
+    /// That the store is gone is told to nobody.
+    KeepsTroubleToItself,
+    /// What was heard last counts as all there was until then.
+    BelievesItsEars,
 }
 
 #[cfg(not(test))]

@@ -176,9 +176,10 @@ impl World {
         let chunk = self.pending(cursor);
         if !chunk.is_empty() {
             if self.faults.strikes(&cursor.qualified, &FaultKind::CutMidLine) {
-                let last = chunk[..chunk.len() - 1].iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-                let half = last + (chunk.len() - last) / 2;
-                return Read::Cut(Bytes::from(chunk).slice(..half));
+                // In the middle of what is told, but never between two lines.
+                let middle = chunk.len() / 2;
+                let at = if chunk[..middle].ends_with(b"\n") { middle + 1 } else { middle };
+                return Read::Cut(Bytes::from(chunk).slice(..at));
             }
             return Read::Chunk(Bytes::from(chunk));
         }

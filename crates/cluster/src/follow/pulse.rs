@@ -153,10 +153,10 @@ impl Pulse {
     pub(super) fn rewound(&self, seen: u64) {
         let mut beats = self.beats();
         if beats.epoch == seen {
-            beats.epoch += 1;
             beats.answers.clear();
             beats.highest = Version::None;
             if !planted(Bug::KeepsRewindingToItself) {
+                beats.epoch += 1;
                 self.changed.notify_waiters();
             }
         }

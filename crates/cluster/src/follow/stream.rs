@@ -115,7 +115,6 @@ impl Follower {
         self.streaming = initial.is_none();
         let mut lines = Lines::new(MAX_ITEM_BYTES);
         let mut ready = Vec::new();
-        let mut progressed = false;
         let mut asking: Option<Asking<'_>> = None;
         loop {
             let told = pulse.changed.notified();
@@ -171,16 +170,15 @@ impl Follower {
             let chunk = match chunk {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) if initial.is_some() => return End::Failed(incoming.truncated()),
-                Ok(None) => return End::Over { progressed },
+                Ok(None) => return End::Over,
                 // Silence: the other side may be gone without a word. Asking again tells.
-                Err(ReadError::TimedOut { .. }) if initial.is_none() => return End::Over { progressed },
+                Err(ReadError::TimedOut { .. }) if initial.is_none() => return End::Over,
                 Err(ReadError::TimedOut { .. }) => return no_bookmark(),
                 Err(error) => return End::Failed(error),
             };
             self.heard = Instant::now();
             lines.push(&chunk, &mut |line| ready.push(Event::of(&line, &self.scope.kind)));
             for event in ready.drain(..) {
-                progressed = true;
                 if let ControlFlow::Break(end) = self.happened(event, ask, &mut initial).await {
                     return end.unwrap_or(End::Closed);
                 }
@@ -208,7 +206,7 @@ impl Follower {
             Event::Gone(gone, at) => self.went(gone, at).await,
             Event::Bookmark { version, closes_list } => match initial.take_if(|_| closes_list) {
                 Some(Initial { asked, .. }) => match self.listed(version, asked).await {
-                    End::Over { .. } => {
+                    End::Over => {
                         self.streaming = true;
                         ControlFlow::Continue(())
                     }
@@ -241,9 +239,6 @@ impl Follower {
         }
         let closed = |sent: ControlFlow<()>| sent.map_break(|()| None);
         match self.known.died(&gone, version) {
-            Death::Old if planted(Bug::DeletesSuccessors) => {
-                closed(self.deleted(ResourceRef { uid: None, ..gone }).await)
-            }
             Death::Old => ControlFlow::Continue(()),
             Death::New => closed(self.deleted(gone).await),
             Death::OfBoth(uid) => {
@@ -264,7 +259,9 @@ impl Follower {
             self.is_current();
         }
         let done = match self.pulse.trouble() {
-            Some(gap) if self.reported.is_none() && !listing => self.report(gap, false).await,
+            Some(gap) if self.reported.is_none() && !listing && !planted(Bug::KeepsTroubleToItself) => {
+                self.report(gap, false).await
+            }
             None if !listing => self.resumed().await,
             _ => ControlFlow::Continue(()),
         };

@@ -197,6 +197,11 @@ impl<'a> Run<'a> {
             sleep(Duration::from_millis(pause)).await;
             self.calm(false);
         }
+        // The last one has the least time to be found.
+        if let Some(&trouble) = self.plan.troubles.first() {
+            self.trouble(trouble);
+            self.stamp();
+        }
         self.calm(true);
         sleep(self.settles()).await;
         listener.abort();
@@ -216,7 +221,7 @@ impl<'a> Run<'a> {
         Duration::from_secs(match () {
             // What was left out is found when the next page is compared, which waits for a bookmark; so is a history of
             // which the watches were not told.
-            () if had(Trouble::Drop) || had(Trouble::Reorder) || had(Trouble::RestoreInSilence) => 600,
+            () if had(Trouble::Drop) || had(Trouble::Reorder) || had(Trouble::RestoreInSilence) => 240,
             // What is half open is found by its silence.
             () if had(Trouble::HalfOpen) || had(Trouble::Lagging) => 160,
             () => 60,
@@ -226,9 +231,13 @@ impl<'a> Run<'a> {
     fn leave(&self) -> Leave {
         let had = |trouble| self.plan.troubles.contains(&trouble);
         let late = match () {
-            () if had(Trouble::Reorder) || had(Trouble::Drop) => 600,
-            // Until its bookmarks show that it does not come after the others.
-            () if had(Trouble::Lagging) || had(Trouble::RestoreInSilence) => 240,
+            // Until a page is compared, or its bookmarks show that it does not come after the others.
+            () if [Trouble::Reorder, Trouble::Drop, Trouble::Lagging, Trouble::RestoreInSilence]
+                .into_iter()
+                .any(had) =>
+            {
+                240
+            }
             () if had(Trouble::HalfOpen) => 100,
             () => 60,
         };
