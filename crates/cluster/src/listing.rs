@@ -27,7 +27,6 @@ const MAX_NAMESPACES: usize = 100;
 
 /// What a [`Listing`] brings.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are objects, and each is moved at once")]
 pub enum ListEvent {
     /// An object as it is now. In following mode it may be new, changed or, after a relist, merely seen again.
     Object(Object),

@@ -4,6 +4,7 @@ use crate::catalogue::Detector;
 use crate::explore::Explored;
 use crate::finding::Finding;
 use crate::registry::DETECTORS;
+use crate::runs::{Outcome, Runs, earlier};
 use crate::state::State;
 use crate::verdict::{self, Verdict};
 use crate::view::{Asked, View};
@@ -48,6 +49,9 @@ pub struct Engine {
     state: State,
     problems: Vec<Problem>,
     detectors: Vec<&'static Detector>,
+    runs: Runs,
+    /// What the runs answer.
+    scope: Option<Scope>,
 }
 
 impl Engine {
@@ -58,7 +62,7 @@ impl Engine {
 
     /// The same with these detectors, in this order; that the order changes nothing is tested with it.
     pub fn with_detectors(state: State, detectors: Vec<&'static Detector>) -> Self {
-        Engine { state, problems: Vec::new(), detectors }
+        Engine { state, problems: Vec::new(), detectors, runs: Runs::default(), scope: None }
     }
 
     /// The state.
@@ -71,6 +75,23 @@ impl Engine {
         &mut self.state
     }
 
+    /// Forgets which problems were known, and nothing else: the next diagnosis is that of an engine that has seen nothing
+    /// fail yet, for less work.
+    pub fn forget_problems(&mut self) {
+        self.problems.clear();
+    }
+
+    /// Forgets what came of looking at each object, so that the next diagnosis looks at all of them. It gives the same:
+    /// tests hold one against the other.
+    pub fn forget_runs(&mut self) {
+        self.runs.clear();
+    }
+
+    /// How many objects the last diagnosis looked at.
+    pub fn looked_at(&self) -> usize {
+        self.runs.looked_at()
+    }
+
     /// Diagnoses the state at this moment. Run again when needs were answered, objects changed, or at `recheck_at`.
     pub fn diagnose(&mut self, scope: &Scope, now: Timestamp) -> Diagnosis {
         let mut asked = Asked::default();
@@ -80,7 +101,15 @@ impl Engine {
         asked.needs.extend(needs);
         asked.recheck_at = earlier(asked.recheck_at, recheck_at);
 
-        let findings = merge::same_claims(detect_all(&self.detectors, &self.state, now, &explored, &mut asked));
+        let changes = self.state.take_changes();
+        // What belongs to one object is found anew each time.
+        if self.scope.as_ref() != Some(scope) || explored.is_close() {
+            self.runs.clear();
+            self.scope = Some(scope.clone());
+        }
+        self.runs.update(&self.detectors, &self.state, &changes, now, &explored);
+        asked.recheck_at = earlier(asked.recheck_at, self.runs.recheck_at());
+        let findings = merge::same_claims(told(&self.runs, &self.state, &explored, &mut asked));
         let incidents = rank::incidents(findings);
         let view = View::new(&self.state, now);
         let part_of = parts(&incidents);
@@ -120,35 +149,24 @@ impl Engine {
 /// fetching their logs and Events one by one.
 const ASKED_PODS: usize = 3;
 
-/// Runs every detector on every object it looks at, as far as the question reaches.
-fn detect_all(
-    detectors: &[&'static Detector],
-    state: &State,
-    now: Timestamp,
-    explored: &Explored,
-    asked: &mut Asked,
-) -> Vec<Finding> {
+/// What all detectors found, one after the other, each in the order of its subjects.
+fn told(runs: &Runs, state: &State, explored: &Explored, asked: &mut Asked) -> Vec<Finding> {
+    let mut outcomes: Vec<(&Object, &Outcome)> = runs.outcomes(state).collect();
+    outcomes.sort_by(|(a, one), (b, other)| {
+        let place = |object: &Object| !explored.is_target(object);
+        let name = |object: &'_ Object| (object.namespace().to_owned(), object.meta.name.clone());
+        (one.rank, place(a)).cmp(&(other.rank, place(b))).then_with(|| name(a).cmp(&name(b)))
+    });
     let mut findings = Vec::new();
     let mut asked_about: BTreeMap<ResourceRef, BTreeSet<ResourceRef>> = BTreeMap::new();
-    for detector in detectors {
-        for kind in detector.subjects {
-            let subjects = explored.first(state.objects(kind, None).filter(|subject| explored.reaches(subject)));
-            for subject in subjects {
-                let view = View::new(state, now).closely(explored.is_close());
-                let mut found = (detector.detect)(&view, subject);
-                let Asked { needs, gaps, recheck_at } = view.into_asked();
-                if !needs.is_empty() && may_ask(subject, &mut asked_about) {
-                    asked.needs.extend(needs);
-                }
-                asked.recheck_at = earlier(asked.recheck_at, recheck_at);
-                // What was refused is told even where nothing was found: it may be the reason why.
-                asked.gaps.extend(gaps.iter().cloned());
-                for finding in &mut found {
-                    finding.gaps.extend(gaps.iter().cloned());
-                }
-                findings.append(&mut found);
-            }
+    for (subject, outcome) in outcomes {
+        let Outcome { rank: _, findings: found, needs, gaps } = outcome;
+        if !needs.is_empty() && may_ask(subject, &mut asked_about) {
+            asked.needs.extend(needs.iter().cloned());
         }
+        // What was refused is told even where nothing was found: it may be the reason why.
+        asked.gaps.extend(gaps.iter().cloned());
+        findings.extend(found.iter().cloned());
     }
     findings
 }
@@ -174,13 +192,6 @@ fn parts(incidents: &[rank::Incident]) -> BTreeMap<String, String> {
         }
     }
     parts
-}
-
-fn earlier(a: Option<Timestamp>, b: Option<Timestamp>) -> Option<Timestamp> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
 }
 
 /// The kinds that rules read, for a driver that lists them once.

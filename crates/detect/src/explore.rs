@@ -9,7 +9,7 @@ use crate::view::View;
 use reckon_model::document::Problem;
 use reckon_model::k8s::PodSpec;
 use reckon_model::selector::LabelSelector;
-use reckon_model::{Body, Kind, Object, ResourceRef};
+use reckon_model::{Body, Kind, Object, ResourceRef, Shared};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Which problems concern the question.
@@ -25,7 +25,7 @@ pub(crate) enum Explored {
         /// It and what it is part of.
         related: BTreeSet<ResourceRef>,
         /// The labels of the pods among them, to find the Services in front.
-        labels: Vec<(String, BTreeMap<String, String>)>,
+        labels: Vec<(String, Shared<BTreeMap<String, String>>)>,
     },
 }
 
@@ -69,15 +69,10 @@ impl Explored {
         matches!(self, Explored::Objects { .. })
     }
 
-    /// The subjects with the target in front, so that its needs are the last to be cut by a budget.
-    pub(crate) fn first<'a>(&self, subjects: impl Iterator<Item = &'a Object>) -> Vec<&'a Object> {
-        let mut subjects: Vec<_> = subjects.collect();
-        if let Explored::Objects { target, .. } = self
-            && let Some(at) = subjects.iter().position(|subject| subject.reference() == *target)
-        {
-            subjects[..=at].rotate_right(1);
-        }
-        subjects
+    /// Whether this is the object that was asked about: it comes first, so that its needs are the last to be cut by a
+    /// budget.
+    pub(crate) fn is_target(&self, subject: &Object) -> bool {
+        matches!(self, Explored::Objects { target, .. } if subject.reference() == *target)
     }
 }
 

@@ -82,15 +82,25 @@ pub(crate) fn setting(container: &Container) -> Option<Setting> {
             let written = format!("GOMEMLIMIT={value}");
             found = size.map(|size| Setting { written, flag: "GOMEMLIMIT", place: place(), size }).or(found);
         }
-        let words: Vec<&str> = value.split_whitespace().collect();
-        found = last(&words, &place).or(found);
+        if may_say(value) {
+            let words: Vec<&str> = value.split_whitespace().collect();
+            found = last(&words, &place).or(found);
+        }
     }
     for (list, place) in [(&container.command, Place::Command), (&container.args, Place::Args)] {
+        if !list.iter().any(|argument| may_say(argument)) {
+            continue;
+        }
         // A shell is given all of it in one argument.
         let words: Vec<&str> = list.iter().flat_map(|argument| argument.split_whitespace()).collect();
         found = last(&words, &|| place.clone()).or(found);
     }
     found
+}
+
+/// Whether one of the flags may be in a text. Every container of every pod is asked, and hardly any has one.
+fn may_say(text: &str) -> bool {
+    text.contains('-') && ["-X", "--max"].iter().any(|flag| text.contains(flag))
 }
 
 fn last(words: &[&str], place: &dyn Fn() -> Place) -> Option<Setting> {

@@ -68,7 +68,7 @@ fn is_told(told: &[Change], pointer: &str) -> bool {
 /// What differs between the live object and what `kubectl apply` sent last: a later write by somebody else. What the
 /// template's revisions tell already is left to them.
 fn since_applied(object: &Object, told: &[Change]) -> Vec<Change> {
-    let (Some(applied), Some(live)) = (object.last_applied(), object.whole.as_deref()) else { return Vec::new() };
+    let (Some(applied), Some(live)) = (object.last_applied(), object.whole()) else { return Vec::new() };
     let mut writes = Writes::default();
     for part in WRITTEN {
         let pointer = format!("/{part}");
@@ -98,8 +98,8 @@ fn since_applied(object: &Object, told: &[Change]) -> Vec<Change> {
 /// Fields that somebody took over from whoever made the object: their earlier value is not known, but that they were
 /// written, when and by whom is.
 fn taken_over(object: &Object, told: &[Change], template_too: bool) -> Vec<Change> {
-    let (Some(live), Some(created)) = (object.whole.as_deref(), object.meta.created) else { return Vec::new() };
-    let entries: Vec<ownership::Entry<'_>> = ownership::entries(live).collect();
+    let (Some(live), Some(created)) = (object.whole(), object.meta.created) else { return Vec::new() };
+    let entries: Vec<ownership::Entry<'_>> = ownership::entries(&live).collect();
     let late = |entry: &ownership::Entry<'_>| entry.at.filter(|at| at.duration_since(created) > CREATION);
     let largest = entries.iter().map(ownership::Entry::size).max().unwrap_or(0);
     let makers = entries.iter().filter(|entry| late(entry).is_none()).map(ownership::Entry::size).max().unwrap_or(0);

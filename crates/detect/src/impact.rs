@@ -3,7 +3,7 @@
 use crate::View;
 use crate::rank::{self, Incident};
 use reckon_model::document::{Impact, PodCount, Ref};
-use reckon_model::{Body, Kind};
+use reckon_model::{Body, Kind, Object};
 use std::collections::BTreeSet;
 
 /// What an incident takes down, as far as the known objects tell. Asks nothing: a problem does not get truer by it.
@@ -15,9 +15,7 @@ pub(crate) fn of(view: &View<'_>, incident: &Incident) -> Impact {
     let mut pods = PodCount { affected: count(affected.len()), of: 0 };
     let mut workloads = BTreeSet::new();
     for workload in findings().map(|finding| &finding.place.workload).collect::<BTreeSet<_>>() {
-        if let Some(object) =
-            view.known(&workload.kind, workload.namespace.as_deref()).find(|object| object.meta.name == workload.name)
-        {
+        if let Some(object) = view.known_one(workload) {
             let alive = view.pods_of(object).items.into_iter().filter(|pod| {
                 affected.contains(&pod.reference())
                     || (pod.meta.deleted.is_none() && pod.pod().is_some_and(|pod| !pod.is_finished()))
@@ -33,15 +31,13 @@ pub(crate) fn of(view: &View<'_>, incident: &Incident) -> Impact {
     pods.of = pods.of.max(pods.affected);
     let mut services = BTreeSet::new();
     for namespace in affected.iter().map(|pod| pod.namespace()).collect::<BTreeSet<_>>() {
+        let pods: Vec<&Object> =
+            affected.iter().filter(|pod| pod.namespace() == namespace).filter_map(|pod| view.known_one(pod)).collect();
         for service in view.known(&Kind::Service, Some(namespace)) {
             let Body::Service(body) = &service.body else { continue };
             let selector = &body.spec.selector;
-            let selected = affected.iter().filter(|pod| pod.namespace() == namespace).any(|pod| {
-                view.known(&Kind::Pod, Some(namespace)).find(|known| known.meta.name == pod.name).is_some_and(|pod| {
-                    !selector.is_empty() && selector.iter().all(|(key, value)| pod.meta.labels.get(key) == Some(value))
-                })
-            });
-            if selected {
+            let selects = |pod: &&Object| selector.iter().all(|(key, value)| pod.meta.labels.get(key) == Some(value));
+            if !selector.is_empty() && pods.iter().any(selects) {
                 services.insert(Ref::from(&service.reference()));
             }
         }

@@ -6,10 +6,10 @@ use reckon_model::{Kind, Object, Timestamp};
 use serde_json::Value;
 
 /// A Lease as it was read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Lease<'a> {
+#[derive(Clone, Debug)]
+pub(crate) struct Lease {
     /// The host of the holder: a node's name, or that of a pod.
-    pub(crate) host: &'a str,
+    pub(crate) host: String,
     /// When it was last renewed.
     pub(crate) renewed: Timestamp,
 }
@@ -18,20 +18,22 @@ pub(crate) struct Lease<'a> {
 /// over within fifteen. A Lease may have been read a minute ago, and clocks differ.
 const SILENT: SignedDuration = SignedDuration::from_mins(2);
 
-impl<'a> Lease<'a> {
+impl Lease {
     /// The kind, which no rule knows by name.
     pub(crate) fn kind() -> Kind {
         Kind::of_group("coordination.k8s.io", "Lease")
     }
 
     /// What an object says, if it is a Lease that was ever renewed.
-    pub(crate) fn of(object: &'a Object) -> Option<Self> {
-        let spec = object.whole.as_deref().filter(|_| object.kind == Lease::kind())?.get("spec")?;
+    pub(crate) fn of(object: &Object) -> Option<Self> {
+        let whole = object.whole().filter(|_| object.kind == Lease::kind())?;
+        let spec = whole.get("spec")?;
         let text = |key| at(spec, &[key]).and_then(Value::as_str);
         let renewed = text("renewTime")?.parse().ok()?;
         // `HOST_UUID`, as client-go writes it.
         let holder = text("holderIdentity").unwrap_or("");
-        Some(Lease { host: holder.split_once('_').map_or(holder, |(host, _)| host), renewed })
+        let host = holder.split_once('_').map_or(holder, |(host, _)| host).to_owned();
+        Some(Lease { host, renewed })
     }
 
     /// From when on its holder counts as gone, unless it is renewed until then.
@@ -57,7 +59,7 @@ mod tests {
     fn a_lease_names_its_holder_and_runs_out_two_minutes_after_it_was_renewed() {
         let object = lease(r#"{"holderIdentity":"cp1_6f0c","renewTime":"2026-01-01T12:00:00.000000Z"}"#);
         let lease = Lease::of(&object).unwrap();
-        assert_eq!((lease.host, lease.expires().to_string().as_str()), ("cp1", "2026-01-01T12:02:00Z"));
+        assert_eq!((lease.host.as_str(), lease.expires().to_string().as_str()), ("cp1", "2026-01-01T12:02:00Z"));
     }
 
     #[test]

@@ -157,7 +157,7 @@ fn item_name(item: &Value, index: usize) -> String {
 /// Who last wrote the field at this RFC 6901 pointer into the live object, and when, from `managedFields`. Of several
 /// owners (a field may be shared) the newest. Writes to `status` are not looked at.
 pub fn field_owner(object: &Object, pointer: &str) -> Option<(Actor, Option<Timestamp>)> {
-    let whole = object.whole.as_deref()?;
+    let whole = &*object.whole()?;
     let tokens: Vec<String> =
         pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect();
     entries(whole)

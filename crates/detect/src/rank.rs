@@ -7,9 +7,9 @@
 use crate::catalogue::{self, Failure, Stage};
 use crate::finding::Finding;
 use jiff::SignedDuration;
-use reckon_model::document::CauseKind;
+use reckon_model::document::{CauseKind, Ref};
 use reckon_model::{Kind, ResourceRef};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A root and what it explains.
 #[derive(Debug)]
@@ -27,16 +27,24 @@ const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(60);
 
 /// Groups findings by root. Deterministic for any order of its input that [`crate::merge::same_claims`] produces.
 pub(crate) fn incidents(findings: Vec<Finding>) -> Vec<Incident> {
-    let explained_by: Vec<Option<usize>> = (0..findings.len()).map(|at| explanation(&findings, at)).collect();
+    let near = Near::of(&findings);
+    let explained_by: Vec<Option<usize>> = (0..findings.len()).map(|at| explanation(&findings, &near, at)).collect();
     let roots: Vec<usize> = (0..findings.len()).map(|at| root_of(&explained_by, at)).collect();
     // Roots with one object to blame: the first of them stands for all.
-    let stands_for: Vec<usize> = (0..findings.len())
-        .map(|at| {
-            (0..at)
-                .find(|&other| roots[other] == other && roots[at] == at && same_object(&findings[other], &findings[at]))
-                .unwrap_or(at)
-        })
-        .collect();
+    let mut blaming: BTreeMap<(&str, &Option<Ref>), Vec<usize>> = BTreeMap::new();
+    let mut stands_for = Vec::with_capacity(findings.len());
+    for (at, finding) in findings.iter().enumerate() {
+        if finding.cause.reference.is_none() {
+            stands_for.push(at);
+            continue;
+        }
+        let before = blaming.entry((finding.failure, &finding.cause.reference)).or_default();
+        let first = before.iter().find(|&&other| roots[at] == at && same_object(&findings[other], finding));
+        stands_for.push(first.copied().unwrap_or(at));
+        if roots[at] == at {
+            before.push(at);
+        }
+    }
     let mut slots: Vec<Option<Incident>> = Vec::new();
     slots.resize_with(findings.len(), || None);
     for (at, finding) in findings.iter().enumerate() {
@@ -71,16 +79,49 @@ fn root_of(explained_by: &[Option<usize>], at: usize) -> usize {
     }
 }
 
+/// Which findings are about an object, and which show on it: what has nothing in common need not be compared, and in a
+/// cluster where a thousand things fail most have not.
+struct Near<'a> {
+    about: BTreeMap<&'a ResourceRef, Vec<usize>>,
+    on: BTreeMap<&'a ResourceRef, Vec<usize>>,
+}
+
+impl<'a> Near<'a> {
+    fn of(findings: &'a [Finding]) -> Self {
+        let mut near = Near { about: BTreeMap::new(), on: BTreeMap::new() };
+        for (at, finding) in findings.iter().enumerate() {
+            near.about.entry(&finding.place.workload).or_default().push(at);
+            for object in &finding.shows_on {
+                near.on.entry(object).or_default().push(at);
+            }
+        }
+        near
+    }
+
+    fn about(&self, object: &ResourceRef) -> impl Iterator<Item = usize> {
+        self.about.get(object).into_iter().flatten().copied()
+    }
+
+    /// Findings that show on something that this one shows on, or that are about the same workload.
+    fn to(&self, finding: &Finding) -> BTreeSet<usize> {
+        let on = finding.shows_on.iter().filter_map(|object| self.on.get(object)).flatten().copied();
+        on.chain(self.about(&finding.place.workload)).collect()
+    }
+}
+
 /// The finding that explains the one at `at` best: about the object that it blames; else the earliest stage, then the
 /// earliest beginning, then the first.
-fn explanation(findings: &[Finding], at: usize) -> Option<usize> {
+fn explanation(findings: &[Finding], near: &Near<'_>, at: usize) -> Option<usize> {
     let symptom = &findings[at];
-    let blamed = (0..findings.len()).filter(|&other| other != at && ails(&findings[other], symptom));
+    let blamed = symptom.cause.reference.as_ref().map(ResourceRef::from);
+    let blamed = blamed.iter().flat_map(|blamed| near.about(blamed));
+    let blamed = blamed.filter(|&other| other != at && ails(&findings[other], symptom));
     if let Some(other) = blamed.min_by_key(|&other| (failure_of(&findings[other]).map(|failure| failure.stage), other))
     {
         return Some(other);
     }
-    (0..findings.len()).filter(|&other| other != at && explains(&findings[other], symptom)).min_by_key(|&other| {
+    let near = near.to(symptom).into_iter();
+    near.filter(|&other| other != at && explains(&findings[other], symptom)).min_by_key(|&other| {
         (
             failure_of(&findings[other]).map(|failure| failure.stage),
             findings[other].began().is_none(),

@@ -25,9 +25,10 @@ pub(crate) fn problems(
     let mut known: BTreeMap<String, Problem> =
         before.into_iter().map(|problem| (problem.id.clone(), problem)).collect();
     let mut after: Vec<Problem> = Vec::new();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
     for mut problem in now_open {
         // Two roots of one family on one container are one problem with two causes: both have to be seen to.
-        if let Some(first) = after.iter_mut().find(|first| first.id == problem.id) {
+        if let Some(first) = places.get(&problem.id).and_then(|at| after.get_mut(*at)) {
             let Problem { cause, verdict, alternatives, .. } = problem;
             let also = Alternative { reference: cause.reference, verdict, sentence: cause.sentence };
             for other in std::iter::once(also).chain(alternatives) {
@@ -45,6 +46,7 @@ pub(crate) fn problems(
                 problem.episode = earlier.episode + 1;
             }
         }
+        places.insert(problem.id.clone(), after.len());
         after.push(problem);
     }
     for mut problem in known.into_values() {
@@ -144,6 +146,6 @@ fn ready_long_enough(view: &View<'_>, pods: &[&Object]) -> bool {
             };
             let due = since.checked_add(RECOVERY).unwrap_or(since);
             view.recheck_at(due);
-            due <= view.now()
+            view.reached(due)
         })
 }

@@ -17,11 +17,11 @@ mod tests;
 use clients::{Client, Says};
 use names::Name;
 use patterns::REDACTED;
-use reckon_model::k8s::{Condition, Container, ContainerStatus, EnvVar, Pod, PodSpec, Probe};
-use reckon_model::{Body, Object};
+use reckon_model::k8s::{Container, ContainerState, EnvVar, PodSpec, Probe};
+use reckon_model::{Body, Shared};
 use serde_json::Value;
 use std::borrow::Cow;
-use std::sync::Arc;
+use std::collections::BTreeMap;
 
 /// What is left may read anew once a part has gone; it settles after a round or two, and the bound is for the hostile.
 const ROUNDS: usize = 8;
@@ -99,36 +99,18 @@ pub fn object(object: &mut Value) {
     }
 }
 
-/// A decoded object, its whole JSON included.
-pub(crate) fn object_in_place(object: &mut Object) {
-    let Object { kind: _, api_version: _, meta, body, whole } = object;
-    if let Some(whole) = whole {
-        self::object(Arc::make_mut(whole));
+/// Annotations: their names say what they hold.
+pub(crate) fn annotations(annotations: &mut Shared<BTreeMap<String, String>>) {
+    if !annotations.is_empty() {
+        for (key, value) in annotations.iter_mut() {
+            field(key, value);
+        }
     }
-    for (key, value) in &mut meta.annotations {
-        field(key, value);
-    }
+}
+
+/// What else of a decoded object may hold a secret; what many objects have alike is seen to one by one.
+pub(crate) fn body(body: &mut Body) {
     match body {
-        Body::Pod(pod) => {
-            let Pod { spec, status } = &mut **pod;
-            pod_spec(spec);
-            in_place(&mut status.message);
-            conditions(&mut status.conditions);
-            let statuses = [
-                &mut status.container_statuses,
-                &mut status.init_container_statuses,
-                &mut status.ephemeral_container_statuses,
-            ];
-            statuses.into_iter().flatten().for_each(container_status);
-        }
-        Body::Workload(workload) => {
-            template(&mut workload.spec.template);
-            conditions(&mut workload.status.conditions);
-        }
-        Body::CronJob(cron) => template(&mut cron.spec.job_template.spec.template),
-        Body::Node(node) => conditions(&mut node.status.conditions),
-        Body::Claim(claim) => conditions(&mut claim.status.conditions),
-        Body::Autoscaler(scaler) => conditions(&mut scaler.status.conditions),
         Body::Event(event) => in_place(&mut event.message),
         Body::StorageClass(class) => {
             for (key, value) in &mut class.parameters {
@@ -138,7 +120,7 @@ pub(crate) fn object_in_place(object: &mut Object) {
                 }
             }
         }
-        Body::Service(_) | Body::EndpointSlice(_) | Body::Config(_) | Body::Volume(_) | Body::Bare => {}
+        _ => {}
     }
 }
 
@@ -251,14 +233,8 @@ fn arguments(arguments: &mut [String]) {
     }
 }
 
-fn template(template: &mut reckon_model::k8s::PodTemplate) {
-    for (key, value) in &mut template.metadata.annotations {
-        field(key, value);
-    }
-    pod_spec(&mut template.spec);
-}
-
-fn pod_spec(spec: &mut PodSpec) {
+/// The spec of a pod, or of what pods are made from.
+pub(crate) fn pod_spec(spec: &mut PodSpec) {
     [&mut spec.containers, &mut spec.init_containers, &mut spec.ephemeral_containers]
         .into_iter()
         .flatten()
@@ -276,7 +252,8 @@ fn container(container: &mut Container) {
     arguments(&mut container.command);
     arguments(&mut container.args);
     let probes = [&mut container.liveness_probe, &mut container.readiness_probe, &mut container.startup_probe];
-    for Probe { http_get, exec, .. } in probes.into_iter().flatten() {
+    for probe in probes.into_iter().flatten() {
+        let Probe { http_get, exec, .. } = &mut **probe;
         if let Some(http) = http_get {
             in_place(&mut http.path);
         }
@@ -286,19 +263,12 @@ fn container(container: &mut Container) {
     }
 }
 
-fn container_status(status: &mut ContainerStatus) {
-    for state in [&mut status.state, &mut status.last_state] {
-        if let Some(waiting) = &mut state.waiting {
-            in_place(&mut waiting.message);
-        }
-        if let Some(terminated) = &mut state.terminated {
-            in_place(&mut terminated.message);
-        }
+/// The state of a container: what programs say when they end, and kubelets when they cannot begin.
+pub(crate) fn container_state(state: &mut ContainerState) {
+    if let Some(waiting) = &mut state.waiting {
+        in_place(&mut waiting.message);
     }
-}
-
-fn conditions(conditions: &mut [Condition]) {
-    for condition in conditions {
-        in_place(&mut condition.message);
+    if let Some(terminated) = &mut state.terminated {
+        in_place(&mut terminated.message);
     }
 }

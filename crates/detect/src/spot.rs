@@ -61,20 +61,26 @@ impl<'a> Spot<'a> {
     pub(crate) fn of(workload: &'a Object) -> Option<Spot<'a>> {
         const TEMPLATE: (&str, &str) = ("spec.template.spec", "/spec/template/spec");
         let (spec, (field, pointer)) = match &workload.body {
-            Body::Pod(pod) => (Cow::Borrowed(&pod.spec), ("spec", "/spec")),
-            Body::Workload(body) => (Cow::Borrowed(&body.spec.template.spec), TEMPLATE),
+            Body::Pod(pod) => (Cow::Borrowed(&*pod.spec.common), ("spec", "/spec")),
+            Body::Workload(body) => (Cow::Borrowed(&*body.spec.template.spec), TEMPLATE),
             Body::CronJob(body) => (
-                Cow::Borrowed(&body.spec.job_template.spec.template.spec),
+                Cow::Borrowed(&*body.spec.job_template.spec.template.spec),
                 ("spec.jobTemplate.spec.template.spec", "/spec/jobTemplate/spec/template/spec"),
             ),
             // Custom controllers (Argo Rollouts, Knative, …) mostly write the template where the built-in ones do.
             Body::Bare => {
-                let value = workload.whole.as_deref()?.pointer(TEMPLATE.1)?;
+                let whole = workload.whole()?;
+                let value = whole.pointer(TEMPLATE.1)?;
                 (Cow::Owned(PodSpec::deserialize(value).ok()?), TEMPLATE)
             }
             _ => return None,
         };
         (!spec.containers.is_empty()).then_some(Spot { workload, spec, field, pointer })
+    }
+
+    /// The node that the pod spec names. Of a pod it does not stand in what is common to its template.
+    pub(crate) fn node_name(&self) -> &str {
+        self.workload.pod().map_or(&self.spec.node_name, |pod| &pod.spec.node_name)
     }
 
     /// A field of the pod spec; `key` is a plain key.
@@ -98,8 +104,8 @@ impl<'a> Spot<'a> {
     }
 
     /// What stands at a path, as written. Pods are not kept whole: nothing is known of them here.
-    pub(crate) fn written(&self, path: &Path) -> Option<&'a Value> {
-        self.workload.whole.as_deref()?.pointer(&path.pointer)
+    pub(crate) fn written(&self, path: &Path) -> Option<Value> {
+        self.workload.whole()?.pointer(&path.pointer).cloned()
     }
 
     /// A cause that is a field wrong as it stands.

@@ -1,11 +1,19 @@
 //! What is known of a cluster.
 
+mod changes;
+mod objects;
+
+use crate::intake::Intake;
 use crate::lease::Lease;
 use crate::redact;
+pub(crate) use changes::{Changes, Topic};
+pub(crate) use objects::Number;
+use objects::{Objects, Places};
 use reckon_model::kernel::NodeFacts;
-use reckon_model::{Answer, Body, ClusterId, Gap, Kind, LogLine, Need, Object, ResourceRef, Sample, Timestamp};
+use reckon_model::{Answer, ClusterId, Gap, Kind, LogLine, Need, Object, ResourceRef, Sample, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// What is known of a cluster: objects, what went away, what was answered, and how far the knowledge reaches.
 ///
@@ -13,22 +21,25 @@ use std::collections::{BTreeMap, BTreeSet};
 #[derive(Debug, Default)]
 pub struct State {
     cluster: ClusterId,
-    objects: BTreeMap<ResourceRef, Object>,
+    intake: Intake,
+    objects: Objects,
     tombstones: BTreeMap<ResourceRef, Tombstone>,
+    /// When the oldest tombstone was set, if not before that.
+    oldest: Option<Timestamp>,
     coverage: BTreeMap<(Kind, Option<String>), Coverage>,
     answers: BTreeMap<Need, Standing>,
     logs: BTreeMap<Need, Vec<LogLine>>,
     manifests: BTreeMap<Need, Vec<Value>>,
     kernels: BTreeMap<String, NodeFacts>,
     samples: BTreeMap<(String, String, String), Vec<Sample>>,
-    index: Index,
+    changes: Changes,
 }
 
 /// An object that went away.
 #[derive(Debug)]
 pub(crate) struct Tombstone {
     /// As it last was.
-    pub object: Object,
+    pub object: Arc<Object>,
     /// When it was seen to be gone.
     pub at: Timestamp,
 }
@@ -48,19 +59,11 @@ pub(crate) enum Standing {
     Refused(Gap),
 }
 
-/// Ways to find objects other than by name.
-#[derive(Debug, Default)]
-struct Index {
-    /// Events by what they are about: kind, namespace, name.
-    events: BTreeMap<(String, String, String), BTreeSet<ResourceRef>>,
-    /// Objects by the owner that controls them.
-    children: BTreeMap<ResourceRef, BTreeSet<ResourceRef>>,
-    /// Pods by node.
-    on_node: BTreeMap<String, BTreeSet<ResourceRef>>,
-}
-
-/// How long what went away stays evidence.
+/// How long what went away stays evidence, at least.
 const TOMBSTONE_HOURS: i64 = 24;
+
+/// How much longer it may stay, so that not every deletion has to look through all that went before.
+const TOMBSTONE_SLACK_HOURS: i64 = 1;
 
 impl State {
     /// Nothing is known yet.
@@ -74,38 +77,78 @@ impl State {
     }
 
     /// An object appeared or was written.
-    pub fn apply(&mut self, mut object: Object) {
-        redact::object_in_place(&mut object);
-        let reference = object.reference();
-        let restarted = self.objects.get(&reference).is_some_and(|old| old.pod().map(ends) != object.pod().map(ends));
+    pub fn apply(&mut self, object: Object) {
+        let object = Arc::new(self.intake.take(object));
+        let places = Places::of(&object);
+        let (number, before) = self.objects.insert(&object, &places);
+        self.changes.object(number, before.as_ref().map(|(before, left)| (&**before, left)), Some((&object, &places)));
+        let Some((before, _)) = before else { return };
+        let restarted = match (before.pod(), object.pod()) {
+            (Some(before), Some(now)) => !ends(before).eq(ends(now)),
+            _ => false,
+        };
         if restarted {
-            self.forget_logs(&reference);
+            self.forget_logs(&object.reference());
         }
-        if let Some(old) = self.objects.get(&reference) {
-            self.index.remove(&reference, old);
-            // Another object of the same name: the one before it is gone.
-            if old.meta.uid != object.meta.uid
-                && let (Some(at), Some(old)) = (object.meta.created, self.objects.remove(&reference))
-            {
-                self.tombstones.insert(reference.clone(), Tombstone { object: old, at });
+        // Another object of the same name: the one before it is gone.
+        if before.meta.uid != object.meta.uid
+            && let Some(at) = object.meta.created
+        {
+            self.bury(before, at);
+        }
+    }
+
+    fn bury(&mut self, object: Arc<Object>, at: Timestamp) {
+        self.changes.touch(&Topic::Gone(&object.kind));
+        self.oldest = Some(self.oldest.map_or(at, |oldest| oldest.min(at)));
+        self.tombstones.insert(object.reference(), Tombstone { object, at });
+    }
+
+    /// Forgets what went away too long ago to be evidence.
+    fn exhume(&mut self, now: Timestamp) {
+        let before = |hours| now.saturating_sub(jiff::SignedDuration::from_hours(hours)).unwrap_or(Timestamp::MIN);
+        if self.oldest.is_none_or(|oldest| oldest >= before(TOMBSTONE_HOURS + TOMBSTONE_SLACK_HOURS)) {
+            return;
+        }
+        let horizon = before(TOMBSTONE_HOURS);
+        let State { tombstones, changes, .. } = self;
+        tombstones.retain(|reference, tombstone| {
+            let stays = tombstone.at >= horizon;
+            if !stays {
+                changes.touch(&Topic::Gone(&reference.kind));
+                changes.touch(&Topic::Object(&reference.kind, reference.namespace(), &reference.name));
             }
-        }
-        self.index.insert(&reference, &object);
-        self.objects.insert(reference, object);
+            stays
+        });
+        self.oldest = self.tombstones.values().map(|tombstone| tombstone.at).min();
+    }
+
+    /// What changed since this was last asked.
+    pub(crate) fn take_changes(&mut self) -> Changes {
+        std::mem::replace(&mut self.changes, Changes::none())
     }
 
     /// Answers grow old while the cluster goes on: those that were refused, that found nothing, or that brought what nobody
     /// follows are asked again when they are needed again. Logs stay as long as their pod does not change.
     pub fn forget_answers(&mut self) {
         // A Lease that nobody follows tells that its holder was there when it was read, and nothing of later.
-        let leases: Vec<ResourceRef> = self.objects.keys().filter(|it| it.kind == Lease::kind()).cloned().collect();
+        let leases: Vec<ResourceRef> =
+            self.objects(&Lease::kind(), None).map(reckon_model::Object::reference).collect();
         for reference in leases {
-            if let Some(object) = self.objects.remove(&reference) {
-                self.index.remove(&reference, &object);
+            if let Some((number, object, places)) = self.objects.remove(&reference) {
+                self.changes.object(number, Some((&object, &places)), None);
             }
         }
         let is_log = |need: &Need| matches!(need, Need::Log { .. });
-        self.answers.retain(|need, standing| is_log(need) && *standing == Standing::Got);
+        let State { answers, changes, .. } = self;
+        answers.retain(|need, standing| {
+            let stays = is_log(need) && *standing == Standing::Got;
+            if !stays {
+                changes.touch(&Topic::Need(need));
+            }
+            stays
+        });
+        self.changes.touch(&Topic::Samples);
         self.samples.clear();
         self.manifests.clear();
     }
@@ -113,8 +156,15 @@ impl State {
     /// What was told of a pod's containers before it changed or went.
     fn forget_logs(&mut self, pod: &ResourceRef) {
         let of_it = |need: &Need| matches!(need, Need::Log { namespace, pod: name, .. } if *name == pod.name && namespace == pod.namespace());
-        self.logs.retain(|need, _| !of_it(need));
-        self.answers.retain(|need, _| !of_it(need));
+        let State { logs, answers, changes, .. } = self;
+        logs.retain(|need, _| !of_it(need));
+        answers.retain(|need, _| {
+            let gone = of_it(need);
+            if gone {
+                changes.touch(&Topic::Need(need));
+            }
+            !gone
+        });
     }
 
     /// An object went away, seen at this time.
@@ -122,30 +172,39 @@ impl State {
         if reference.kind == Kind::Pod {
             self.forget_logs(reference);
         }
-        if let Some((reference, object)) = self.objects.remove_entry(reference) {
-            self.index.remove(&reference, &object);
+        if let Some((number, object, places)) = self.objects.remove(reference) {
+            self.changes.object(number, Some((&object, &places)), None);
             // Events expire, and slices follow their Service: neither is evidence by its absence.
             if matches!(reference.kind, Kind::Event | Kind::EndpointSlice) {
                 return;
             }
-            self.tombstones.insert(reference, Tombstone { object, at });
+            self.bury(object, at);
         }
-        let horizon = at.saturating_sub(jiff::SignedDuration::from_hours(TOMBSTONE_HOURS)).unwrap_or(Timestamp::MIN);
-        self.tombstones.retain(|_, tombstone| tombstone.at >= horizon);
+        self.exhume(at);
     }
 
     /// Every object of this kind in this scope (`None`: the whole cluster) has been applied.
     pub fn cover(&mut self, kind: &Kind, namespace: Option<&str>) {
-        self.coverage.insert((kind.clone(), namespace.map(str::to_owned)), Coverage::Complete);
+        self.reach(kind, namespace, Coverage::Complete);
     }
 
     /// The objects of this kind in this scope could not be listed.
     pub fn refuse(&mut self, kind: &Kind, namespace: Option<&str>, gap: Gap) {
-        self.coverage.insert((kind.clone(), namespace.map(str::to_owned)), Coverage::Refused(gap));
+        self.reach(kind, namespace, Coverage::Refused(gap));
+    }
+
+    /// What is known to be all there is bears on everything, and seldom changes.
+    fn reach(&mut self, kind: &Kind, namespace: Option<&str>, coverage: Coverage) {
+        let key = (kind.clone(), namespace.map(str::to_owned));
+        if self.coverage.get(&key) != Some(&coverage) {
+            self.coverage.insert(key, coverage);
+            self.changes.all();
+        }
     }
 
     /// A question was answered.
     pub fn answer(&mut self, need: Need, answer: Answer) {
+        self.changes.touch(&Topic::Need(&need));
         let standing = match answer {
             Answer::NotFound => Standing::NotFound,
             Answer::Refused(gap) => Standing::Refused(gap),
@@ -165,6 +224,7 @@ impl State {
                 Standing::Got
             }
             Answer::Samples(samples) => {
+                self.changes.touch(&Topic::Samples);
                 for sample in samples {
                     let key = (sample.namespace.clone(), sample.pod.clone(), sample.container.clone());
                     let series = self.samples.entry(key).or_default();
@@ -192,17 +252,17 @@ impl State {
 
     /// Whether this object is known.
     pub fn holds(&self, reference: &ResourceRef) -> bool {
-        self.objects.contains_key(reference)
+        self.objects.get(reference).is_some()
     }
 
     /// The labels of a known object.
     pub fn labels(&self, reference: &ResourceRef) -> Option<&BTreeMap<String, String>> {
-        self.objects.get(reference).map(|object| &object.meta.labels)
+        self.objects.get(reference).map(|object| &*object.meta.labels)
     }
 
     /// The namespaces in which something is known, and those that are known themselves.
     pub fn namespaces(&self) -> BTreeSet<String> {
-        let used = self.objects.keys().filter_map(|reference| reference.namespace.clone());
+        let used = self.objects.namespaces().map(str::to_owned);
         used.chain(self.names(&Kind::Namespace, None)).collect()
     }
 
@@ -235,16 +295,21 @@ impl State {
         kind: &Kind,
         namespace: Option<&str>,
     ) -> impl Iterator<Item = &'a Object> + use<'a> {
-        let from =
-            ResourceRef { kind: kind.clone(), namespace: namespace.map(str::to_owned), name: String::new(), uid: None };
-        let kind = kind.clone();
-        let namespace = namespace.map(str::to_owned);
-        self.objects
-            .range(from..)
-            .take_while(move |(key, _)| {
-                key.kind == kind && namespace.as_deref().is_none_or(|namespace| key.namespace() == namespace)
-            })
-            .map(|(_, object)| object)
+        self.numbered(kind, namespace).map(|(_, object)| object)
+    }
+
+    /// As [`State::objects`], with their numbers.
+    pub(crate) fn numbered<'a>(
+        &'a self,
+        kind: &Kind,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = (Number, &'a Object)> + use<'a> {
+        self.objects.of(kind, namespace)
+    }
+
+    /// The object of a number, if there is one.
+    pub(crate) fn number(&self, number: Number) -> Option<&Object> {
+        self.objects.numbered(number)
     }
 
     /// Whether every object of this kind in this scope is here: `None` if nobody has looked.
@@ -273,6 +338,7 @@ impl State {
 
     /// Takes what a node's kernel tells, instead of what was known of it.
     pub fn observe(&mut self, node: &str, facts: NodeFacts) {
+        self.changes.touch(&Topic::Kernel(node));
         self.kernels.insert(node.to_owned(), facts);
     }
 
@@ -286,15 +352,19 @@ impl State {
 
     pub(crate) fn events_about(&self, reference: &ResourceRef) -> impl Iterator<Item = &Object> {
         let key = (reference.kind.name().to_owned(), reference.namespace().to_owned(), reference.name.clone());
-        self.index.events.get(&key).into_iter().flatten().filter_map(|event| self.objects.get(event))
+        self.objects.events(&key)
     }
 
     pub(crate) fn children(&self, owner: &ResourceRef) -> impl Iterator<Item = &Object> {
-        self.index.children.get(owner).into_iter().flatten().filter_map(|child| self.objects.get(child))
+        self.objects.children(owner)
     }
 
     pub(crate) fn pods_on(&self, node: &str) -> impl Iterator<Item = &Object> {
-        self.index.on_node.get(node).into_iter().flatten().filter_map(|pod| self.objects.get(pod))
+        self.objects.on_node(node)
+    }
+
+    pub(crate) fn requested_on(&self, node: &str) -> u128 {
+        self.objects.requested_on(node)
     }
 
     /// What could not be read at all.
@@ -307,7 +377,7 @@ impl State {
 
     /// The kinds that were looked at, and whether logs and metrics were.
     pub(crate) fn looked(&self) -> Vec<String> {
-        let mut kinds: BTreeSet<&Kind> = self.objects.keys().map(|reference| &reference.kind).collect();
+        let mut kinds: BTreeSet<&Kind> = self.objects.kinds().collect();
         kinds.extend(self.coverage.iter().filter(|(_, c)| **c == Coverage::Complete).map(|((kind, _), _)| kind));
         kinds.extend(self.answers.iter().filter(|(_, standing)| **standing == Standing::Got).filter_map(
             |(need, _)| match need {
@@ -332,42 +402,7 @@ impl State {
 }
 
 /// The ends of a pod's containers: another one makes another log.
-fn ends(pod: &reckon_model::k8s::Pod) -> Vec<(&str, i64, bool)> {
-    let of = |status: &reckon_model::k8s::ContainerStatus| i64::from(status.restart_count);
+fn ends(pod: &reckon_model::k8s::Pod) -> impl Iterator<Item = (&str, u32, bool)> {
     let statuses = pod.containers().filter_map(|(_, container, status)| Some((container.name.as_str(), status?)));
-    statuses.map(|(name, status)| (name, of(status), status.state.terminated.is_some())).collect()
-}
-
-impl Index {
-    fn insert(&mut self, reference: &ResourceRef, object: &Object) {
-        for (set, member) in self.places(reference, object) {
-            set.insert(member);
-        }
-    }
-
-    fn remove(&mut self, reference: &ResourceRef, object: &Object) {
-        for (set, member) in self.places(reference, object) {
-            set.remove(&member);
-        }
-    }
-
-    /// The sets an object belongs to. Sets stay when they run empty: names come back.
-    fn places(&mut self, reference: &ResourceRef, object: &Object) -> Vec<(&mut BTreeSet<ResourceRef>, ResourceRef)> {
-        let mut places = Vec::new();
-        if let Body::Event(event) = &object.body {
-            let about = &event.involved_object;
-            let key = (about.kind.clone(), about.namespace.clone(), about.name.clone());
-            places.push((self.events.entry(key).or_default(), reference.clone()));
-        }
-        if let Some(owner) = object.meta.controller() {
-            let owner = owner.reference(object.meta.namespace.as_deref());
-            places.push((self.children.entry(owner).or_default(), reference.clone()));
-        }
-        if let Some(pod) = object.pod()
-            && !pod.spec.node_name.is_empty()
-        {
-            places.push((self.on_node.entry(pod.spec.node_name.clone()).or_default(), reference.clone()));
-        }
-        places
-    }
+    statuses.map(|(name, status)| (name, status.restart_count, status.state.terminated.is_some()))
 }

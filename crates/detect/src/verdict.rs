@@ -180,7 +180,7 @@ fn under_way(object: &Object, name: &str) -> Option<String> {
             // Nobody counts what is updated of a ReplicaSet or ReplicationController; and where updates wait for a person or
             // a partition, that they do is no roll-out.
             let counts = !matches!(object.kind.name(), "ReplicaSet" | "ReplicationController");
-            let waits = object.whole.as_deref().is_some_and(|whole| {
+            let waits = object.whole().is_some_and(|whole| {
                 let at = |pointer: &str| whole.pointer(pointer);
                 at("/spec/updateStrategy/type").is_some_and(|kind| kind == "OnDelete")
                     || at("/spec/updateStrategy/rollingUpdate/partition")

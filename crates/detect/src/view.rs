@@ -1,13 +1,13 @@
 //! What a detector sees.
 
-use crate::state::{Standing, State};
+use crate::state::{Standing, State, Topic};
 use reckon_model::k8s::Event;
 use reckon_model::kernel::NodeFacts;
 use reckon_model::selector::LabelSelector;
-use reckon_model::{Body, Gap, Kind, LogLine, Need, Object, Obstacle, ResourceRef, Sample, Timestamp};
+use reckon_model::{Body, Gap, Kind, LogLine, Need, Object, Obstacle, ResourceRef, Sample, Shared, Timestamp};
 use serde_json::Value;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A frozen state at one moment, for one evaluation of one detector.
 ///
@@ -18,6 +18,20 @@ pub struct View<'a> {
     now: Timestamp,
     close: bool,
     asked: RefCell<Asked>,
+    reads: RefCell<Reads>,
+}
+
+/// What an evaluation read, beyond its subject: when any of it changes, the evaluation has to be made again.
+#[derive(Debug, Default)]
+pub(crate) struct Reads {
+    /// Digests of topics.
+    pub(crate) topics: Vec<u64>,
+    /// Selections: kind, namespace (`None` for all), selector.
+    pub(crate) selections: Vec<(Kind, Option<String>, LabelSelector)>,
+    /// Whether it read the time, so that every moment may give another result.
+    pub(crate) timed: bool,
+    /// When it is made again though nothing changed.
+    pub(crate) due: Option<Timestamp>,
 }
 
 /// Where `reckon node` runs, and what its pods are labelled with (`deploy/node.yaml`). Pods of that label in other
@@ -80,7 +94,7 @@ pub struct Many<'a> {
 
 impl<'a> View<'a> {
     pub(crate) fn new(state: &'a State, now: Timestamp) -> Self {
-        View { state, now, close: false, asked: RefCell::default() }
+        View { state, now, close: false, asked: RefCell::default(), reads: RefCell::default() }
     }
 
     /// The same where one object was asked about: what would cost too much for all of them is worth asking then.
@@ -92,19 +106,45 @@ impl<'a> View<'a> {
         self.asked.into_inner()
     }
 
+    /// What was asked for, and what was read.
+    pub(crate) fn into_parts(self) -> (Asked, Reads) {
+        (self.asked.into_inner(), self.reads.into_inner())
+    }
+
+    fn read(&self, topic: &Topic<'_>) {
+        self.reads.borrow_mut().topics.push(topic.digest());
+    }
+
+    /// What came of a question that was asked one by one.
+    fn standing(&self, need: &Need) -> Option<&'a Standing> {
+        self.read(&Topic::Need(need));
+        self.state.standing(need)
+    }
+
     /// Whether one object was asked about, and what costs more may be asked for it.
     pub fn is_close(&self) -> bool {
         self.close
     }
 
-    /// The moment of the diagnosis.
+    /// The moment of the diagnosis. Who reads it is run again at every other; [`View::reached`] costs less.
     pub fn now(&self) -> Timestamp {
+        self.reads.borrow_mut().timed = true;
         self.now
+    }
+
+    /// Whether this time has come. If not, who asks is run again when it has, as part of the next diagnosis;
+    /// [`View::recheck_at`] is what makes that diagnosis happen.
+    pub fn reached(&self, at: Timestamp) -> bool {
+        if at > self.now {
+            let mut reads = self.reads.borrow_mut();
+            reads.due = Some(reads.due.map_or(at, |before| before.min(at)));
+        }
+        at <= self.now
     }
 
     /// Asks to be run again at this time: a grace ends, a deadline passes.
     pub fn recheck_at(&self, at: Timestamp) {
-        if at > self.now {
+        if !self.reached(at) {
             let mut asked = self.asked.borrow_mut();
             asked.recheck_at = Some(asked.recheck_at.map_or(at, |before| before.min(at)));
         }
@@ -117,6 +157,7 @@ impl<'a> View<'a> {
 
     /// Looks up the object of a reference.
     pub fn look_up(&self, reference: &ResourceRef) -> Lookup<'a> {
+        self.read(&Topic::Object(&reference.kind, reference.namespace(), &reference.name));
         if let Some(object) = self.state.get(reference) {
             return Lookup::Found(object);
         }
@@ -127,7 +168,7 @@ impl<'a> View<'a> {
             name: reference.name.clone(),
         };
         // What was asked one by one speaks before what is known of the whole kind: a user may get what they cannot list.
-        match (self.state.standing(&need), self.state.covered(&reference.kind, reference.namespace.as_deref())) {
+        match (self.standing(&need), self.state.covered(&reference.kind, reference.namespace.as_deref())) {
             (Some(Standing::NotFound), _) | (None, Some(Ok(()))) => absent(),
             (Some(Standing::Got), _) => absent(),
             (Some(Standing::Refused(gap)), _) => self.gap(gap.clone()),
@@ -142,19 +183,39 @@ impl<'a> View<'a> {
 
     /// The objects of a kind whose labels match.
     pub fn matching(&self, kind: &Kind, namespace: Option<&str>, selector: &LabelSelector) -> Many<'a> {
+        let complete = self.is_complete(kind, namespace, selector);
+        if selector.is_empty() {
+            return Many { items: self.known(kind, namespace).collect(), complete };
+        }
+        let selection = (kind.clone(), namespace.map(str::to_owned), selector.clone());
+        self.reads.borrow_mut().selections.push(selection);
+        // Those of one template follow each other and have one set of labels: it is looked at once.
+        let mut last: Option<(&Shared<BTreeMap<String, String>>, bool)> = None;
+        let items = self.state.objects(kind, namespace).filter(|object| {
+            let labels = &object.meta.labels;
+            let matches = match last {
+                Some((known, matches)) if known.is_one(labels) => matches,
+                _ => selector.matches(labels),
+            };
+            last = Some((labels, matches));
+            matches
+        });
+        Many { items: items.collect(), complete }
+    }
+
+    /// Whether all objects of a kind are known that this selector may match. Asks for them if nobody has.
+    fn is_complete(&self, kind: &Kind, namespace: Option<&str>, selector: &LabelSelector) -> bool {
+        if self.state.covered(kind, namespace) == Some(Ok(())) {
+            return true;
+        }
         let need = Need::List {
             kind: kind.clone(),
             namespace: namespace.filter(|_| kind.namespaced()).map(str::to_owned),
             selector: selector.query(),
         };
-        let complete = match (self.state.covered(kind, namespace), self.state.standing(&need)) {
-            (Some(Ok(())), _) | (_, Some(Standing::Got)) => true,
-            (_, Some(Standing::Refused(gap))) => {
-                let _: Lookup<'_> = self.gap(gap.clone());
-                false
-            }
-            (_, Some(Standing::NotFound)) => true,
-            (Some(Err(gap)), None) => {
+        match (self.state.covered(kind, namespace), self.standing(&need)) {
+            (Some(Ok(())), _) | (_, Some(Standing::Got | Standing::NotFound)) => true,
+            (_, Some(Standing::Refused(gap))) | (Some(Err(gap)), None) => {
                 let _: Lookup<'_> = self.gap(gap.clone());
                 false
             }
@@ -162,26 +223,27 @@ impl<'a> View<'a> {
                 let _: Lookup<'_> = self.ask(need);
                 false
             }
-        };
-        Many {
-            items: self.known(kind, namespace).filter(|object| selector.matches(&object.meta.labels)).collect(),
-            complete,
         }
     }
 
     /// The objects of a kind that happen to be known. Asks nothing, concludes nothing about the rest.
     pub fn known(&self, kind: &Kind, namespace: Option<&str>) -> impl Iterator<Item = &'a Object> + use<'a> {
+        match namespace {
+            Some(namespace) => self.read(&Topic::In(kind, namespace)),
+            None => self.read(&Topic::All(kind)),
+        }
         self.state.objects(kind, namespace)
     }
 
     /// The objects of a kind, near by name or not, that are known to have been deleted lately.
     pub fn deleted(&self, kind: &Kind, namespace: Option<&str>) -> impl Iterator<Item = (&'a Object, Timestamp)> {
+        self.read(&Topic::Gone(kind));
         self.state
             .tombstones()
             .filter(move |(reference, _)| {
                 reference.kind == *kind && namespace.is_none_or(|namespace| reference.namespace() == namespace)
             })
-            .map(|(_, tombstone)| (&tombstone.object, tombstone.at))
+            .map(|(_, tombstone)| (&*tombstone.object, tombstone.at))
             .collect::<Vec<_>>()
             .into_iter()
     }
@@ -195,12 +257,13 @@ impl<'a> View<'a> {
             namespace: reference.namespace.clone(),
             name: reference.name.clone(),
         };
-        match (self.state.covered(&Kind::Event, namespace), self.state.standing(&need)) {
+        match (self.state.covered(&Kind::Event, namespace), self.standing(&need)) {
             (Some(Ok(())), _) | (_, Some(Standing::Got | Standing::NotFound)) => {}
             (_, Some(Standing::Refused(gap))) => drop(self.gap(gap.clone())),
             (Some(Err(gap)), None) => drop(self.gap(gap.clone())),
             (None, None) => drop(self.ask(need)),
         }
+        self.read(&Topic::Events(reference.kind.name(), reference.namespace(), &reference.name));
         let mut events: Vec<&Event> = self
             .state
             .events_about(&reference)
@@ -226,7 +289,7 @@ impl<'a> View<'a> {
             container: container.to_owned(),
             previous,
         };
-        match self.state.standing(&need) {
+        match self.standing(&need) {
             Some(Standing::Got) => self.state.log(&need),
             Some(Standing::NotFound) => None,
             Some(Standing::Refused(gap)) => {
@@ -243,17 +306,19 @@ impl<'a> View<'a> {
     /// What a container was measured to use, oldest first. Asks for the metrics API's answer where there is none.
     pub fn samples(&self, pod: &Object, container: &str) -> &'a [Sample] {
         let need = Need::PodMetrics { namespace: pod.namespace().to_owned(), pod: pod.meta.name.clone() };
-        match self.state.standing(&need) {
+        match self.standing(&need) {
             Some(Standing::Got | Standing::NotFound) => {}
             Some(Standing::Refused(gap)) => drop(self.gap(gap.clone())),
             None => drop(self.ask(need)),
         }
+        self.read(&Topic::Samples);
         self.state.samples(pod.namespace(), &pod.meta.name, container)
     }
 
     /// What the kernel of a node tells; `None` while it is not known. Asks for it if that is the way to settle something,
     /// or if one object was asked about.
     pub fn kernel(&self, node: &str, to_settle: bool) -> Option<&'a NodeFacts> {
+        self.read(&Topic::Kernel(node));
         if let Some(facts) = self.state.kernel(node) {
             return Some(facts);
         }
@@ -282,7 +347,7 @@ impl<'a> View<'a> {
         };
         let (namespace, pod) = (reporter.namespace().to_owned(), reporter.meta.name.clone());
         let need = Need::Kernel { node: node.to_owned(), namespace, pod };
-        match self.state.standing(&need) {
+        match self.standing(&need) {
             Some(Standing::Got) => {}
             Some(Standing::NotFound) => self.not_checked(what, NO_NODE_REPORTS),
             Some(Standing::Refused(gap)) => drop(self.gap(gap.clone())),
@@ -311,7 +376,7 @@ impl<'a> View<'a> {
     /// The objects of one revision of a Helm release; `None` while it is not known.
     pub fn helm_revision(&self, namespace: &str, secret: &str) -> Option<&'a [Value]> {
         let need = Need::HelmRevision { namespace: namespace.to_owned(), secret: secret.to_owned() };
-        match self.state.standing(&need) {
+        match self.standing(&need) {
             Some(Standing::Got) => self.state.manifest(&need),
             Some(Standing::NotFound) => None,
             // A convenience, not a gap in the diagnosis: the change is told from ReplicaSets where it can be.
@@ -326,9 +391,9 @@ impl<'a> View<'a> {
     /// The pods on a node; `None` while they are not known, or may not be.
     pub fn pods_on(&self, node: &str) -> Option<Vec<&'a Object>> {
         let need = Need::PodsOn { node: node.to_owned() };
-        match (self.state.covered(&Kind::Pod, None), self.state.standing(&need)) {
+        match (self.state.covered(&Kind::Pod, None), self.standing(&need)) {
             (Some(Ok(())), _) | (_, Some(Standing::Got | Standing::NotFound)) => {
-                return Some(self.state.pods_on(node).collect());
+                return Some(self.known_on(node).collect());
             }
             (_, Some(Standing::Refused(gap))) => drop(self.gap(gap.clone())),
             (Some(Err(gap)), None) => drop(self.gap(gap.clone())),
@@ -339,7 +404,20 @@ impl<'a> View<'a> {
 
     /// The pods on a node that happen to be known. Asks nothing, concludes nothing about the rest.
     pub fn known_on(&self, node: &str) -> impl Iterator<Item = &'a Object> {
+        self.read(&Topic::OnNode(node));
         self.state.pods_on(node)
+    }
+
+    /// Bytes of memory that the known pods on a node request which have not ended. Asks nothing.
+    pub fn requested_on(&self, node: &str) -> u64 {
+        self.read(&Topic::Requested(node));
+        u64::try_from(self.state.requested_on(node)).unwrap_or(u64::MAX)
+    }
+
+    /// One object, if it happens to be known. Asks nothing, concludes nothing from its absence.
+    pub fn known_one(&self, reference: &ResourceRef) -> Option<&'a Object> {
+        self.read(&Topic::Object(&reference.kind, reference.namespace(), &reference.name));
+        self.state.get(reference)
     }
 
     /// Whether a kind could not be listed in this scope. Asks nothing.
@@ -354,6 +432,7 @@ impl<'a> View<'a> {
 
     /// The objects that this one controls, as far as they are known.
     pub fn children(&self, owner: &ResourceRef) -> impl Iterator<Item = &'a Object> {
+        self.read(&Topic::Children(&owner.kind, owner.namespace(), &owner.name));
         self.state.children(owner)
     }
 
@@ -378,7 +457,7 @@ impl<'a> View<'a> {
     pub fn pods_of(&self, workload: &'a Object) -> Many<'a> {
         let namespace = workload.meta.namespace.as_deref();
         let complete = match workload.workload().map(|workload| &workload.spec.selector) {
-            Some(selector) if !selector.is_empty() => self.matching(&Kind::Pod, namespace, selector).complete,
+            Some(selector) if !selector.is_empty() => self.is_complete(&Kind::Pod, namespace, selector),
             _ => self.state.covered(&Kind::Pod, namespace) == Some(Ok(())),
         };
         let mut items = Vec::new();
@@ -386,7 +465,7 @@ impl<'a> View<'a> {
         // Owners that own each other are hostile, and end here.
         let mut seen = BTreeSet::from([workload.reference()]);
         while let Some(owner) = queue.pop() {
-            for child in self.state.children(&owner) {
+            for child in self.children(&owner) {
                 if child
                     .meta
                     .controller()
@@ -407,7 +486,7 @@ impl<'a> View<'a> {
         if workload.kind == Kind::Pod {
             items.push(workload);
         }
-        items.sort_by_key(|pod| pod.reference());
+        items.sort_by(|a, b| (a.namespace(), &a.meta.name).cmp(&(b.namespace(), &b.meta.name)));
         Many { items, complete }
     }
 

@@ -8,6 +8,7 @@ mod scenario;
 
 use reckon_detect::Detector;
 use reckon_detect::catalogue::{Verified, detectors};
+use scenario::course::Course;
 use scenario::{Page, Scenario};
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -83,6 +84,29 @@ fn the_order_of_objects_answers_and_detectors_changes_no_byte() {
 }
 
 /// The scenarios of a page that another order changes.
+/// So many courses are gone through, of so many steps each.
+const COURSES: u64 = 40;
+const STEPS: usize = 40;
+
+#[test]
+fn looking_again_at_what_changed_gives_what_looking_at_everything_gives() {
+    let pages = pages();
+    let scenarios: Vec<&Scenario> = pages.iter().flat_map(|page| &page.scenarios).collect();
+    let (mut quick, mut thorough) = (0, 0);
+    for seed in 1..=COURSES {
+        // A few that have something to do with each other, as they stand on one page, and a few that have not.
+        let at = usize::try_from(seed).unwrap() * 37 % scenarios.len();
+        let near = (0..8).map(|i| scenarios[(at + i) % scenarios.len()]);
+        let far = (1..4).map(|i| scenarios[(at * 7 + i * 101) % scenarios.len()]);
+        let mut course = Course::new(&near.chain(far).collect::<Vec<_>>(), seed);
+        (0..STEPS).for_each(|_| course.step());
+        quick += course.looked_at.0;
+        thorough += course.looked_at.1;
+    }
+    // Else nothing was tested.
+    assert!(quick * 4 < thorough * 3, "{quick} of {thorough} objects were looked at");
+}
+
 fn turned(page: &Page) -> Vec<String> {
     let changed = |scenario: &Scenario| {
         let expected = run(scenario, 0);

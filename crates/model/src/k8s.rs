@@ -21,7 +21,7 @@ pub use event::{Event, Involved};
 pub use network::{Endpoint, EndpointPort, EndpointSlice, Service, ServicePort, ServiceSpec, ServiceStatus, TargetRef};
 pub use node::{Node, NodeInfo, NodeSpec, NodeStatus, Taint};
 pub use pod::*;
-pub use status::Condition;
+pub use status::{Condition, Words};
 pub use storage::{
     Claim, ClaimRef, ClaimSpec, ClaimStatus, PersistentVolume, PersistentVolumeSpec, PersistentVolumeStatus,
     StorageClass,
@@ -44,7 +44,7 @@ where
 }
 
 /// A port by number or by name, or another field that takes both (`maxUnavailable: 25%`).
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(untagged)]
 pub enum IntOrString {
     /// A number.

@@ -17,7 +17,9 @@ pub mod object;
 pub mod observation;
 pub mod quantity;
 pub mod selector;
+pub mod shared;
 pub mod text;
+pub mod whole;
 
 pub use change::{Actor, Change, FieldChange, Verb};
 pub use ident::{ClusterId, ProblemId, ResourceRef};
@@ -27,3 +29,5 @@ pub use need::{Answer, Gap, Need, Obstacle};
 pub use object::{Body, DecodeError, Meta, Object};
 pub use observation::{LogLine, Sample};
 pub use quantity::Quantity;
+pub use shared::Shared;
+pub use whole::Whole;

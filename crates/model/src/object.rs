@@ -1,12 +1,15 @@
 //! One Kubernetes object, decoded to what rules read.
 
 use crate::k8s::{self, null_default};
+use crate::shared::Shared;
+use crate::whole::Whole;
 use crate::{Kind, ResourceRef, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 /// One object: its metadata, the fields rules read, and for kinds whose old states people compare, all of it.
@@ -15,13 +18,13 @@ pub struct Object {
     /// What it is.
     pub kind: Kind,
     /// `apiVersion` as served.
-    pub api_version: String,
+    pub api_version: Shared<String>,
     /// Its metadata.
     pub meta: Meta,
     /// The fields rules read.
     pub body: Body,
     /// The whole object for kinds whose old and new states are compared, with Secret values already gone.
-    pub whole: Option<Arc<Value>>,
+    pub whole: Option<Whole>,
 }
 
 /// Metadata that rules read.
@@ -52,23 +55,23 @@ pub struct Meta {
     pub deletion_grace: Option<i64>,
     /// Labels.
     #[serde(deserialize_with = "null_default")]
-    pub labels: BTreeMap<String, String>,
+    pub labels: Shared<BTreeMap<String, String>>,
     /// Annotations, without `last-applied-configuration` (see [`Object::last_applied`]).
     #[serde(deserialize_with = "null_default")]
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Shared<BTreeMap<String, String>>,
     /// Owners; at most one is the controller.
     #[serde(rename = "ownerReferences", deserialize_with = "null_default")]
-    pub owners: Vec<Owner>,
+    pub owners: Shared<Vec<Owner>>,
     /// What must agree before the object goes away.
     #[serde(deserialize_with = "null_default")]
-    pub finalizers: Vec<String>,
+    pub finalizers: Shared<Vec<String>>,
     /// Who wrote, and when last.
     #[serde(rename = "managedFields", deserialize_with = "null_default")]
-    pub managers: Vec<Manager>,
+    pub managers: Box<[Manager]>,
 }
 
 /// An owner of an object.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Owner {
     /// `apiVersion` of the owner.
@@ -86,20 +89,52 @@ pub struct Owner {
 
 /// Who wrote an object: one entry of `managedFields` without the fields, which are read from [`Object::whole`] when
 /// somebody asks who owns one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(from = "ManagerFields")]
 pub struct Manager {
-    /// Such as `kubectl-edit`, `helm`.
-    #[serde(deserialize_with = "null_default")]
-    pub manager: String,
-    /// `Apply` or `Update`.
-    #[serde(deserialize_with = "null_default")]
-    pub operation: String,
+    /// Who it is, which many objects have alike.
+    pub who: Shared<Writer>,
     /// When this manager last wrote.
     pub time: Option<Timestamp>,
+}
+
+/// Who writes what in which way.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Writer {
+    /// Such as `kubectl-edit`, `helm`.
+    pub manager: String,
+    /// `Apply` or `Update`.
+    pub operation: String,
     /// `status`, `scale`, …; empty for the main resource.
-    #[serde(deserialize_with = "null_default")]
     pub subresource: String,
+}
+
+impl Deref for Manager {
+    type Target = Writer;
+
+    fn deref(&self) -> &Writer {
+        &self.who
+    }
+}
+
+/// An entry of `managedFields` as it is written.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ManagerFields {
+    #[serde(deserialize_with = "null_default")]
+    manager: String,
+    #[serde(deserialize_with = "null_default")]
+    operation: String,
+    time: Option<Timestamp>,
+    #[serde(deserialize_with = "null_default")]
+    subresource: String,
+}
+
+impl From<ManagerFields> for Manager {
+    fn from(fields: ManagerFields) -> Self {
+        let ManagerFields { manager, operation, time, subresource } = fields;
+        Manager { who: Writer { manager, operation, subresource }.into(), time }
+    }
 }
 
 /// The fields rules read, by kind.
@@ -161,21 +196,43 @@ struct Envelope<'a> {
     metadata: Option<&'a RawValue>,
 }
 
+/// A pod as a list or a watch has it.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AnyPod<'a> {
+    #[serde(borrow, default)]
+    api_version: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    kind: Option<Cow<'a, str>>,
+    #[serde(default)]
+    metadata: Option<Meta>,
+    #[serde(default)]
+    spec: Option<k8s::PodSpec>,
+    #[serde(default)]
+    status: Option<k8s::PodStatus>,
+}
+
 impl Object {
     /// Decodes one object. `fallback` is the kind to take where the bytes name none, as in the items of a typed list.
     pub fn decode(json: &[u8], fallback: Option<&Kind>) -> Result<Object, DecodeError> {
-        Object::decode_keeping(json, fallback, Whole::of)
+        Object::decode_keeping(json, fallback, Keeping::of)
     }
 
     /// As [`Object::decode`], keeping all of it whatever its kind: for writing it down again.
     pub fn decode_whole(json: &[u8], fallback: Option<&Kind>) -> Result<Object, DecodeError> {
-        Object::decode_keeping(json, fallback, |kind| match Whole::of(kind) {
-            Whole::Dropped => Whole::Kept,
+        Object::decode_keeping(json, fallback, |kind| match Keeping::of(kind) {
+            Keeping::Dropped => Keeping::Kept,
             other => other,
         })
     }
 
-    fn decode_keeping(json: &[u8], fallback: Option<&Kind>, keep: fn(&Kind) -> Whole) -> Result<Object, DecodeError> {
+    fn decode_keeping(json: &[u8], fallback: Option<&Kind>, keep: fn(&Kind) -> Keeping) -> Result<Object, DecodeError> {
+        if fallback == Some(&Kind::Pod)
+            && matches!(keep(&Kind::Pod), Keeping::Dropped)
+            && let Some(pod) = Object::decode_pod(json)
+        {
+            return Ok(pod);
+        }
         let fail = |place: String| move |source| DecodeError::Json { place, source };
         let envelope: Envelope<'_> = serde_json::from_slice(json).map_err(fail("object".to_owned()))?;
         let kind = match (&envelope.kind, fallback) {
@@ -198,15 +255,35 @@ impl Object {
         if meta.name.is_empty() {
             return Err(DecodeError::Missing("metadata.name"));
         }
-        meta.annotations.remove(LAST_APPLIED);
+        if meta.annotations.contains_key(LAST_APPLIED) {
+            meta.annotations.remove(LAST_APPLIED);
+        }
         let place = || format!("{} {}", kind.singular(), meta.name);
         let body = Body::decode(&kind, json).map_err(fail(place()))?;
         let whole = match keep(&kind) {
-            Whole::Dropped if !meta.is_resized() => None,
-            Whole::Dropped | Whole::Kept => Some(serde_json::from_slice::<Value>(json).map_err(fail(place()))?),
-            Whole::WithoutValues => Some(without_values(serde_json::from_slice(json).map_err(fail(place()))?)),
+            Keeping::Dropped if !meta.is_resized() => None,
+            Keeping::Dropped | Keeping::Kept => Some(serde_json::from_slice::<Value>(json).map_err(fail(place()))?),
+            Keeping::WithoutValues => Some(without_values(serde_json::from_slice(json).map_err(fail(place()))?)),
         };
-        Ok(Object { kind, api_version, meta, body, whole: whole.map(Arc::new) })
+        Ok(Object { kind, api_version: api_version.into(), meta, body, whole: whole.map(Whole::new) })
+    }
+
+    /// Decodes what is expected to be a pod in one go: most objects are, and finding out what one is first takes as long as
+    /// reading it. `None` for whatever needs a second look.
+    fn decode_pod(json: &[u8]) -> Option<Object> {
+        let AnyPod { api_version, kind, metadata, spec, status } = serde_json::from_slice(json).ok()?;
+        let mut meta = metadata?;
+        let is_pod =
+            matches!((kind.as_deref(), api_version.as_deref()), (None, None) | (Some("Pod"), None | Some("v1")));
+        if !is_pod || meta.name.is_empty() || meta.is_resized() {
+            return None;
+        }
+        if meta.annotations.contains_key(LAST_APPLIED) {
+            meta.annotations.remove(LAST_APPLIED);
+        }
+        let pod = k8s::Pod { spec: spec.unwrap_or_default().into(), status: status.unwrap_or_default() };
+        let api_version = Kind::Pod.api_version().into();
+        Some(Object { kind: Kind::Pod, api_version, meta, body: Body::Pod(Box::new(pod)), whole: None })
     }
 
     /// A reference to it.
@@ -243,8 +320,14 @@ impl Object {
     /// What `kubectl apply` last sent, if the object was applied that way: the one record of a field's earlier value
     /// that plain objects carry with them.
     pub fn last_applied(&self) -> Option<Value> {
-        let text = self.whole.as_ref()?.pointer("/metadata/annotations")?.get(LAST_APPLIED)?.as_str()?;
+        let whole = self.whole()?;
+        let text = whole.pointer("/metadata/annotations")?.get(LAST_APPLIED)?.as_str()?;
         serde_json::from_str(text).ok()
+    }
+
+    /// All of it, for kinds of which all is kept. Takes some time where it was put away.
+    pub fn whole(&self) -> Option<Arc<Value>> {
+        self.whole.as_ref().map(Whole::value)
     }
 }
 
@@ -273,18 +356,18 @@ impl Owner {
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Which kinds keep the whole object.
-enum Whole {
+enum Keeping {
     Dropped,
     Kept,
     WithoutValues,
 }
 
-impl Whole {
-    fn of(kind: &Kind) -> Whole {
+impl Keeping {
+    fn of(kind: &Kind) -> Keeping {
         match kind {
-            Kind::Pod | Kind::Event | Kind::EndpointSlice | Kind::Namespace | Kind::ServiceAccount => Whole::Dropped,
-            Kind::Secret => Whole::WithoutValues,
-            _ => Whole::Kept,
+            Kind::Pod | Kind::Event | Kind::EndpointSlice | Kind::Namespace | Kind::ServiceAccount => Keeping::Dropped,
+            Kind::Secret => Keeping::WithoutValues,
+            _ => Keeping::Kept,
         }
     }
 }
@@ -327,8 +410,8 @@ impl Body {
     fn decode(kind: &Kind, json: &[u8]) -> Result<Body, serde_json::Error> {
         Ok(match kind {
             Kind::Pod => {
-                let (spec, status) = parts(json)?;
-                Body::Pod(Box::new(k8s::Pod { spec, status }))
+                let (spec, status) = parts::<k8s::PodSpec, _>(json)?;
+                Body::Pod(Box::new(k8s::Pod { spec: spec.into(), status }))
             }
             Kind::Deployment
             | Kind::ReplicaSet

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 /// A quantity as written, with its exact value. Two spellings of one value are equal (`1000m` and `1`).
 ///
@@ -114,6 +115,14 @@ impl PartialEq for Quantity {
             (Some(a), Some(b)) => a == b,
             _ => self.text == other.text,
         }
+    }
+}
+
+/// By its spelling: what this is for is to find values that are written alike ([`crate::shared::Shared`]), and quantities
+/// are no keys of any map.
+impl Hash for Quantity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.text.hash(state);
     }
 }
 

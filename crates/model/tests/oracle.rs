@@ -264,9 +264,9 @@ fn same_meta(slim: &reckon_model::Meta, full: &meta::ObjectMeta) {
     same(slim.created, at(&full.creation_timestamp), "creationTimestamp");
     same(slim.deleted, at(&full.deletion_timestamp), "deletionTimestamp");
     same(slim.deletion_grace, full.deletion_grace_period_seconds, "deletionGracePeriodSeconds");
-    same(&slim.labels, &full.labels.clone().unwrap_or_default(), "labels");
-    same(&slim.annotations, &full.annotations.clone().unwrap_or_default(), "annotations");
-    same(&slim.finalizers, &full.finalizers.clone().unwrap_or_default(), "finalizers");
+    same(&*slim.labels, &full.labels.clone().unwrap_or_default(), "labels");
+    same(&*slim.annotations, &full.annotations.clone().unwrap_or_default(), "annotations");
+    same(&*slim.finalizers, &full.finalizers.clone().unwrap_or_default(), "finalizers");
     let owners: Vec<_> = slim.owners.iter().map(|owner| (owner.name.as_str(), owner.controller)).collect();
     let full_owners = full.owner_references.as_deref().unwrap_or_default();
     let full_owners = full_owners.iter().map(|owner| (owner.name.as_str(), owner.controller.unwrap_or(false)));
@@ -334,9 +334,9 @@ fn same_containers(slim: &[k8s::Container], full: &[core::Container]) {
         same(&slim.args, &full.args.clone().unwrap_or_default(), "args");
         same(slim.restart_policy.as_str(), or_empty(&full.restart_policy), "restartPolicy");
         same_resources(&slim.resources, full.resources.as_ref());
-        same_probe(slim.liveness_probe.as_ref(), full.liveness_probe.as_ref());
-        same_probe(slim.readiness_probe.as_ref(), full.readiness_probe.as_ref());
-        same_probe(slim.startup_probe.as_ref(), full.startup_probe.as_ref());
+        same_probe(slim.liveness_probe.as_deref(), full.liveness_probe.as_ref());
+        same_probe(slim.readiness_probe.as_deref(), full.readiness_probe.as_ref());
+        same_probe(slim.startup_probe.as_deref(), full.startup_probe.as_ref());
         let ports: Vec<_> = slim.ports.iter().map(|p| (p.name.as_str(), p.container_port, p.host_port)).collect();
         let full_ports = full.ports.as_deref().unwrap_or_default();
         let full_ports = full_ports
@@ -449,12 +449,15 @@ proptest! {
         let (slim, full): (_, core::Pod) = both(&Kind::Pod, &json, pretty);
         same_meta(&slim.meta, &full.metadata);
         let pod = slim.pod().unwrap();
-        same_pod_spec(&pod.spec, &full.spec.unwrap_or_default());
+        let mut spec = k8s::PodSpec::clone(&pod.spec);
+        same(spec.node_name.as_str(), "", "nodeName of what pods have in common");
+        spec.node_name.clone_from(&pod.spec.node_name);
+        same_pod_spec(&spec, &full.spec.unwrap_or_default());
         let status = full.status.unwrap_or_default();
         same(pod.status.phase.as_str(), or_empty(&status.phase), "phase");
         same(pod.status.reason.as_str(), or_empty(&status.reason), "reason");
         same(pod.status.qos_class.as_str(), or_empty(&status.qos_class), "qosClass");
-        same(pod.status.pod_ip.as_str(), or_empty(&status.pod_ip), "podIP");
+        same(&*pod.status.pod_ip, or_empty(&status.pod_ip), "podIP");
         same(pod.status.start_time, at(&status.start_time), "startTime");
         same_conditions(&pod.status.conditions, conditions!(status.conditions));
         for (slim, full) in [
@@ -468,7 +471,7 @@ proptest! {
                 same(i64::from(slim.restart_count), i64::from(full.restart_count), "restartCount");
                 same(slim.started, full.started, "started");
                 same(slim.image_id.as_str(), full.image_id.as_str(), "imageID");
-                same(slim.container_id.as_str(), or_empty(&full.container_id), "containerID");
+                same(&*slim.container_id, or_empty(&full.container_id), "containerID");
                 same_state(&slim.state, full.state.as_ref());
                 same_state(&slim.last_state, full.last_state.as_ref());
                 same(slim.resources.is_some(), full.resources.is_some(), "resources");
@@ -515,14 +518,14 @@ proptest! {
         same(workload.spec.min_ready_seconds, spec.min_ready_seconds.map_or(0, i64::from), "minReadySeconds");
         same(workload.spec.progress_deadline_seconds, spec.progress_deadline_seconds.map(i64::from), "deadline");
         let labels = spec.selector.match_labels.unwrap_or_default();
-        same(&workload.spec.selector, &LabelSelector::exact(&labels), "selector");
+        same(&*workload.spec.selector, &LabelSelector::exact(&labels), "selector");
         let strategy = spec.strategy.unwrap_or_default();
         same(workload.spec.strategy.kind.as_str(), or_empty(&strategy.type_), "strategy");
         let surge = strategy.rolling_update.and_then(|update| update.max_surge);
         same_port(workload.spec.strategy.rolling_update.max_surge.as_ref(), surge.as_ref());
         same_pod_spec(&workload.spec.template.spec, &spec.template.spec.unwrap_or_default());
         let labels = spec.template.metadata.and_then(|meta| meta.labels).unwrap_or_default();
-        same(&workload.spec.template.metadata.labels, &labels, "template labels");
+        same(&*workload.spec.template.metadata.labels, &labels, "template labels");
         let status = full.status.unwrap_or_default();
         same(workload.status.observed_generation, status.observed_generation, "observedGeneration");
         same(workload.status.replicas, status.replicas.map_or(0, i64::from), "replicas");

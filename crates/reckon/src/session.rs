@@ -234,7 +234,7 @@ pub(crate) fn is_lost(need: &Need, answer: &Answer) -> bool {
 /// as well whether the server was lost on the way.
 async fn settle(
     connection: &Connection,
-    mut state: State,
+    state: State,
     scope: &Scope,
     now: Timestamp,
     rounds: usize,
@@ -242,8 +242,9 @@ async fn settle(
     tape: &mut Tape,
 ) -> (Diagnosis, State, bool) {
     let (mut round, mut lost) = (0, false);
+    let mut engine = Engine::new(state);
     loop {
-        let mut engine = Engine::new(state);
+        engine.forget_problems();
         let diagnosis = engine.diagnose(scope, now);
         if diagnosis.needs.is_empty() || round > 2 * rounds {
             return (diagnosis, std::mem::take(engine.state_mut()), lost);
@@ -258,11 +259,10 @@ async fn settle(
             };
             diagnosis.needs.into_iter().map(refuse).collect()
         };
-        state = std::mem::take(engine.state_mut());
         for (need, answer) in answers {
             lost |= is_lost(&need, &answer);
             let answer = tape.answer(&need, answer);
-            state.answer(need, answer);
+            engine.state_mut().answer(need, answer);
         }
         round += 1;
     }

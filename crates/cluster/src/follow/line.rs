@@ -8,7 +8,6 @@ use serde::Deserialize;
 use std::collections::HashMap;
 
 /// What a line says.
-#[expect(clippy::large_enum_variant, reason = "nearly all of them are objects, and each is moved at once")]
 pub(super) enum Event {
     Item(Item),
     /// With the version at which it went; empty where that could not be told.

@@ -84,7 +84,7 @@ impl<'a> Case<'a, '_> {
     fn is_fresh(&self) -> bool {
         let Some(due) = self.claim.meta.created.and_then(|at| at.checked_add(GRACE).ok()) else { return false };
         self.view.recheck_at(due);
-        due > self.view.now()
+        !self.view.reached(due)
     }
 
     /// The class it asks for: `Some("")` for none at all, `None` for the default one.

@@ -131,7 +131,7 @@ fn said(view: &View<'_>, subject: &Object, pod: &Pod) -> Vec<Said> {
 fn is_fresh(view: &View<'_>, pod: &Object) -> bool {
     let Some(due) = pod.meta.created.and_then(|created| created.checked_add(GRACE).ok()) else { return false };
     view.recheck_at(due);
-    due > view.now()
+    !view.reached(due)
 }
 
 /// A reference and the object that it is written in: the template, or the pod where something put it there on its way.

@@ -150,20 +150,20 @@ impl<'v, 'a> Crash<'v, 'a> {
     fn is_history(&self) -> bool {
         let finished = self.end.filter(|_| self.for_good).and_then(|end| end.finished_at);
         let Some(due) = finished.and_then(|at| at.checked_add(HISTORY).ok()) else { return false };
-        if due > self.view.now() {
+        if !self.view.reached(due) {
             self.view.recheck_at(due);
         }
-        due <= self.view.now()
+        self.view.reached(due)
     }
 
     /// Whether a container that could not be created has been without one for longer than a runtime's moment.
     fn stays_so(&self) -> bool {
         let since = self.pod.condition("Ready").and_then(|ready| ready.since).or(self.subject.meta.created);
         let Some(due) = since.and_then(|since| since.checked_add(MOMENT).ok()) else { return true };
-        if due > self.view.now() {
+        if !self.view.reached(due) {
             self.view.recheck_at(due);
         }
-        due <= self.view.now()
+        self.view.reached(due)
     }
 
     /// Whether the pod's Job has seen this more than once and has not given up.
@@ -466,7 +466,7 @@ pub(super) fn keeps_ending(view: &View<'_>, status: &ContainerStatus, end: &Term
     };
     let enough = duration::between(from, to).saturating_mul(2).max(OUTLIVED);
     let due = started.checked_add(enough).unwrap_or(started);
-    if due > view.now() {
+    if !view.reached(due) {
         view.recheck_at(due);
         return true;
     }

@@ -76,7 +76,7 @@ fn empty<'a>(view: &View<'a>, service: &'a Object, pods: &[&'a Object]) -> Optio
     }
     // Pods that are only starting leave a Service empty for a while.
     let due = pods.iter().filter_map(|object| expected_by(object, object.pod()?)).max()?;
-    if due > view.now() {
+    if !view.reached(due) {
         view.recheck_at(due);
         return None;
     }
@@ -112,7 +112,10 @@ fn expected_by(object: &Object, pod: &Pod) -> Option<Timestamp> {
     }
     let started = pod.containers().filter_map(|(_, _, status)| status?.state.running.as_ref()?.started_at).max();
     let probes = pod.containers().flat_map(|(_, container, _)| {
-        [&container.startup_probe, &container.readiness_probe].into_iter().flatten().map(super::probe::budget)
+        [&container.startup_probe, &container.readiness_probe]
+            .into_iter()
+            .flatten()
+            .map(|probe| super::probe::budget(probe))
     });
     let patience = probes.max().unwrap_or_default().max(GRACE);
     [unready_since(object, pod)?.checked_add(GRACE).ok(), started.and_then(|at| at.checked_add(patience).ok())]

@@ -113,7 +113,7 @@ impl<'a, 'v> Case<'a, 'v> {
     fn claim(self, waiting: &Waiting) -> Option<Finding> {
         if self.reason.may_heal()
             && let Some(due) = self.onset.and_then(|onset| onset.checked_add(PATIENCE).ok())
-            && due > self.view.now()
+            && !self.view.reached(due)
         {
             self.view.recheck_at(due);
             return None;

@@ -112,7 +112,7 @@ fn finding<'a>(view: &View<'a>, subject: &'a Object, owner: &'a Object, failed: 
     let old = failed.since.and_then(|at| at.checked_add(HISTORY).ok());
     finding.severity = match owner.kind {
         Kind::CronJob => Severity::Warning,
-        _ if old.is_some_and(|old| old <= view.now()) => Severity::Info,
+        _ if old.is_some_and(|old| view.reached(old)) => Severity::Info,
         _ => Severity::Critical,
     };
     if let Some(old) = old {

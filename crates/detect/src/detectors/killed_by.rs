@@ -143,10 +143,10 @@ const RECOVERED: SignedDuration = SignedDuration::from_mins(10);
 pub(crate) fn recovered(view: &View<'_>, status: &ContainerStatus) -> bool {
     let Some(since) = status.state.running.as_ref().and_then(|running| running.started_at) else { return false };
     let due = since.checked_add(RECOVERED).unwrap_or(Timestamp::MAX);
-    if status.ready && due > view.now() {
+    if status.ready && !view.reached(due) {
         view.recheck_at(due);
     }
-    status.ready && due <= view.now()
+    status.ready && view.reached(due)
 }
 
 /// Whether a pod that has ended is only what is left: its Job completed in spite of it, a later run of its CronJob

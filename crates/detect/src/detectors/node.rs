@@ -81,7 +81,8 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     if subject.meta.deleted.is_some() || node.spec.taints.iter().any(|taint| GOING.contains(&taint.key.as_str())) {
         return Vec::new();
     }
-    if let Some(due) = subject.meta.created.and_then(|at| at.checked_add(JOINING).ok()).filter(|due| *due > view.now())
+    if let Some(due) =
+        subject.meta.created.and_then(|at| at.checked_add(JOINING).ok()).filter(|due| !view.reached(*due))
     {
         // Only what is amiss is worth another look.
         if !Condition::find(&node.status.conditions, "Ready").is_some_and(Condition::is_true) {
@@ -130,7 +131,7 @@ fn lasts(view: &View<'_>, condition: &Condition, grace: SignedDuration) -> bool 
     if let Some(due) = due {
         view.recheck_at(due);
     }
-    due.is_none_or(|due| due <= view.now())
+    due.is_none_or(|due| view.reached(due))
 }
 
 fn unreachable<'a>(view: &View<'a>, subject: &'a Object, ready: &'a Condition) -> Finding {

@@ -85,7 +85,7 @@ fn death<'a>(
     status: &'a ContainerStatus,
 ) -> Option<(Option<&'a Terminated>, Option<Record<'a>>)> {
     let ended = |state: &'a ContainerState| {
-        let end = state.terminated.as_ref()?;
+        let end = state.terminated.as_deref()?;
         let record = killed_by::record(view, subject, container, end);
         (end.reason == "OOMKilled" || record.is_some()).then_some((Some(end), record))
     };
@@ -101,7 +101,7 @@ fn death<'a>(
         };
         let due = record.span().and_then(|(_, last)| last.checked_add(FORGOTTEN).ok());
         match due {
-            Some(due) if due <= view.now() => return None,
+            Some(due) if view.reached(due) => return None,
             Some(due) => view.recheck_at(due),
             None => {}
         }

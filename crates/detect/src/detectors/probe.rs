@@ -130,7 +130,7 @@ fn look<'a>(
     // One failure between two successes is not worth a word.
     let due = [started.checked_add(patience).ok(), unready.and_then(|at| at.checked_add(GRACE / 2).ok())];
     let due = due.into_iter().flatten().max()?;
-    if due > view.now() {
+    if !view.reached(due) {
         view.recheck_at(due);
         return None;
     }
@@ -419,10 +419,10 @@ impl Failing<'_, '_> {
         }
         let deadline = SignedDuration::from_secs(body.spec.progress_deadline_seconds.unwrap_or(600).clamp(0, 86_400));
         let due = started.checked_add(deadline).unwrap_or(Timestamp::MAX);
-        if due > self.view.now() {
+        if !self.view.reached(due) {
             self.view.recheck_at(due);
         }
-        due > self.view.now()
+        !self.view.reached(due)
     }
 
     /// What is common to both: the cause by change, by field or by the program, and what the kubelet said.

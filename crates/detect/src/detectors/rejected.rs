@@ -58,7 +58,7 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     }
     // Its owner makes another at once; one that has none is made by nobody.
     let since = told.and_then(|told| told.since).or(subject.meta.created);
-    if let Some(due) = since.and_then(|since| since.checked_add(REPLACED).ok()).filter(|due| *due > view.now()) {
+    if let Some(due) = since.and_then(|since| since.checked_add(REPLACED).ok()).filter(|due| !view.reached(*due)) {
         view.recheck_at(due);
         return Vec::new();
     }
@@ -126,7 +126,7 @@ fn is_followed<'a>(view: &View<'a>, workload: &'a Object, subject: &'a Object) -
         .flat_map(|owner| view.children(owner))
         .filter(|other| other.kind == Kind::Pod && other.meta.created > subject.meta.created && same_place(other));
     let is_older_than = |other: &Object, span| {
-        other.meta.created.and_then(|created| created.checked_add(span).ok()).is_none_or(|due| due <= view.now())
+        other.meta.created.and_then(|created| created.checked_add(span).ok()).is_none_or(|due| view.reached(due))
     };
     let mut refused = 0;
     for other in younger {
@@ -177,7 +177,7 @@ impl<'a> Case<'_, 'a> {
             return Cause::plain(CauseKind::Resource, Some(&self.workload.reference()), sentence);
         };
         let path = rest.iter().fold(spot.path(first), |path, key| path.key(key));
-        let value = spot.written(&path).cloned();
+        let value = spot.written(&path);
         spot.wrong(&path, value, sentence)
     }
 

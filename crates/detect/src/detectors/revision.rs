@@ -95,10 +95,10 @@ pub(crate) fn outlives(view: &View<'_>, other: &Object, pod: &Object, container:
     let lived = status(pod, container).and_then(|status| Some(life(pod, status.last_end()?))).unwrap_or_default();
     let well = status(other, container).is_some_and(|status| status.ready && status.restart_count == 0);
     let due = since.checked_add(lived.max(SETTLED)).unwrap_or(Timestamp::MAX);
-    if well && due > view.now() {
+    if well && !view.reached(due) {
         view.recheck_at(due);
     }
-    well && due <= view.now()
+    well && view.reached(due)
 }
 
 fn revision(pod: &Object) -> Option<&str> {

@@ -88,7 +88,7 @@ fn refused<'a>(view: &View<'a>, subject: &'a Object, workload: &Workload, wanted
         let failure = Condition::find(&workload.status.conditions, "ReplicaFailure")
             .filter(|failure| failure.is_true() && failure.reason == "FailedCreate")?;
         let due = failure.since.and_then(|since| since.checked_add(REFUSED).ok());
-        if let Some(due) = due.filter(|due| *due > view.now()) {
+        if let Some(due) = due.filter(|due| !view.reached(*due)) {
             view.recheck_at(due);
             return None;
         }
@@ -111,7 +111,7 @@ fn job<'a>(view: &View<'a>, subject: &'a Object, workload: &Workload) -> Option<
     if !idle || over || workload.spec.suspend || status.completion_time.is_some() {
         return None;
     }
-    if due > view.now() {
+    if !view.reached(due) {
         view.recheck_at(due);
         return None;
     }
@@ -124,7 +124,7 @@ fn by_event<'a>(view: &View<'a>, subject: &'a Object) -> Option<Finding> {
     // A success after it: the refusal is over.
     let over = events.iter().any(|event| event.reason == "SuccessfulCreate" && event.last_seen() > refused.last_seen());
     let due = refused.first_seen().and_then(|since| since.checked_add(REFUSED).ok());
-    if let Some(due) = due.filter(|due| *due > view.now()) {
+    if let Some(due) = due.filter(|due| !view.reached(*due)) {
         view.recheck_at(due);
         return None;
     }
@@ -186,7 +186,7 @@ fn revision(set: &Object) -> Option<i64> {
 
 /// The pod template without the label that the Deployment's controller adds.
 fn template(object: &Object) -> Option<Value> {
-    let mut template = at(object.whole.as_deref()?, &["spec", "template"])?.clone();
+    let mut template = at(&*object.whole()?, &["spec", "template"])?.clone();
     if let Some(labels) = template.pointer_mut("/metadata/labels").and_then(Value::as_object_mut) {
         labels.remove("pod-template-hash");
     }
@@ -247,7 +247,7 @@ fn missing<'a>(view: &View<'a>, subject: &'a Object, workload: &Workload, wanted
             let since = Condition::find(&status.conditions, "Available").filter(|c| c.status == "False")?.since?;
             let due = since.checked_add(DEADLINE).ok()?;
             view.recheck_at(due);
-            (due <= view.now()).then_some(since)?
+            (view.reached(due)).then_some(since)?
         }
     };
     // One serves and the others stand by, up and unready: that is how a leader is elected.
@@ -291,7 +291,7 @@ fn waited(view: &View<'_>, pods: &[&Object]) -> Option<Timestamp> {
     let since = pods.iter().filter_map(since).min()?;
     let due = since.checked_add(DEADLINE).ok()?;
     view.recheck_at(due);
-    (due <= view.now()).then_some(since)
+    (view.reached(due)).then_some(since)
 }
 
 /// A finding that says what follows from the state of pods, and nothing of why.

@@ -74,7 +74,7 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let since = scheduled.and_then(|condition| condition.since).or(subject.meta.created);
     let grace = if scheduled.is_some_and(|condition| condition.reason == "SchedulingGated") { GATED } else { PENDING };
     let Some(due) = since.and_then(|since| since.checked_add(grace).ok()) else { return Vec::new() };
-    if due > view.now() {
+    if !view.reached(due) {
         view.recheck_at(due);
         return Vec::new();
     }

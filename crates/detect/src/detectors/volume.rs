@@ -53,7 +53,7 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
         return Vec::new();
     }
     let due = subject.meta.created.and_then(|created| created.checked_add(GRACE).ok());
-    if let Some(due) = due.filter(|due| *due > view.now()) {
+    if let Some(due) = due.filter(|due| !view.reached(*due)) {
         view.recheck_at(due);
         return Vec::new();
     }

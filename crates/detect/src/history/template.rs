@@ -127,14 +127,14 @@ fn revisions<'a>(view: &View<'a>, workload: &'a Object) -> Vec<Revision> {
 
 fn replica_set(set: &Object) -> Option<Revision> {
     let number = set.meta.annotations.get("deployment.kubernetes.io/revision")?.parse().ok()?;
-    let template = without_labels(at(set.whole.as_deref()?, &["spec", "template"])?, &["pod-template-hash"]);
+    let template = without_labels(at(&*set.whole()?, &["spec", "template"])?, &["pod-template-hash"]);
     let marks = set.meta.labels.get("pod-template-hash").into_iter().chain([&set.meta.name]).cloned().collect();
     Some(Revision { number, created: set.meta.created?, template, marks })
 }
 
 fn controller_revision(revision: &Object) -> Option<Revision> {
-    let whole = revision.whole.as_deref()?;
-    let mut template = at(whole, &["data", "spec", "template"])?.clone();
+    let whole = revision.whole()?;
+    let mut template = at(&whole, &["data", "spec", "template"])?.clone();
     if let Some(fields) = template.as_object_mut() {
         // A directive of the patch format that revisions are stored in.
         fields.remove("$patch");
@@ -148,7 +148,7 @@ fn controller_revision(revision: &Object) -> Option<Revision> {
 /// A Job of a CronJob: as old as the moment it was due.
 fn job(job: &Object) -> Option<Revision> {
     let own = ["controller-uid", "job-name", "batch.kubernetes.io/controller-uid", "batch.kubernetes.io/job-name"];
-    let template = without_labels(at(job.whole.as_deref()?, &["spec", "template"])?, &own);
+    let template = without_labels(at(&*job.whole()?, &["spec", "template"])?, &own);
     let created = job.meta.created?;
     Some(Revision { number: created.as_second(), created, template, marks: vec![job.meta.name.clone()] })
 }

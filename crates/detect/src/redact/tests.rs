@@ -1,7 +1,9 @@
 //! What is a secret and what is not.
 
 use super::*;
+use crate::intake::Intake;
 use proptest::prelude::*;
+use reckon_model::Object;
 use serde_json::json;
 
 /// A credential that must not survive.
@@ -119,9 +121,9 @@ fn objects_keep_their_shape_and_lose_their_secrets() {
         "status": {"conditions": [{"type": "X", "status": "True", "message": format!("password={CANARY}")}]},
     });
     let before = deployment.clone();
-    let mut decoded = Object::decode(deployment.to_string().as_bytes(), None).unwrap();
+    let decoded = Object::decode(deployment.to_string().as_bytes(), None).unwrap();
     object(&mut deployment);
-    object_in_place(&mut decoded);
+    let decoded = Intake::default().take(decoded);
     assert!(!deployment.to_string().contains(CANARY), "{deployment:#}");
     assert!(!format!("{decoded:?}").contains(CANARY), "{decoded:#?}");
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
@@ -166,13 +168,13 @@ fn a_pods_own_words_are_redacted_too() {
             "containerStatuses": [{"name": "app",
                 "state": {"waiting": {"reason": "X", "message": format!("secret={CANARY}")}},
                 "lastState": {"terminated": {"exitCode": 1, "message": format!("Bearer {CANARY}")}}}]}});
-    let mut pod = Object::decode_whole(pod.to_string().as_bytes(), None).unwrap();
-    object_in_place(&mut pod);
+    let pod = Object::decode_whole(pod.to_string().as_bytes(), None).unwrap();
+    let pod = Intake::default().take(pod);
     assert!(!format!("{pod:?}").contains(CANARY), "{pod:#?}");
     let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "shop"},
         "involvedObject": {"kind": "Pod", "name": "p"}, "reason": "Failed", "message": format!("token={CANARY}")});
-    let mut event = Object::decode(event.to_string().as_bytes(), None).unwrap();
-    object_in_place(&mut event);
+    let event = Object::decode(event.to_string().as_bytes(), None).unwrap();
+    let event = Intake::default().take(event);
     assert!(!format!("{event:?}").contains(CANARY));
 }
 

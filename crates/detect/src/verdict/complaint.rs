@@ -19,7 +19,8 @@ const PHASES: [&str; 6] = ["Failed", "Error", "Degraded", "Lost", "Unhealthy", "
 /// The worst that the object's status says: its conditions first, then its phase. `None` where it says nothing bad, or
 /// what it says is of an older generation than its spec.
 pub(super) fn of(object: &Object) -> Option<String> {
-    let status = object.whole.as_deref()?.get("status")?;
+    let whole = object.whole()?;
+    let status = whole.get("status")?;
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or("").trim().to_owned();
     let conditions = status.get("conditions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let ill = conditions.iter().find(|condition| {

@@ -15,6 +15,7 @@
 //!
 //! Times are relative to the step they stand in, and everything that is not given does not exist.
 
+pub(crate) mod course;
 mod render;
 
 use jiff::{SignedDuration, Timestamp};
@@ -126,12 +127,15 @@ fn block(text: &str, language: &str) -> Option<String> {
 }
 
 impl Scenario {
+    fn input(&self) -> &Value {
+        self.input.get_or_init(|| serde_saphyr::from_str(&self.text).unwrap_or_else(|error| panic!("{error}")))
+    }
+
     /// Runs it as an administrator would see it, with objects, answers and detectors in the order of this turn (0: as
     /// written).
     pub(crate) fn run_turned(&self, turn: u64) -> String {
         let mut order = Order(turn);
-        let input =
-            self.input.get_or_init(|| serde_saphyr::from_str(&self.text).unwrap_or_else(|error| panic!("{error}")));
+        let input = self.input();
         let parts = [
             "now",
             "objects",

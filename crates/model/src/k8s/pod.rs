@@ -2,21 +2,47 @@
 
 use super::{Condition, IntOrString, null_default};
 use crate::selector::{LabelSelector, Requirement};
+use crate::shared::Shared;
 use crate::{Quantity, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
+use std::ops::{Deref, DerefMut};
 
 /// A Pod.
 #[derive(Clone, Debug, Default)]
 pub struct Pod {
     /// What is wanted.
-    pub spec: PodSpec,
+    pub spec: PlacedSpec,
     /// What is.
     pub status: PodStatus,
 }
 
+/// The spec of a pod: what it has in common with the others of its template, and the node, which it has not.
+#[derive(Clone, Debug, Default)]
+pub struct PlacedSpec {
+    /// The node it is on, empty until scheduled. That of the common part is empty.
+    pub node_name: String,
+    /// All else.
+    pub common: Shared<PodSpec>,
+}
+
+impl From<PodSpec> for PlacedSpec {
+    fn from(mut spec: PodSpec) -> Self {
+        let node_name = std::mem::take(&mut spec.node_name);
+        PlacedSpec { node_name, common: spec.into() }
+    }
+}
+
+impl Deref for PlacedSpec {
+    type Target = PodSpec;
+
+    fn deref(&self) -> &PodSpec {
+        &self.common
+    }
+}
+
 /// What a pod should be; also the spec of a pod template.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodSpec {
     /// The node it is on, empty until scheduled.
@@ -51,7 +77,7 @@ pub struct PodSpec {
     pub node_selector: BTreeMap<String, String>,
     /// Where it may and may not be.
     #[serde(deserialize_with = "null_default")]
-    pub affinity: Affinity,
+    pub affinity: Shared<Affinity>,
     /// Taints it puts up with.
     #[serde(deserialize_with = "null_default")]
     pub tolerations: Vec<Toleration>,
@@ -71,7 +97,7 @@ pub struct PodSpec {
     pub overhead: BTreeMap<String, Quantity>,
     /// Limits and requests of the pod as a whole (beta from 1.34).
     #[serde(deserialize_with = "null_default")]
-    pub resources: Resources,
+    pub resources: Shared<Resources>,
     /// Seconds between SIGTERM and SIGKILL; 30 if absent.
     pub termination_grace_period_seconds: Option<i64>,
     /// Seconds after which the kubelet fails it.
@@ -88,7 +114,7 @@ pub struct PodSpec {
 }
 
 /// A claim of devices: one that is there, or one that is made from a template for this pod.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodClaim {
     /// What the containers call it.
@@ -101,7 +127,7 @@ pub struct PodClaim {
 }
 
 /// A reference by name alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct Named {
     /// The name.
@@ -110,7 +136,7 @@ pub struct Named {
 }
 
 /// A container of a pod spec.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
     /// Its name, unique in the pod.
@@ -139,16 +165,16 @@ pub struct Container {
     pub ports: Vec<ContainerPort>,
     /// Limits and requests.
     #[serde(deserialize_with = "null_default")]
-    pub resources: Resources,
+    pub resources: Shared<Resources>,
     /// What a change of its resources in the running pod does to it.
     #[serde(deserialize_with = "null_default")]
     pub resize_policy: Vec<ResizePolicy>,
     /// Kills it when it fails.
-    pub liveness_probe: Option<Probe>,
+    pub liveness_probe: Option<Box<Probe>>,
     /// Takes it out of Services when it fails.
-    pub readiness_probe: Option<Probe>,
+    pub readiness_probe: Option<Box<Probe>>,
     /// Holds the other two back until it succeeds.
-    pub startup_probe: Option<Probe>,
+    pub startup_probe: Option<Box<Probe>>,
     /// Mounted volumes.
     #[serde(deserialize_with = "null_default")]
     pub volume_mounts: Vec<VolumeMount>,
@@ -158,7 +184,7 @@ pub struct Container {
 }
 
 /// What a change of one resource in the running pod does to a container.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ResizePolicy {
     /// `cpu`, `memory`.
@@ -177,7 +203,7 @@ impl ResizePolicy {
 }
 
 /// Limits and requests, by resource.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
 #[serde(default)]
 pub struct Resources {
     /// At most.
@@ -189,7 +215,7 @@ pub struct Resources {
 }
 
 /// One environment variable.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EnvVar {
     /// Its name.
@@ -198,11 +224,11 @@ pub struct EnvVar {
     /// Its value, if given in place. Redacted at intake.
     pub value: Option<String>,
     /// Where its value comes from.
-    pub value_from: Option<EnvSource>,
+    pub value_from: Option<Box<EnvSource>>,
 }
 
 /// Where the value of a variable comes from.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EnvSource {
     /// A key of a ConfigMap.
@@ -212,7 +238,7 @@ pub struct EnvSource {
 }
 
 /// A key of a ConfigMap or Secret.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct KeyRef {
     /// The object.
@@ -227,7 +253,7 @@ pub struct KeyRef {
 }
 
 /// Environment from a whole object.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EnvFrom {
     /// A ConfigMap.
@@ -237,7 +263,7 @@ pub struct EnvFrom {
 }
 
 /// A whole ConfigMap or Secret as a source.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ObjectSource {
     /// The object (a Secret volume spells it `secretName`).
@@ -252,7 +278,7 @@ pub struct ObjectSource {
 }
 
 /// A key that is mounted under a path.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct KeyPath {
     /// The key.
@@ -261,7 +287,7 @@ pub struct KeyPath {
 }
 
 /// A declared port.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerPort {
     /// Its name, often empty.
@@ -282,7 +308,7 @@ pub struct ContainerPort {
 }
 
 /// A probe.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Probe {
     /// Ask over HTTP.
@@ -305,7 +331,7 @@ pub struct Probe {
 }
 
 /// An HTTP probe.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct HttpGet {
     /// Where, empty for `/`.
@@ -319,7 +345,7 @@ pub struct HttpGet {
 }
 
 /// A TCP probe.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct TcpSocket {
     /// The port by number or name.
@@ -327,7 +353,7 @@ pub struct TcpSocket {
 }
 
 /// A gRPC probe.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct GrpcAction {
     /// The port.
@@ -336,7 +362,7 @@ pub struct GrpcAction {
 }
 
 /// A probe that runs a command.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct Exec {
     /// The command.
@@ -345,7 +371,7 @@ pub struct Exec {
 }
 
 /// A mounted volume.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct VolumeMount {
     /// The volume.
@@ -360,7 +386,7 @@ pub struct VolumeMount {
 }
 
 /// A volume of a pod spec.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Volume {
     /// Its name, unique in the pod.
@@ -375,7 +401,7 @@ pub struct Volume {
     /// From a claim.
     pub persistent_volume_claim: Option<ClaimSource>,
     /// From a claim made for this pod, named `POD-VOLUME`.
-    pub ephemeral: Option<serde::de::IgnoredAny>,
+    pub ephemeral: Option<There>,
     /// From the node.
     pub host_path: Option<HostPath>,
     /// Empty at start.
@@ -386,8 +412,18 @@ pub struct Volume {
     pub nfs: Option<NfsSource>,
 }
 
+/// That something is there, whatever it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct There;
+
+impl<'de> Deserialize<'de> for There {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::IgnoredAny::deserialize(deserializer).map(|_| There)
+    }
+}
+
 /// Several sources in one volume.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
 #[serde(default)]
 pub struct Projected {
     /// The sources.
@@ -396,7 +432,7 @@ pub struct Projected {
 }
 
 /// One source of a projected volume.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ProjectedSource {
     /// A ConfigMap.
@@ -406,7 +442,7 @@ pub struct ProjectedSource {
 }
 
 /// A claim as a volume.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ClaimSource {
     /// The claim.
@@ -415,7 +451,7 @@ pub struct ClaimSource {
 }
 
 /// A path of the node as a volume.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct HostPath {
     /// The path.
@@ -427,7 +463,7 @@ pub struct HostPath {
 }
 
 /// A volume that is empty at start.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct EmptyDir {
     /// `Memory` for a tmpfs.
@@ -438,7 +474,7 @@ pub struct EmptyDir {
 }
 
 /// An inline CSI volume.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct CsiSource {
     /// The driver.
@@ -447,7 +483,7 @@ pub struct CsiSource {
 }
 
 /// An NFS volume.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct NfsSource {
     /// The server.
@@ -459,7 +495,7 @@ pub struct NfsSource {
 }
 
 /// A taint that a pod puts up with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Toleration {
     /// The key; empty with `Exists` for all.
@@ -479,7 +515,7 @@ pub struct Toleration {
 }
 
 /// Where a pod may and may not be.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Affinity {
     /// To nodes.
@@ -494,7 +530,7 @@ pub struct Affinity {
 }
 
 /// Affinity to nodes; preferences bind nobody and are not read.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
 #[serde(default)]
 pub struct NodeAffinity {
     /// What must hold.
@@ -503,7 +539,7 @@ pub struct NodeAffinity {
 }
 
 /// Terms of which one must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeSelector {
     /// The terms.
@@ -512,7 +548,7 @@ pub struct NodeSelector {
 }
 
 /// One term: all of it must hold.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct NodeSelectorTerm {
     /// Conditions on labels.
@@ -524,7 +560,7 @@ pub struct NodeSelectorTerm {
 }
 
 /// Affinity to or away from pods; preferences bind nobody and are not read.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
 #[serde(default)]
 pub struct PodAffinity {
     /// What must hold.
@@ -533,7 +569,7 @@ pub struct PodAffinity {
 }
 
 /// One term of pod affinity.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct PodAffinityTerm {
     /// Which pods.
@@ -549,7 +585,7 @@ pub struct PodAffinityTerm {
 }
 
 /// How pods must spread.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct SpreadConstraint {
     /// The largest allowed difference.
@@ -578,90 +614,195 @@ pub struct SpreadConstraint {
 
 /// What a pod is.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(from = "PodStatusFields")]
 pub struct PodStatus {
-    /// `Pending`, `Running`, `Succeeded`, `Failed`, `Unknown`.
-    #[serde(deserialize_with = "null_default")]
-    pub phase: String,
-    /// One word, such as `Evicted`.
-    #[serde(deserialize_with = "null_default")]
-    pub reason: String,
-    /// A sentence.
-    #[serde(deserialize_with = "null_default")]
-    pub message: String,
+    /// What many pods say alike.
+    pub words: Shared<PodWords>,
     /// `PodScheduled`, `Ready`, …
-    #[serde(deserialize_with = "null_default")]
-    pub conditions: Vec<Condition>,
+    pub conditions: Box<[Condition]>,
     /// Of `containers`.
-    #[serde(deserialize_with = "null_default")]
-    pub container_statuses: Vec<ContainerStatus>,
+    pub container_statuses: Box<[ContainerStatus]>,
     /// Of `initContainers`.
-    #[serde(deserialize_with = "null_default")]
-    pub init_container_statuses: Vec<ContainerStatus>,
+    pub init_container_statuses: Box<[ContainerStatus]>,
     /// Of `ephemeralContainers`.
-    #[serde(deserialize_with = "null_default")]
-    pub ephemeral_container_statuses: Vec<ContainerStatus>,
+    pub ephemeral_container_statuses: Box<[ContainerStatus]>,
     /// When the kubelet took it.
     pub start_time: Option<Timestamp>,
+    /// Its address.
+    pub pod_ip: Box<str>,
+}
+
+/// What a pod says of itself in words.
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
+pub struct PodWords {
+    /// `Pending`, `Running`, `Succeeded`, `Failed`, `Unknown`.
+    pub phase: String,
+    /// One word, such as `Evicted`.
+    pub reason: String,
+    /// A sentence.
+    pub message: String,
     /// `Guaranteed`, `Burstable`, `BestEffort`.
-    #[serde(deserialize_with = "null_default")]
     pub qos_class: String,
     /// The node that preemption makes room on.
-    #[serde(deserialize_with = "null_default")]
     pub nominated_node_name: String,
-    /// Its address.
+}
+
+impl Deref for PodStatus {
+    type Target = PodWords;
+
+    fn deref(&self) -> &PodWords {
+        &self.words
+    }
+}
+
+impl DerefMut for PodStatus {
+    fn deref_mut(&mut self) -> &mut PodWords {
+        &mut self.words
+    }
+}
+
+/// A pod's status as it is written.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct PodStatusFields {
+    #[serde(deserialize_with = "null_default")]
+    phase: String,
+    #[serde(deserialize_with = "null_default")]
+    reason: String,
+    #[serde(deserialize_with = "null_default")]
+    message: String,
+    #[serde(deserialize_with = "null_default")]
+    conditions: Box<[Condition]>,
+    #[serde(deserialize_with = "null_default")]
+    container_statuses: Box<[ContainerStatus]>,
+    #[serde(deserialize_with = "null_default")]
+    init_container_statuses: Box<[ContainerStatus]>,
+    #[serde(deserialize_with = "null_default")]
+    ephemeral_container_statuses: Box<[ContainerStatus]>,
+    start_time: Option<Timestamp>,
+    #[serde(deserialize_with = "null_default")]
+    qos_class: String,
+    #[serde(deserialize_with = "null_default")]
+    nominated_node_name: String,
     #[serde(rename = "podIP", deserialize_with = "null_default")]
-    pub pod_ip: String,
+    pod_ip: Box<str>,
+}
+
+impl From<PodStatusFields> for PodStatus {
+    fn from(fields: PodStatusFields) -> Self {
+        let PodStatusFields { phase, reason, message, qos_class, nominated_node_name, .. } = fields;
+        PodStatus {
+            words: PodWords { phase, reason, message, qos_class, nominated_node_name }.into(),
+            conditions: fields.conditions,
+            container_statuses: fields.container_statuses,
+            init_container_statuses: fields.init_container_statuses,
+            ephemeral_container_statuses: fields.ephemeral_container_statuses,
+            start_time: fields.start_time,
+            pod_ip: fields.pod_ip,
+        }
+    }
 }
 
 /// What a container is.
 #[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(from = "ContainerStatusFields")]
 pub struct ContainerStatus {
-    /// Its name.
-    #[serde(deserialize_with = "null_default")]
-    pub name: String,
+    /// What it is made of, which the pods of a template have alike.
+    pub made_of: Shared<MadeOf>,
     /// Now.
-    #[serde(deserialize_with = "null_default")]
     pub state: ContainerState,
     /// Of the instance before.
-    #[serde(deserialize_with = "null_default")]
-    pub last_state: ContainerState,
+    pub last_state: Shared<ContainerState>,
     /// Whether it takes traffic (init containers: whether it is done).
-    #[serde(deserialize_with = "null_default")]
     pub ready: bool,
     /// Whether its startup probe succeeded.
     pub started: Option<bool>,
     /// How often it was restarted.
-    #[serde(deserialize_with = "null_default")]
     pub restart_count: u32,
+    /// The instance.
+    pub container_id: Box<str>,
+}
+
+/// What a container is made of.
+#[derive(Clone, Debug, Default, PartialEq, Hash)]
+pub struct MadeOf {
+    /// Its name.
+    pub name: String,
     /// The image as resolved.
-    #[serde(deserialize_with = "null_default")]
     pub image: String,
     /// Its digest.
-    #[serde(rename = "imageID", deserialize_with = "null_default")]
     pub image_id: String,
-    /// The instance.
-    #[serde(rename = "containerID", deserialize_with = "null_default")]
-    pub container_id: String,
     /// Limits and requests in force, which a resize may not have reached yet.
     pub resources: Option<Resources>,
 }
 
+impl Deref for ContainerStatus {
+    type Target = MadeOf;
+
+    fn deref(&self) -> &MadeOf {
+        &self.made_of
+    }
+}
+
+impl DerefMut for ContainerStatus {
+    fn deref_mut(&mut self) -> &mut MadeOf {
+        &mut self.made_of
+    }
+}
+
+/// A container's status as it is written.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct ContainerStatusFields {
+    #[serde(deserialize_with = "null_default")]
+    name: String,
+    #[serde(deserialize_with = "null_default")]
+    state: ContainerState,
+    #[serde(deserialize_with = "null_default")]
+    last_state: ContainerState,
+    #[serde(deserialize_with = "null_default")]
+    ready: bool,
+    started: Option<bool>,
+    #[serde(deserialize_with = "null_default")]
+    restart_count: u32,
+    #[serde(deserialize_with = "null_default")]
+    image: String,
+    #[serde(rename = "imageID", deserialize_with = "null_default")]
+    image_id: String,
+    #[serde(rename = "containerID", deserialize_with = "null_default")]
+    container_id: Box<str>,
+    resources: Option<Resources>,
+}
+
+impl From<ContainerStatusFields> for ContainerStatus {
+    fn from(fields: ContainerStatusFields) -> Self {
+        let ContainerStatusFields { name, image, image_id, resources, .. } = fields;
+        ContainerStatus {
+            made_of: MadeOf { name, image, image_id, resources }.into(),
+            state: fields.state,
+            last_state: fields.last_state.into(),
+            ready: fields.ready,
+            started: fields.started,
+            restart_count: fields.restart_count,
+            container_id: fields.container_id,
+        }
+    }
+}
+
 /// The state of a container: exactly one is set, or none for waiting without a reason.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct ContainerState {
     /// Not started.
-    pub waiting: Option<Waiting>,
+    pub waiting: Option<Box<Waiting>>,
     /// Running.
     pub running: Option<Running>,
     /// Ended.
-    pub terminated: Option<Terminated>,
+    pub terminated: Option<Box<Terminated>>,
 }
 
 /// Why a container is not started.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(default)]
 pub struct Waiting {
     /// One word, such as `ImagePullBackOff`.
@@ -673,7 +814,7 @@ pub struct Waiting {
 }
 
 /// A running container.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Running {
     /// Since when.
@@ -681,7 +822,7 @@ pub struct Running {
 }
 
 /// An ended container.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Terminated {
     /// Exit code; 128+n for a signal n.
@@ -809,14 +950,14 @@ pub fn bare_id(id: &str) -> &str {
 impl ContainerStatus {
     /// The end of the newest instance that ended: the current one, or the one before.
     pub fn last_end(&self) -> Option<&Terminated> {
-        self.state.terminated.as_ref().or(self.last_state.terminated.as_ref())
+        self.state.terminated.as_deref().or(self.last_state.terminated.as_deref())
     }
 
     /// The ids of its instances that are known, without the runtime's prefix: the current one, and the one before.
     pub fn instances(&self) -> impl Iterator<Item = &str> {
-        let ended = [&self.state, &self.last_state].into_iter().filter_map(|state| state.terminated.as_ref());
-        let ids = std::iter::once(&self.container_id).chain(ended.map(|end| &end.container_id));
-        ids.map(|id| bare_id(id)).filter(|id| !id.is_empty())
+        let ended = [&self.state, &*self.last_state].into_iter().filter_map(|state| state.terminated.as_deref());
+        let ids = std::iter::once(&*self.container_id).chain(ended.map(|end| end.container_id.as_str()));
+        ids.map(bare_id).filter(|id| !id.is_empty())
     }
 }
 

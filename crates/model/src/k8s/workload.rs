@@ -3,6 +3,7 @@
 use super::{Condition, IntOrString, PodSpec, null_default};
 use crate::Timestamp;
 use crate::selector::LabelSelector;
+use crate::shared::Shared;
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
 
@@ -24,7 +25,7 @@ pub struct WorkloadSpec {
     pub replicas: Option<i64>,
     /// Which pods belong to it.
     #[serde(deserialize_with = "selector")]
-    pub selector: LabelSelector,
+    pub selector: Shared<LabelSelector>,
     /// What its pods are made from.
     #[serde(deserialize_with = "null_default")]
     pub template: PodTemplate,
@@ -54,18 +55,19 @@ pub struct WorkloadSpec {
 }
 
 /// A ReplicationController's selector is a bare map of labels.
-fn selector<'de, D: Deserializer<'de>>(deserializer: D) -> Result<LabelSelector, D::Error> {
+fn selector<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Shared<LabelSelector>, D::Error> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Either {
         Exact(BTreeMap<String, String>),
         Full(LabelSelector),
     }
-    Ok(match Option::<Either>::deserialize(deserializer)? {
+    let selector = match Option::<Either>::deserialize(deserializer)? {
         None => LabelSelector::default(),
         Some(Either::Exact(labels)) => LabelSelector::exact(&labels),
         Some(Either::Full(selector)) => selector,
-    })
+    };
+    Ok(selector.into())
 }
 
 /// What pods are made from.
@@ -77,7 +79,7 @@ pub struct PodTemplate {
     pub metadata: TemplateMeta,
     /// Their spec.
     #[serde(deserialize_with = "null_default")]
-    pub spec: PodSpec,
+    pub spec: Shared<PodSpec>,
 }
 
 /// Labels and annotations that a template gives to its pods.
@@ -86,10 +88,10 @@ pub struct PodTemplate {
 pub struct TemplateMeta {
     /// Labels.
     #[serde(deserialize_with = "null_default")]
-    pub labels: BTreeMap<String, String>,
+    pub labels: Shared<BTreeMap<String, String>>,
     /// Annotations.
     #[serde(deserialize_with = "null_default")]
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Shared<BTreeMap<String, String>>,
 }
 
 /// How pods are replaced.

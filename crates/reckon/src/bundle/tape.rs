@@ -31,8 +31,8 @@ impl Tape {
         if !self.running {
             return object;
         }
-        let Some(whole) = &object.whole else { return object };
-        let mut whole = Value::clone(whole);
+        let Some(whole) = object.whole() else { return object };
+        let mut whole = Value::clone(&whole);
         redact::object(&mut whole);
         let replayed = Object::decode(whole.to_string().as_bytes(), Some(&object.kind));
         self.objects.insert(object.reference(), whole);

@@ -44,7 +44,7 @@ pub(super) fn found(case: &Case<'_, '_>, class: Option<&Object>) -> Option<Findi
         return None;
     }
     let since = waiting.first_seen().and_then(|at| at.checked_add(super::GRACE).ok())?;
-    if since > case.view.now() {
+    if !case.view.reached(since) {
         case.view.recheck_at(since);
         return None;
     }
@@ -76,7 +76,7 @@ fn refused(case: &Case<'_, '_>, class: Option<&Object>, failed: &Event) -> Findi
             .at_field(
                 "parameters",
                 "/parameters",
-                class.whole.as_deref().and_then(|whole| whole.get("parameters")).cloned(),
+                class.whole().and_then(|whole| whole.get("parameters").cloned()),
             ),
             spot::remedy(
                 RemedyKind::Create,

@@ -221,7 +221,7 @@ fn misfits(case: &Case<'_, '_>, object: &Object, volume: &PersistentVolume, want
             format!("lacks the labels {}", selector.query()),
             "spec.selector",
             "/spec/selector",
-            case.claim.whole.as_deref().and_then(|whole| whole.pointer("/spec/selector")).cloned(),
+            case.claim.whole().and_then(|whole| whole.pointer("/spec/selector").cloned()),
         );
     }
     misfits

@@ -32,7 +32,7 @@ pub(super) fn undeclared<'a>(
         _ => None,
     })?;
     let due = youngest.and_then(|at| at.checked_add(GRACE).ok());
-    if let Some(due) = due.filter(|due| *due > view.now()) {
+    if let Some(due) = due.filter(|due| !view.reached(*due)) {
         view.recheck_at(due);
         return None;
     }

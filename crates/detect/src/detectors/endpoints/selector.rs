@@ -13,7 +13,7 @@ use serde_json::json;
 /// No pod has the labels the selector asks for.
 pub(super) fn matches_nothing<'a>(view: &View<'a>, service: &'a Object, spec: &'a ServiceSpec) -> Vec<Finding> {
     let created = service.meta.created.and_then(|at| at.checked_add(GRACE).ok());
-    if let Some(due) = created.filter(|due| *due > view.now()) {
+    if let Some(due) = created.filter(|due| !view.reached(*due)) {
         view.recheck_at(due);
         return Vec::new();
     }

@@ -4,7 +4,7 @@ use crate::detectors::template::Site;
 use crate::{Fact, Finding, Place, View, describe};
 use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Condition, Container, ContainerType, Node, Pod};
-use reckon_model::{Body, Kind, Object, Quantity, quantity};
+use reckon_model::{Body, Kind, Object, Quantity, ResourceRef, quantity};
 
 /// A node of which more is requested than this, in percent of what pods may use, is full.
 const FULL: u64 = 90;
@@ -31,7 +31,7 @@ pub(super) fn finding<'a>(
         _ => return None,
     };
     // Only of a node that is known to be full: nothing is asked for this.
-    let node = view.known(&Kind::Node, None).find(|node| node.meta.name == pod.spec.node_name)?;
+    let node = view.known_one(&ResourceRef::new(Kind::Node, None, &pod.spec.node_name))?;
     let Body::Node(body) = &node.body else { return None };
     let (requested, share) = fullness(view, node, body)?;
     let workload = view.workload_of(subject);
@@ -70,10 +70,7 @@ fn fullness(view: &View<'_>, node: &Object, body: &Node) -> Option<(u64, u64)> {
         return None;
     }
     let share = body.status.allocatable.get("memory").and_then(bytes)?;
-    let running = view.known_on(&node.meta.name).filter_map(Object::pod).filter(|pod| !pod.is_finished());
-    let requests =
-        running.flat_map(|pod| &pod.spec.containers).filter_map(|item| item.resources.requests.get("memory"));
-    let requested = requests.filter_map(bytes).fold(0, u64::saturating_add);
+    let requested = view.requested_on(&node.meta.name);
     (requested.saturating_mul(100) >= share.saturating_mul(FULL)).then_some((requested, share))
 }
 

@@ -15,7 +15,7 @@ const COLLECTED: SignedDuration = SignedDuration::from_mins(2);
 /// A pod whose node does not exist.
 pub(super) fn found<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) -> Option<Finding> {
     let name = pod.spec.node_name.as_str();
-    let late = subject.meta.deleted.is_some_and(|due| due <= view.now());
+    let late = subject.meta.deleted.is_some_and(|due| view.reached(due));
     // A pod that is well costs no read; nor does one that has just been told to go.
     if name.is_empty() || pod.is_finished() || (!late && pod.is_ready() && !view.all_known(&Kind::Node)) {
         return None;
@@ -34,7 +34,7 @@ pub(super) fn found<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) -> O
     let began = [deleted, subject.meta.deleted, subject.meta.created, ready.and_then(|ready| ready.since)];
     let began = began.into_iter().flatten().max();
     let due = began?.checked_add(COLLECTED).ok()?;
-    if due > view.now() {
+    if !view.reached(due) {
         view.recheck_at(due);
         return None;
     }
@@ -113,7 +113,7 @@ fn left(subject: &Object, node: &ResourceRef, deleted: Option<Timestamp>) -> Fin
 fn named<'a>(view: &View<'a>, subject: &'a Object, name: &str) -> Finding {
     let workload = view.workload_of(subject);
     let sentence = format!("The pod was made for node {name} by name, and there is no such node.");
-    let cause = match Spot::of(workload).filter(|spot| spot.spec.node_name == name) {
+    let cause = match Spot::of(workload).filter(|spot| spot.node_name() == name) {
         Some(spot) => spot.wrong(&spot.path("nodeName"), Some(json!(name)), sentence),
         None => Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence),
     };

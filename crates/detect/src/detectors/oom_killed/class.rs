@@ -131,7 +131,7 @@ impl Killed<'_, '_> {
         let own = program(&self.container.command);
         let named = || episode.victims.iter().any(|victim| own.is_some_and(|own| is_named(&victim.comm, own)));
         let first = self.origin().map_or_else(named, |origin| origin == Origin::First);
-        let ends = told > self.view.now() && (first || episode.group_kill);
+        let ends = !self.view.reached(told) && (first || episode.group_kill);
         if ends {
             self.view.recheck_at(told);
         }

@@ -32,7 +32,7 @@ impl<'a> Killed<'_, 'a> {
         let usage = own.map(|(usage, _)| usage);
         let started = self.end.and_then(|end| end.started_at);
         let died = self.end.and_then(|end| end.finished_at);
-        let id = self.end.map_or(&self.status.container_id, |end| &end.container_id);
+        let id = self.end.map_or(&*self.status.container_id, |end| &end.container_id);
         let life = Life { uses: readings(facts, id), limit, started, killed: died.map(|died| (died, usage)) };
         let shape = life.shape().or_else(|| growth::by_lifetimes(&self.lifetimes(facts)));
         let running = self.status.state.running.as_ref();
@@ -54,7 +54,7 @@ impl<'a> Killed<'_, 'a> {
         let lived = started.zip(died).map(|(started, died)| died.duration_since(started));
         let grew = shape == Some(Shape::Growth);
         let due = || running?.started_at?.checked_add(lived?).ok();
-        let due = if grew { due().filter(|due| *due > self.view.now()) } else { None };
+        let due = if grew { due().filter(|due| !self.view.reached(*due)) } else { None };
         let text = lived.filter(|_| grew).map(|lived| {
             let next = due.map(|due| format!("; the next kill is due at {}", describe::time(due))).unwrap_or_default();
             format!("grew from its start to its limit in {}{next}", duration::short(lived))

@@ -123,11 +123,11 @@ fn ran_at(status: &ContainerStatus, at: Timestamp) -> Option<&str> {
     let started = |since: Option<Timestamp>| since.is_none_or(|since| since <= at + SLACK);
     let ended =
         |end: &&Terminated| started(end.started_at) && end.finished_at.is_none_or(|finished| finished >= at - SLACK);
-    let mut ends = [&status.state, &status.last_state].into_iter().filter_map(|state| state.terminated.as_ref());
+    let mut ends = [&status.state, &*status.last_state].into_iter().filter_map(|state| state.terminated.as_deref());
     let running = status.state.running.as_ref().filter(|running| started(running.started_at));
     // One that ended then may have been followed by the next at once.
-    let id = ends.find(ended).map(|end| &end.container_id).or(running.map(|_| &status.container_id));
-    id.map(|id| bare_id(id))
+    let id = ends.find(ended).map(|end| end.container_id.as_str()).or(running.map(|_| &*status.container_id));
+    id.map(bare_id)
 }
 
 /// Statuses are told to the second, and kernels and kubelets have clocks of their own.

@@ -32,9 +32,9 @@ impl Which {
 
     pub(super) fn of(self, container: &Container) -> Option<&Probe> {
         match self {
-            Which::Liveness => container.liveness_probe.as_ref(),
-            Which::Startup => container.startup_probe.as_ref(),
-            Which::Readiness => container.readiness_probe.as_ref(),
+            Which::Liveness => container.liveness_probe.as_deref(),
+            Which::Startup => container.startup_probe.as_deref(),
+            Which::Readiness => container.readiness_probe.as_deref(),
         }
     }
 }

@@ -169,7 +169,7 @@ impl<'a> Case<'_, 'a> {
             let own = if rule == "podAffinity" { &affinity.pod_affinity } else { &affinity.pod_anti_affinity };
             let at = own.required.iter().position(|own| own == term)?;
             let path = spot.path("affinity").key(rule).key(node_labels::REQUIRED).item(&at.to_string(), at);
-            Some(spot.wrong(&path, spot.written(&path).cloned(), sentence.clone()))
+            Some(spot.wrong(&path, spot.written(&path), sentence.clone()))
         });
         written.unwrap_or_else(|| self.at(workload, &["affinity", rule], None, sentence))
     }

@@ -31,12 +31,12 @@ pub(super) fn silent<'a>(view: &View<'a>, subject: &'a Object, pod: &Pod, since:
     let lease = object.and_then(|object| Some((object, Lease::of(object)?)));
     // One that works without a leader, or as another's second name, renews nothing, and is there all the same.
     let last = last_act(view, subject, name);
-    let alive = match (lease, last) {
+    let alive = match (&lease, last) {
         (Some((_, lease)), _) if lease.expires() > view.now() => {
             view.recheck_at(lease.expires());
             Some((lease.renewed, format!("it renewed its lease at {}", describe::time(lease.renewed))))
         }
-        (_, Some(at)) if at.checked_add(LATELY).is_ok_and(|until| until > view.now()) => {
+        (_, Some(at)) if at.checked_add(LATELY).is_ok_and(|until| !view.reached(until)) => {
             Some((at, format!("it looked at another pod at {}", describe::time(at))))
         }
         _ => None,
@@ -44,7 +44,7 @@ pub(super) fn silent<'a>(view: &View<'a>, subject: &'a Object, pod: &Pod, since:
     match (alive, lease) {
         (Some((at, sign)), _) => behind(view, subject, name, since, at, &sign),
         (None, Some((object, lease))) if last.is_none_or(|at| at <= lease.expires()) => {
-            Some(down(view, object, lease, name))
+            Some(down(view, object, &lease, name))
         }
         _ => Some(unknown(view, subject, name, last)),
     }
@@ -83,7 +83,7 @@ fn behind<'a>(
     sign: &str,
 ) -> Option<Finding> {
     let due = since?.checked_add(BEHIND).ok()?;
-    if due > view.now() {
+    if !view.reached(due) {
         view.recheck_at(due);
         return None;
     }
@@ -104,15 +104,15 @@ fn behind<'a>(
 }
 
 /// Its Lease has run out, and nothing was placed since.
-fn down(view: &View<'_>, object: &Object, lease: Lease<'_>, name: &str) -> Finding {
+fn down(view: &View<'_>, object: &Object, lease: &Lease, name: &str) -> Finding {
     let when = describe::time(lease.renewed);
-    let node = Some(lease.host).filter(|host| !host.is_empty());
+    let node = Some(lease.host.as_str()).filter(|host| !host.is_empty());
     let node = node.and_then(|host| view.object(&Kind::Node, None, host).found());
     let ill = node.filter(|node| match &node.body {
         Body::Node(body) => !Condition::find(&body.status.conditions, "Ready").is_some_and(Condition::is_true),
         _ => false,
     });
-    let (pod, gone) = if lease.host.is_empty() { (None, false) } else { replica(view, lease.host, node.is_some()) };
+    let (pod, gone) = if lease.host.is_empty() { (None, false) } else { replica(view, &lease.host, node.is_some()) };
     let who = if name == DEFAULT { "The cluster's scheduler".to_owned() } else { format!("The scheduler {name}") };
     let by = if lease.host.is_empty() { String::new() } else { format!(" by {}", lease.host) };
     let what = format!("{who} has stopped: its lease was last renewed at {when}{by}");

@@ -46,7 +46,7 @@ pub(super) fn until<'a>(
         .into_iter()
         .filter(|event| matches!(event.reason.as_str(), "TriggeredScaleUp" | "Nominated" | "NominatedNode"));
     ends.extend(scaling.filter_map(Event::last_seen).max().and_then(|at| after(at, UNDER_WAY)));
-    ends.into_iter().filter(|end| *end > view.now()).max()
+    ends.into_iter().filter(|end| !view.reached(*end)).max()
 }
 
 /// A gate is closed.

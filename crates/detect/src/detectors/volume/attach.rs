@@ -45,7 +45,7 @@ fn held(case: &Case<'_, '_>, event: &Event) -> Option<Finding> {
     if going && !dead {
         // It is on its way; the attach controller takes it by force after six minutes.
         let due = event.first_seen().and_then(|at| at.checked_add(DETACH).ok())?;
-        if due > case.view.now() {
+        if !case.view.reached(due) {
             case.view.recheck_at(due);
             return None;
         }
@@ -116,8 +116,7 @@ fn on_dead_node(case: &Case<'_, '_>, what: &str, holder: &Object, node: &str) ->
 
 /// A pod that is well has it and keeps it.
 fn in_use(case: &Case<'_, '_>, what: &str, holder: &Object, claim: Option<&Object>) -> Finding {
-    let owner =
-        case.view.known(&holder.kind, holder.meta.namespace.as_deref()).find(|pod| pod.meta.name == holder.meta.name);
+    let owner = case.view.known_one(&holder.reference());
     let owner = owner.map_or_else(|| holder.reference(), |pod| case.view.workload_of(pod).reference());
     let many = case.workload.workload().is_some_and(|body| body.spec.replicas.unwrap_or(1) > 1);
     if owner != case.workload.reference() || (case.workload.kind != Kind::Deployment && !many) {
@@ -195,7 +194,7 @@ fn failed(case: &Case<'_, '_>, event: &Event) -> Option<Finding> {
     let said = event.message.to_lowercase();
     let grace = SignedDuration::from_mins(2);
     let due = event.first_seen().and_then(|at| at.checked_add(grace).ok());
-    if let Some(due) = due.filter(|due| *due > case.view.now()) {
+    if let Some(due) = due.filter(|due| !case.view.reached(*due)) {
         case.view.recheck_at(due);
         return None;
     }

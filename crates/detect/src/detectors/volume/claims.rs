@@ -45,7 +45,7 @@ fn absent(case: &Case<'_, '_>, said: &str) -> Option<Finding> {
     volume.persistent_volume_claim.as_ref()?;
     if case.workload.kind == Kind::StatefulSet && name.ends_with(&format!("-{}", case.pod.meta.name)) {
         let due = case.pod.meta.created.and_then(|created| created.checked_add(MADE_BY_OWNER).ok());
-        if let Some(due) = due.filter(|due| *due > case.view.now()) {
+        if let Some(due) = due.filter(|due| !case.view.reached(*due)) {
             case.view.recheck_at(due);
             return None;
         }

@@ -33,7 +33,7 @@ pub(super) fn says_what(event: &Event) -> bool {
 /// What an Event `FailedMount` or `FailedMapVolume` is about.
 pub(super) fn found(case: &Case<'_, '_>, event: &Event) -> Option<Finding> {
     let due = event.first_seen().and_then(|at| at.checked_add(PATIENCE).ok());
-    if let Some(due) = due.filter(|due| *due > case.view.now()) {
+    if let Some(due) = due.filter(|due| !case.view.reached(*due)) {
         case.view.recheck_at(due);
         return None;
     }

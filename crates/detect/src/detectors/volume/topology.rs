@@ -81,7 +81,7 @@ fn is_scaling_up(case: &Case<'_, '_>) -> bool {
     let begun = events.iter().filter(|event| event.reason == "TriggeredScaleUp").filter_map(|event| event.last_seen());
     let Some(due) = begun.max().and_then(|begun| begun.checked_add(SCALING).ok()) else { return false };
     case.view.recheck_at(due);
-    due > case.view.now()
+    !case.view.reached(due)
 }
 
 fn reaches(volume: &PersistentVolume, node: &Object) -> bool {
@@ -136,7 +136,7 @@ fn out_of_reach(case: &Case<'_, '_>, object: &Object, volume: &PersistentVolume)
             .at_field(
                 "spec.nodeAffinity",
                 "/spec/nodeAffinity",
-                object.whole.as_deref().and_then(|whole| whole.pointer("/spec/nodeAffinity")).cloned(),
+                object.whole().and_then(|whole| whole.pointer("/spec/nodeAffinity").cloned()),
             ),
         ),
     };
@@ -181,7 +181,7 @@ fn kept_away(case: &Case<'_, '_>, volumes: &[(&Object, &PersistentVolume)], comm
     let cause = match &case.spot {
         Some(spot) => {
             let path = spot.path(key);
-            spot.wrong(&path, spot.written(&path).cloned(), sentence)
+            spot.wrong(&path, spot.written(&path), sentence)
         }
         None => Cause::plain(CauseKind::Resource, Some(&case.workload.reference()), sentence),
     };

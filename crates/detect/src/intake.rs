@@ -1,0 +1,196 @@
+//! What is done once with every object that comes in: secrets out, and what others have alike united with theirs.
+
+use crate::redact;
+use reckon_model::k8s::{
+    Affinity, Condition, Container, ContainerState, ContainerStatus, MadeOf, PlacedSpec, Pod, PodSpec, PodStatus,
+    PodTemplate, PodWords, Resources, Words,
+};
+use reckon_model::object::{Owner, Writer};
+use reckon_model::selector::LabelSelector;
+use reckon_model::shared::digest;
+use reckon_model::{Body, Object, Shared};
+use std::collections::BTreeMap;
+use std::hash::Hash;
+
+/// What is known once, however many objects say it. Only what has been redacted gets in; so what is found here needs no
+/// second look, which for a pod that only became ready is nearly all of it.
+#[derive(Debug, Default)]
+pub(crate) struct Intake {
+    versions: Pool<String>,
+    maps: Pool<BTreeMap<String, String>>,
+    lists: Pool<Vec<String>>,
+    owners: Pool<Vec<Owner>>,
+    writers: Pool<Writer>,
+    words: Pool<Words>,
+    pod_words: Pool<PodWords>,
+    specs: Pool<PodSpec>,
+    affinities: Pool<Affinity>,
+    resources: Pool<Resources>,
+    made_of: Pool<MadeOf>,
+    states: Pool<ContainerState>,
+    selectors: Pool<LabelSelector>,
+}
+
+/// The volume with a pod's token, whose name ends in five random letters.
+const TOKEN_VOLUME: &str = "kube-api-access-";
+
+impl Intake {
+    /// Redacts an object and unites its parts with those of others.
+    pub(crate) fn take(&mut self, mut object: Object) -> Object {
+        let Object { kind: _, api_version, meta, body, whole } = &mut object;
+        self.versions.unite(api_version, |_| {});
+        // Who follows a kind compares versions; no rule does.
+        meta.resource_version = String::new();
+        shrink(&mut meta.name);
+        shrink(&mut meta.uid);
+        if let Some(namespace) = &mut meta.namespace {
+            shrink(namespace);
+        }
+        self.maps.unite(&mut meta.labels, |_| {});
+        // Apart from labels: these may hold secrets, and a map that is both would be taken for a redacted one.
+        redact::annotations(&mut meta.annotations);
+        self.maps.unite(&mut meta.annotations, |_| {});
+        self.owners.unite(&mut meta.owners, |_| {});
+        self.lists.unite(&mut meta.finalizers, |_| {});
+        for manager in &mut meta.managers {
+            self.writers.unite(&mut manager.who, |_| {});
+        }
+        match body {
+            Body::Pod(pod) => self.pod(pod),
+            Body::Workload(workload) => {
+                self.selectors.unite(&mut workload.spec.selector, |_| {});
+                self.template(&mut workload.spec.template);
+                self.conditions(&mut workload.status.conditions);
+            }
+            Body::CronJob(cron) => self.template(&mut cron.spec.job_template.spec.template),
+            Body::Node(node) => self.conditions(&mut node.status.conditions),
+            Body::Claim(claim) => self.conditions(&mut claim.status.conditions),
+            Body::Autoscaler(scaler) => self.conditions(&mut scaler.status.conditions),
+            other => redact::body(other),
+        }
+        if let Some(all) = whole.take() {
+            *whole = Some(all.packed_after(redact::object));
+        }
+        object
+    }
+
+    fn pod(&mut self, pod: &mut Pod) {
+        let is_ready = pod.is_ready();
+        let Pod { spec: PlacedSpec { node_name, common }, status } = pod;
+        shrink(node_name);
+        if is_ready {
+            one_token_volume(common);
+        }
+        let Intake { specs, affinities, resources, .. } = self;
+        specs.unite(common, |spec| parts(spec, affinities, resources));
+        let PodStatus {
+            words,
+            conditions,
+            container_statuses,
+            init_container_statuses,
+            ephemeral_container_statuses,
+            start_time: _,
+            pod_ip: _,
+        } = status;
+        self.pod_words.unite(words, |words| redact::in_place(&mut words.message));
+        self.conditions(conditions);
+        for statuses in [container_statuses, init_container_statuses, ephemeral_container_statuses] {
+            for ContainerStatus { made_of, state, last_state, .. } in statuses {
+                self.made_of.unite(made_of, |_| {});
+                redact::container_state(state);
+                self.states.unite(last_state, redact::container_state);
+            }
+        }
+    }
+
+    fn template(&mut self, template: &mut PodTemplate) {
+        self.maps.unite(&mut template.metadata.labels, |_| {});
+        redact::annotations(&mut template.metadata.annotations);
+        self.maps.unite(&mut template.metadata.annotations, |_| {});
+        let Intake { specs, affinities, resources, .. } = self;
+        specs.unite(&mut template.spec, |spec| parts(spec, affinities, resources));
+    }
+
+    fn conditions(&mut self, conditions: &mut [Condition]) {
+        for condition in conditions {
+            self.words.unite(&mut condition.words, |words| redact::in_place(&mut words.message));
+        }
+    }
+}
+
+/// Redacts a spec that nobody had before, and unites what it is made of.
+fn parts(spec: &mut PodSpec, affinities: &mut Pool<Affinity>, resources: &mut Pool<Resources>) {
+    redact::pod_spec(spec);
+    affinities.unite(&mut spec.affinity, |_| {});
+    resources.unite(&mut spec.resources, |_| {});
+    let PodSpec { containers, init_containers, ephemeral_containers, .. } = spec;
+    for Container { resources: own, .. } in [containers, init_containers, ephemeral_containers].into_iter().flatten() {
+        resources.unite(own, |_| {});
+    }
+}
+
+/// Gives the token's volume one name in all pods, without which no two pods have the same spec. Only of ready ones: what a
+/// kubelet says of a volume that it cannot mount, it says under its name.
+fn one_token_volume(spec: &mut Shared<PodSpec>) {
+    let is_token = |name: &str| name.strip_prefix(TOKEN_VOLUME).is_some_and(|random| random.len() == 5);
+    if !spec.volumes.iter().any(|volume| is_token(&volume.name)) {
+        return;
+    }
+    let PodSpec { volumes, containers, init_containers, ephemeral_containers, .. } = &mut **spec;
+    let mounts = [containers, init_containers, ephemeral_containers].into_iter().flatten();
+    let mounts = mounts.flat_map(|container| &mut container.volume_mounts).map(|mount| &mut mount.name);
+    let names = volumes.iter_mut().map(|volume| &mut volume.name).chain(mounts);
+    names.filter(|name| is_token(name)).for_each(|name| name.truncate(TOKEN_VOLUME.len() - 1));
+}
+
+/// Gives back what the decoder took too much.
+fn shrink(text: &mut String) {
+    text.shrink_to_fit();
+}
+
+/// Values of one type, each once.
+#[derive(Debug)]
+struct Pool<T> {
+    by_digest: BTreeMap<u64, Vec<Shared<T>>>,
+    /// With how many digests the next look for what nobody has any more begins.
+    full: usize,
+}
+
+impl<T> Default for Pool<T> {
+    fn default() -> Self {
+        Pool { by_digest: BTreeMap::new(), full: FULL }
+    }
+}
+
+/// Below so many it is not worth looking.
+const FULL: usize = 1024;
+
+impl<T: Clone + Hash + PartialEq> Pool<T> {
+    /// Makes the value one with an equal one, if there is one; else settles it and keeps it for the next. What is settled
+    /// must settle to itself: it is found unsettled.
+    fn unite(&mut self, value: &mut Shared<T>, settle: impl FnOnce(&mut T)) {
+        let key = digest(&**value);
+        if let Some(known) = self.find(key, value) {
+            *value = known;
+            return;
+        }
+        settle(value);
+        let key = digest(&**value);
+        if let Some(known) = self.find(key, value) {
+            *value = known;
+            return;
+        }
+        self.by_digest.entry(key).or_default().push(value.clone());
+        if self.by_digest.len() > self.full {
+            self.by_digest.retain(|_, values| {
+                values.retain(|value| !value.is_alone());
+                !values.is_empty()
+            });
+            self.full = FULL.max(self.by_digest.len() * 2);
+        }
+    }
+
+    fn find(&self, key: u64, value: &Shared<T>) -> Option<Shared<T>> {
+        self.by_digest.get(&key)?.iter().find(|known| *known == value).cloned()
+    }
+}

@@ -1,0 +1,262 @@
+//! The known objects, and the ways to find them.
+
+use reckon_model::{Body, Kind, Object, ResourceRef};
+use std::borrow::Borrow;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
+use std::sync::Arc;
+
+/// A number that an object has while it is known. Another object of its name takes it over; it says nothing about order.
+pub(crate) type Number = u32;
+
+/// The known objects. There may be a hundred thousand, so nothing here holds a copy of a name: sets hold the objects
+/// themselves and compare by what these are called.
+#[derive(Debug, Default)]
+pub(crate) struct Objects {
+    /// By kind, namespace (empty for cluster-scoped ones) and name.
+    named: BTreeMap<Kind, BTreeMap<Box<str>, BTreeSet<Named>>>,
+    numbered: Vec<Option<Arc<Object>>>,
+    free: Vec<Number>,
+    /// Events by what they are about: kind, namespace, name.
+    events: BTreeMap<About, Vec<Arc<Object>>>,
+    /// By the owner that controls them.
+    children: BTreeMap<ResourceRef, Vec<Arc<Object>>>,
+    /// Pods by node.
+    on_node: BTreeMap<Box<str>, OnNode>,
+}
+
+/// The pods on a node.
+#[derive(Debug, Default)]
+struct OnNode {
+    pods: Vec<Arc<Object>>,
+    /// Bytes of memory that those of them request that have not ended: every pod without a limit wants to know.
+    requested: u128,
+}
+
+/// What an Event is about: kind, namespace, name.
+pub(crate) type About = (String, String, String);
+
+/// An object in order of names.
+#[derive(Debug)]
+struct Named {
+    object: Arc<Object>,
+    number: Number,
+}
+
+impl Borrow<str> for Named {
+    fn borrow(&self) -> &str {
+        &self.object.meta.name
+    }
+}
+
+impl PartialEq for Named {
+    fn eq(&self, other: &Self) -> bool {
+        self.object.meta.name == other.object.meta.name
+    }
+}
+
+impl Eq for Named {}
+
+impl PartialOrd for Named {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Named {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.object.meta.name.cmp(&other.object.meta.name)
+    }
+}
+
+/// The sets besides that of its names in which an object is.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Places {
+    pub(crate) about: Option<About>,
+    pub(crate) owner: Option<ResourceRef>,
+    pub(crate) node: Option<Box<str>>,
+}
+
+impl Places {
+    pub(crate) fn of(object: &Object) -> Places {
+        let about = match &object.body {
+            Body::Event(event) => {
+                let about = &event.involved_object;
+                Some((about.kind.clone(), about.namespace.clone(), about.name.clone()))
+            }
+            _ => None,
+        };
+        let owner = object.meta.controller().map(|owner| owner.reference(object.meta.namespace.as_deref()));
+        let node = object.pod().map(|pod| pod.spec.node_name.as_str()).filter(|node| !node.is_empty());
+        Places { about, owner, node: node.map(Box::from) }
+    }
+}
+
+impl Objects {
+    /// Puts an object in, and gives its number and what had its name before, with the sets that was in.
+    pub(crate) fn insert(&mut self, object: &Arc<Object>, places: &Places) -> (Number, Option<(Arc<Object>, Places)>) {
+        let names = self.named.entry(object.kind.clone()).or_default();
+        let names = match names.get_mut(object.namespace()) {
+            Some(names) => names,
+            None => names.entry(object.namespace().into()).or_default(),
+        };
+        let before = names.take(object.meta.name.as_str());
+        let number = match &before {
+            Some(before) => before.number,
+            None => self.free.pop().unwrap_or_else(|| {
+                self.numbered.push(None);
+                // Objects that fit into memory have numbers that fit.
+                Number::try_from(self.numbered.len() - 1).unwrap_or(Number::MAX)
+            }),
+        };
+        names.insert(Named { object: object.clone(), number });
+        if let Some(slot) = self.numbered.get_mut(number as usize) {
+            *slot = Some(object.clone());
+        }
+        let before = before.map(|named| (Places::of(&named.object), named.object)).map(|(left, object)| (object, left));
+        if let Some((before, left)) = &before {
+            if left != places {
+                self.leave(left, before);
+            } else if let Some(on_node) = left.node.as_ref().and_then(|node| self.on_node.get_mut(node)) {
+                on_node.requested -= requested(before);
+            }
+        }
+        self.enter(places, object);
+        (number, before)
+    }
+
+    /// Takes an object out, and tells the sets it was in.
+    pub(crate) fn remove(&mut self, reference: &ResourceRef) -> Option<(Number, Arc<Object>, Places)> {
+        let spaces = self.named.get_mut(&reference.kind)?;
+        let names = spaces.get_mut(reference.namespace())?;
+        let Named { object, number } = names.take(reference.name.as_str())?;
+        if names.is_empty() {
+            spaces.remove(reference.namespace());
+        }
+        if spaces.is_empty() {
+            self.named.remove(&reference.kind);
+        }
+        if let Some(slot) = self.numbered.get_mut(number as usize) {
+            *slot = None;
+        }
+        self.free.push(number);
+        let places = Places::of(&object);
+        self.leave(&places, &object);
+        Some((number, object, places))
+    }
+
+    pub(crate) fn get(&self, reference: &ResourceRef) -> Option<&Object> {
+        let named = self.named.get(&reference.kind)?.get(reference.namespace())?.get(reference.name.as_str())?;
+        Some(&*named.object)
+    }
+
+    pub(crate) fn numbered(&self, number: Number) -> Option<&Object> {
+        self.numbered.get(number as usize)?.as_deref()
+    }
+
+    /// Those of a kind with their numbers, in a namespace if one is given, by namespace and name.
+    pub(crate) fn of<'a>(
+        &'a self,
+        kind: &Kind,
+        namespace: Option<&str>,
+    ) -> impl Iterator<Item = (Number, &'a Object)> + use<'a> {
+        let bound = |unbounded| namespace.map_or(unbounded, Bound::Included);
+        let spaces = self
+            .named
+            .get(kind)
+            .map(|spaces| spaces.range::<str, _>((bound(Bound::Unbounded), bound(Bound::Unbounded))));
+        spaces.into_iter().flatten().flat_map(|(_, names)| names).map(|named| (named.number, &*named.object))
+    }
+
+    pub(crate) fn kinds(&self) -> impl Iterator<Item = &Kind> {
+        self.named.keys()
+    }
+
+    /// The namespaces in which there is something.
+    pub(crate) fn namespaces(&self) -> impl Iterator<Item = &str> {
+        self.named.values().flat_map(BTreeMap::keys).map(|space| &**space).filter(|space| !space.is_empty())
+    }
+
+    pub(crate) fn events<'a>(&'a self, about: &About) -> impl Iterator<Item = &'a Object> + use<'a> {
+        self.events.get(about).into_iter().flatten().map(|object| &**object)
+    }
+
+    pub(crate) fn children<'a>(&'a self, owner: &ResourceRef) -> impl Iterator<Item = &'a Object> + use<'a> {
+        self.children.get(owner).into_iter().flatten().map(|object| &**object)
+    }
+
+    pub(crate) fn on_node<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Object> + use<'a> {
+        self.on_node.get(node).into_iter().flat_map(|on_node| &on_node.pods).map(|object| &**object)
+    }
+
+    /// Bytes of memory that the pods on a node request which have not ended.
+    pub(crate) fn requested_on(&self, node: &str) -> u128 {
+        self.on_node.get(node).map_or(0, |on_node| on_node.requested)
+    }
+
+    fn enter(&mut self, places: &Places, object: &Arc<Object>) {
+        let Places { about, owner, node } = places;
+        if let Some(about) = about {
+            put(self.events.entry(about.clone()).or_default(), object);
+        }
+        if let Some(owner) = owner {
+            put(self.children.entry(owner.clone()).or_default(), object);
+        }
+        if let Some(node) = node {
+            let on_node = self.on_node.entry(node.clone()).or_default();
+            put(&mut on_node.pods, object);
+            on_node.requested += requested(object);
+        }
+    }
+
+    fn leave(&mut self, places: &Places, object: &Object) {
+        let Places { about, owner, node } = places;
+        if let Some(about) = about {
+            take(&mut self.events, about, object);
+        }
+        if let Some(owner) = owner {
+            take(&mut self.children, owner, object);
+        }
+        if let Some(node) = node {
+            let Some(on_node) = self.on_node.get_mut(node) else { return };
+            remove(&mut on_node.pods, object);
+            on_node.requested -= requested(object);
+            if on_node.pods.is_empty() {
+                self.on_node.remove(node);
+            }
+        }
+    }
+}
+
+/// The order of objects in a set: by kind, namespace and name.
+fn order(object: &Object) -> (&Kind, &str, &str) {
+    (&object.kind, object.namespace(), &object.meta.name)
+}
+
+fn put(set: &mut Vec<Arc<Object>>, object: &Arc<Object>) {
+    match set.binary_search_by(|other| order(other).cmp(&order(object))) {
+        Ok(at) => set[at] = object.clone(),
+        Err(at) => set.insert(at, object.clone()),
+    }
+}
+
+fn take<K: Ord>(sets: &mut BTreeMap<K, Vec<Arc<Object>>>, key: &K, object: &Object) {
+    let Some(set) = sets.get_mut(key) else { return };
+    remove(set, object);
+    if set.is_empty() {
+        sets.remove(key);
+    }
+}
+
+fn remove(set: &mut Vec<Arc<Object>>, object: &Object) {
+    if let Ok(at) = set.binary_search_by(|other| order(other).cmp(&order(object))) {
+        set.remove(at);
+    }
+}
+
+/// Bytes of memory that the containers of a pod request that has not ended.
+pub(crate) fn requested(object: &Object) -> u128 {
+    let Some(pod) = object.pod().filter(|pod| !pod.is_finished()) else { return 0 };
+    let requests = pod.spec.containers.iter().filter_map(|container| container.resources.requests.get("memory"));
+    requests.filter_map(|request| u128::try_from(request.value()?).ok()).sum()
+}
