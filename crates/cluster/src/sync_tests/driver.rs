@@ -61,7 +61,7 @@ impl Trouble {
         let mut dice = Rng::new(seed ^ 0x7_0b1e);
         let mut left = Trouble::ALL.to_vec();
         let count = 1 + dice.below(5);
-        (0..count).map(|_| left.swap_remove(dice.below(left.len() as u64) as usize)).collect()
+        (0..count).map(|_| left.swap_remove(index(&mut dice, left.len()))).collect()
     }
 
     pub(super) fn name(self) -> &'static str {
@@ -101,10 +101,15 @@ impl Trouble {
             Trouble::Duplicate => FaultKind::DuplicateEvents,
             Trouble::Reorder => FaultKind::ReorderEvents,
             Trouble::Drop => FaultKind::DropEvents,
-            Trouble::Refuse => FaultKind::Refuse { code: [500, 502, 503, 403][small(dice, 4) as usize] as u16 },
+            Trouble::Refuse => FaultKind::Refuse { code: [500, 502, 503, 403_u16][index(dice, 4)] },
             Trouble::Cut | Trouble::Restart | Trouble::Restore | Trouble::RestoreInSilence => return None,
         })
     }
+}
+
+/// A place in a list of that length.
+fn index(dice: &mut Rng, length: usize) -> usize {
+    usize::try_from(dice.below(length as u64)).unwrap_or_default()
 }
 
 fn small(dice: &mut Rng, bound: u64) -> u32 {
@@ -256,7 +261,7 @@ impl<'a> Run<'a> {
 
     fn step(&mut self) {
         if !self.plan.troubles.is_empty() && self.dice.below(16) == 0 {
-            let trouble = self.plan.troubles[self.dice.below(self.plan.troubles.len() as u64) as usize];
+            let trouble = self.plan.troubles[index(&mut self.dice, self.plan.troubles.len())];
             self.trouble(trouble);
             return;
         }
@@ -268,8 +273,8 @@ impl<'a> Run<'a> {
     }
 
     fn write(&mut self) {
-        let resource = RESOURCES[self.dice.below(2) as usize];
-        let namespace = NAMESPACES[self.dice.below(2) as usize];
+        let resource = RESOURCES[index(&mut self.dice, 2)];
+        let namespace = NAMESPACES[index(&mut self.dice, 2)];
         let name = format!("n{}", self.dice.below(6));
         let mut world = self.server.world();
         let there = world.get(resource, namespace, &name).is_some();
@@ -299,7 +304,7 @@ impl<'a> Run<'a> {
             let mut fault = Fault::new(kind);
             // A store is dead for all.
             if self.dice.below(2) == 0 && trouble != Trouble::StorageDown {
-                fault = fault.at(RESOURCES[self.dice.below(2) as usize]);
+                fault = fault.at(RESOURCES[index(&mut self.dice, 2)]);
             }
             if self.dice.below(2) == 0 {
                 fault = fault.one_in(2 + small(&mut self.dice, 4));
