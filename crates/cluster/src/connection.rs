@@ -10,7 +10,7 @@ use reckon_model::{ClusterId, Kind, SignedDuration, Timestamp};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::OnceCell;
 
@@ -24,7 +24,10 @@ pub struct Connection {
 }
 
 pub(crate) struct Inner {
-    pub(crate) client: kube::Client,
+    client: RwLock<kube::Client>,
+    /// Where the client was made from, to make it again when its credentials count no more.
+    source: Option<(Options, Environment)>,
+    renewed: Mutex<Option<tokio::time::Instant>>,
     pub(crate) server: String,
     context: Option<String>,
     namespace: String,
@@ -66,6 +69,8 @@ pub(crate) struct Patience {
     pub(crate) look: Duration,
     /// For the deletions that a watch tells at once when it is resumed.
     pub(crate) settle: Duration,
+    /// Between two readings of credentials that were refused.
+    pub(crate) renew: Duration,
 }
 
 impl Default for Patience {
@@ -82,6 +87,7 @@ impl Default for Patience {
             stale: Duration::from_secs(45),
             look: Duration::from_secs(120),
             settle: Duration::from_secs(10),
+            renew: Duration::from_secs(5),
         }
     }
 }
@@ -128,17 +134,15 @@ impl Connection {
         env: &Environment,
         patience: Patience,
     ) -> Result<Connection, ConnectError> {
-        let config::Target { mut config, context } = config::target(options, env).await?;
+        let config::Target { config, context } = config::target(options, env).await?;
         let server = without_credentials(&config.cluster_url);
         let namespace = config.default_namespace.clone();
-        // What is asked again, and when, is decided in `wire` and `follow`: below them a refusal would be hidden, and a version of
-        // the future be asked for without an end.
-        config.default_retry = false;
-        config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
-        let client = ClientBuilder::try_from(config).map_err(|error| no_client(&error))?.build();
+        let client = client(config)?;
         Ok(Connection {
             inner: Arc::new(Inner {
-                client,
+                client: RwLock::new(client),
+                source: Some((options.clone(), env.clone())),
+                renewed: Mutex::default(),
                 server,
                 context,
                 namespace,
@@ -161,7 +165,9 @@ impl Connection {
     pub(crate) fn over(client: kube::Client, seed: u64, base: Timestamp) -> Connection {
         Connection {
             inner: Arc::new(Inner {
-                client,
+                client: RwLock::new(client),
+                source: None,
+                renewed: Mutex::default(),
                 server: "https://sim".to_owned(),
                 context: None,
                 namespace: "default".to_owned(),
@@ -176,6 +182,31 @@ impl Connection {
                 discovered: OnceCell::new(),
                 paged: Mutex::default(),
             }),
+        }
+    }
+
+    /// The client as it is now.
+    pub(crate) fn client(&self) -> kube::Client {
+        self.inner.client.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The credentials, or the authority that the server's certificate was to be signed by, count no more: reads them again
+    /// from where they came from. What runs goes on; what is asked from now on is asked with the new ones. Token files and
+    /// plug-ins are kube's own business, which reads them again before they expire.
+    pub(crate) async fn renew(&self) {
+        let Some((options, env)) = &self.inner.source else { return };
+        {
+            let now = tokio::time::Instant::now();
+            let mut renewed = self.inner.renewed.lock().unwrap_or_else(PoisonError::into_inner);
+            if renewed.is_some_and(|last| now.duration_since(last) < self.inner.patience.renew) {
+                return;
+            }
+            *renewed = Some(now);
+        }
+        match config::target(options, env).await.and_then(|target| client(target.config)) {
+            Ok(client) => *self.inner.client.write().unwrap_or_else(PoisonError::into_inner) = client,
+            // It may be about to be written. What was had before is tried again, and then this.
+            Err(error) => tracing::debug!(%error, "the credentials could not be read again"),
         }
     }
 
@@ -267,6 +298,14 @@ impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection").field("server", &self.inner.server).finish_non_exhaustive()
     }
+}
+
+fn client(mut config: kube::Config) -> Result<kube::Client, ConnectError> {
+    // What is asked again, and when, is decided in `wire` and `follow`: below them a refusal would be hidden, and a version
+    // of the future be asked for without an end.
+    config.default_retry = false;
+    config.headers.push((http::header::USER_AGENT, http::HeaderValue::from_static(USER_AGENT)));
+    Ok(ClientBuilder::try_from(config).map_err(|error| no_client(&error))?.build())
 }
 
 /// What a client cannot be made of: a file or a field of the kubeconfig, or credentials that somebody else gives out.

@@ -98,6 +98,7 @@ impl FakeServer {
             stale: Duration::from_secs(20),
             look: Duration::from_secs(20),
             settle: Duration::from_secs(20),
+            renew: Duration::ZERO,
         };
         FakeServer { url, asked, patience, _tasks: tasks }
     }

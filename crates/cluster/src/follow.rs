@@ -374,8 +374,8 @@ impl Follower {
     async fn failed(&mut self, error: &ReadError) -> ControlFlow<()> {
         let gap = error.gap(self.scope.endpoint.resource());
         // Credentials change under a program that runs for months; what a refused one may read is not less for that.
-        let changing = self.ever_listed && error.obstacle() == reckon_model::Obstacle::Unauthenticated;
-        let lasting = !error.is_transient() && !changing;
+        let unknown = error.obstacle() == reckon_model::Obstacle::Unauthenticated;
+        let lasting = !error.is_transient() && !(unknown && self.ever_listed);
         let outage =
             self.failures + 1 >= REPORTED_FROM || self.heard.elapsed() >= self.connection().inner.patience.beat;
         if lasting {
@@ -383,7 +383,7 @@ impl Follower {
         } else if outage {
             self.report(gap, false).await?;
         }
-        if changing {
+        if unknown {
             self.connection().renew().await;
         }
         if lasting {

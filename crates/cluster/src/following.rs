@@ -1,7 +1,6 @@
 //! Following one kind for ever: wherever it may be read, and as long as it is served. Both change while a program runs.
 
 use crate::access::Listable;
-use crate::connection::Connection;
 use crate::discovery::{Discovery, ServedType};
 use crate::endpoint::Endpoint;
 use crate::error::{NOT_SERVED, ReadError, not_served};
@@ -150,9 +149,4 @@ impl OneKind {
             () = sleep(pause) => ControlFlow::Continue(()),
         }
     }
-}
-
-impl Connection {
-    /// The connection's credentials were refused: they may have been renewed where they came from.
-    pub(crate) async fn renew(&self) {}
 }

@@ -36,6 +36,8 @@ mod fake_server;
 #[cfg(test)]
 mod follow_tests;
 #[cfg(test)]
+mod following_tests;
+#[cfg(test)]
 mod needs_tests;
 #[cfg(test)]
 mod sync_tests;

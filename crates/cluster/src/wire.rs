@@ -149,7 +149,7 @@ impl Connection {
         let head = if ask.through_kubelet { patience.kubelet } else { patience.head };
         let end =
             deadline.map_or(started + head, |end| if ask.through_kubelet { end.min(started + head) } else { end });
-        let response = match timeout_at(end, self.inner.client.send(request)).await {
+        let response = match timeout_at(end, self.client().send(request)).await {
             Err(_) => return Err(self.timed_out(&ask.describe(), end - started)),
             Ok(Err(error)) => {
                 return Err(match ReadError::from_transport(self.server(), &ask.describe(), &error) {
