@@ -1,6 +1,6 @@
 # What each target does is in scripts/; every one says what it is doing and how long it took.
 .DEFAULT_GOAL := help
-.PHONY: help run stop check test live matrix bench build packages
+.PHONY: help run stop check test live matrix bench soak build packages
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -26,6 +26,9 @@ matrix: ## provoke every kind of memory death on both kinds of node, record it, 
 
 bench: ## ours and what people use instead, side by side, written to docs/performance.md; ARGS=--quick only tries it
 	@scripts/bench $(ARGS)
+
+soak: ## 100,000 simulated clusters in which everything goes wrong; nothing may be lost (hours; SEEDS=N for fewer)
+	@scripts/soak
 
 build: ## the binary, optimised: target/release/reckon
 	cargo build --release --locked -p reckon

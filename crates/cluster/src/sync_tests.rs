@@ -5,7 +5,7 @@
 //! ([`mirror`]): that each write was told once and in order, or lies in a gap that was told; that the objects are the same
 //! within a minute after the last fault; and that nothing was shown as fresh that was not.
 //!
-//! `RECKON_SEED` replays one seed, `RECKON_SEEDS` and `RECKON_STEPS` say how many there are and how long (`make soak`),
+//! `RECKON_SEED` replays one seed, `RECKON_FROM`, `RECKON_SEEDS` and `RECKON_STEPS` say which there are and how long (`make soak`),
 //! `RECKON_FAULT` allows one fault alone. With `RECKON_LOG` all that was told in a run that went wrong, and all that
 //! happened, is written to `reckon-sync.log` in the directory for temporary files.
 
@@ -56,7 +56,10 @@ fn first_wrong(plans: &[Plan]) -> Option<(&Plan, Outcome)> {
 fn nothing_is_lost_whatever_happens() {
     let steps = number("RECKON_STEPS", 500);
     let seeds = match number("RECKON_SEED", 0) {
-        0 => 1..=number("RECKON_SEEDS", 2000),
+        0 => {
+            let from = number("RECKON_FROM", 1);
+            from..=from + number("RECKON_SEEDS", 2000) - 1
+        }
         seed => seed..=seed,
     };
     let only = std::env::var("RECKON_FAULT").ok().filter(|name| !name.is_empty());
