@@ -375,7 +375,8 @@ impl Follower {
         let gap = error.gap(self.scope.endpoint.resource());
         // Credentials change under a program that runs for months; what a refused one may read is not less for that.
         let unknown = error.obstacle() == reckon_model::Obstacle::Unauthenticated;
-        let lasting = !error.is_transient() && !(unknown && self.ever_listed);
+        let passing = error.is_transient() || (unknown && self.ever_listed);
+        let lasting = !passing;
         let outage =
             self.failures + 1 >= REPORTED_FROM || self.heard.elapsed() >= self.connection().inner.patience.beat;
         if lasting {
