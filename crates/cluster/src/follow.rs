@@ -8,13 +8,16 @@
 
 mod known;
 mod line;
+mod look;
 mod page;
 mod pulse;
+mod stop;
 mod stream;
 mod version;
 
 pub(crate) use known::Known;
 pub(crate) use pulse::Pulse;
+pub(crate) use stop::Stop;
 
 use crate::connection::Connection;
 use crate::error::ReadError;
@@ -22,13 +25,13 @@ use crate::list::{Ended, Item, Scope, Sink};
 use crate::listing::{ListEvent, Shared};
 use crate::planted::{Bug, planted};
 use known::Saw;
-use page::{Found, Next, Page};
+use look::Awaited;
+use page::Next;
 use reckon_model::{Gap, ResourceRef, Timestamp};
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until};
 use version::Version;
 
@@ -38,13 +41,6 @@ const SHORTEST_WATCH: Duration = Duration::from_secs(1);
 
 /// Failures in a row after which the outage is reported. One is an ordinary restart.
 const REPORTED_FROM: u32 = 2;
-
-/// Names in a page that is compared, of one kind every two minutes: a kind of up to 1,250 objects is seen whole within
-/// ten minutes, of a larger one a part.
-const NAMES: u32 = 250;
-
-/// Names in the page that is compared before a watch is resumed.
-const NAMES_TO_RESUME: u32 = 500;
 
 /// Why following ended.
 pub(crate) enum Verdict {
@@ -58,31 +54,6 @@ pub(crate) enum Verdict {
 
 fn rewound_as(why: &str) -> End {
     End::Rewound(format!("the history of the cluster was rewound: {why}"))
-}
-
-/// How followers are told to stop.
-#[derive(Debug, Default)]
-pub(crate) struct Stop {
-    called: AtomicBool,
-    wake: Notify,
-}
-
-impl Stop {
-    pub(crate) fn call(&self) {
-        self.called.store(true, Ordering::Relaxed);
-        self.wake.notify_waiters();
-    }
-
-    pub(crate) fn is_called(&self) -> bool {
-        self.called.load(Ordering::Relaxed)
-    }
-
-    async fn called(&self) {
-        let woken = self.wake.notified();
-        if !self.called.load(Ordering::Relaxed) {
-            woken.await;
-        }
-    }
 }
 
 /// Follows one kind in one scope.
@@ -127,14 +98,6 @@ pub(crate) struct Follower {
     look_at: Instant,
     /// From when on the newest version may be asked for: who may watch may not always list.
     look_from: Instant,
-}
-
-/// A page to which the watch has not come.
-struct Awaited {
-    page: Page,
-    asked: Timestamp,
-    /// Before a watch was resumed: until when the watch has to come to it, and until when everything had been told then.
-    resumed: Option<(Instant, Timestamp)>,
 }
 
 /// How a stretch of following ended.
@@ -464,109 +427,6 @@ impl Follower {
                 }
             }
         }
-    }
-
-    /// Compares a page with what is known, so that a watch is not resumed in a history that is another one.
-    async fn look_before_resuming(&mut self) -> ControlFlow<End> {
-        if std::mem::take(&mut self.fresh) || planted(Bug::ResumesBlindly) || !self.may_look() {
-            return ControlFlow::Continue(());
-        }
-        let (connection, scope) = (self.connection().clone(), self.scope.clone());
-        let (asked, limit) = (connection.now(), connection.inner.patience.beat);
-        let (highest, before) = (self.pulse.highest(), self.current_at);
-        let reading = async move { connection.names_page(&scope, NAMES_TO_RESUME, None, limit).await };
-        let page = match self.answer(reading).await {
-            Ok(page) => page,
-            Err(End::Failed(ReadError::Forbidden { .. })) => {
-                self.may_not_look();
-                return ControlFlow::Continue(());
-            }
-            Err(end) => return ControlFlow::Break(self.missed(end)),
-        };
-        if page.version().is_before(highest) {
-            return ControlFlow::Break(rewound_as("its newest version is older than what was seen"));
-        }
-        let until = Instant::now() + self.connection().inner.patience.settle;
-        self.judge(page, asked, Some((until, before)))
-    }
-
-    /// Asks whether the history still reaches what was seen of it.
-    async fn look_before_relisting(&mut self) -> ControlFlow<End> {
-        if !self.may_look() {
-            return ControlFlow::Continue(());
-        }
-        let (connection, scope) = (self.connection().clone(), self.scope.clone());
-        let (asked, limit) = (connection.now(), connection.inner.patience.beat);
-        let floor = self.pulse.highest().later(self.floor);
-        match self.answer(async move { connection.newest(&scope, limit).await }).await {
-            Ok(newest) if Version::of(&newest).is_before(floor) => {
-                ControlFlow::Break(rewound_as("its newest version is older than what was seen"))
-            }
-            Ok(newest) => {
-                self.pulse.answered(asked, Version::of(&newest));
-                ControlFlow::Continue(())
-            }
-            Err(End::Failed(ReadError::Forbidden { .. })) => {
-                self.may_not_look();
-                ControlFlow::Continue(())
-            }
-            Err(end) => ControlFlow::Break(self.missed(end)),
-        }
-    }
-
-    fn may_look(&self) -> bool {
-        self.look_from <= Instant::now()
-    }
-
-    /// The right to list may be granted later.
-    fn may_not_look(&mut self) {
-        self.look_from = Instant::now() + self.connection().inner.patience.refused;
-    }
-
-    /// No answer came to what all who follow the store have to know.
-    fn missed(&self, end: End) -> End {
-        if let End::Failed(error) = &end {
-            self.pulse.missed(error.gap(self.scope.endpoint.resource()));
-        }
-        end
-    }
-
-    /// What a page that was asked for at that time says.
-    fn judge(&mut self, page: Page, asked: Timestamp, resumed: Option<(Instant, Timestamp)>) -> ControlFlow<End> {
-        let newest = page.version();
-        self.awaited = Some(Awaited { page, asked, resumed });
-        self.judge_awaited(false)?;
-        self.pulse.answered(asked, newest);
-        ControlFlow::Continue(())
-    }
-
-    /// Compares the page that waits for the watch, which now has either come to it or had its time.
-    fn judge_awaited(&mut self, in_any_case: bool) -> ControlFlow<End> {
-        let Some(Awaited { page, asked, .. }) = &self.awaited else { return ControlFlow::Continue(()) };
-        let mark = if in_any_case { page.version() } else { self.mark() };
-        match page.judge(&self.known, mark) {
-            Found::NotYet => return ControlFlow::Continue(()),
-            Found::Right if page.is_whole() => self.sound_at = [self.sound_at[1], *asked],
-            Found::Right => {}
-            Found::Wrong => {
-                return ControlFlow::Break(self.left_out("a look at the list showed other objects"));
-            }
-            Found::Rewound => {
-                return ControlFlow::Break(rewound_as("a look at the list showed other objects"));
-            }
-        }
-        self.awaited = None;
-        ControlFlow::Continue(())
-    }
-
-    /// Something was left out of what was told. Soon after a watch was resumed that means another history; else nobody knows
-    /// when it was.
-    fn left_out(&mut self, why: &str) -> End {
-        if self.awaited.as_ref().is_some_and(|awaited| awaited.resumed.is_some()) {
-            return rewound_as(why);
-        }
-        self.gap_from = Some(self.sound_at[1]);
-        End::Expired(format!("something was left out: {why}"))
     }
 
     async fn list_in_pages(&mut self) -> End {

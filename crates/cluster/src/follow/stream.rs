@@ -2,10 +2,11 @@
 
 use super::known::Death;
 use super::line::Event;
+use super::look::NAMES;
 use super::page::Page;
 use super::pulse::Turn;
 use super::version::Version;
-use super::{End, Follower, NAMES, rewound_as};
+use super::{End, Follower, rewound_as};
 use crate::error::ReadError;
 use crate::lines::Lines;
 use crate::planted::{Bug, planted};
