@@ -138,7 +138,7 @@ impl OneKind {
     }
 
     async fn may_list_all(&self, scope: &Scope) -> bool {
-        let ask = scope.endpoint.watch(None, &[("limit", "1"), ("watch", "true"), ("timeoutSeconds", "1")]);
+        let ask = scope.endpoint.names(None, &[("limit", "1")]);
         self.shared.connection.send(&ask).await.is_ok()
     }
 
