@@ -12,6 +12,13 @@ use std::ops::ControlFlow;
 /// Objects per page, as kubectl asks.
 const PAGE: &str = "500";
 
+/// Objects that are taken of one page. Some servers know no pages; what none does is to have so many objects and no pages.
+pub(crate) const MOST_IN_A_PAGE: usize = 20_000;
+
+/// Bytes of a list, or of a watch, in which no object and no line ends. Far more than any object has; but a server that never
+/// ends one would be read for ever.
+pub(crate) const MOST_WITHOUT_AN_END: usize = 256 * 1024 * 1024;
+
 /// One item of a list or one object of a watch.
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "nearly all of them are objects, and each is moved at once")]
@@ -103,17 +110,27 @@ impl Connection {
         let mut incoming = self.send(&scope.endpoint.list(scope.namespace.as_deref(), query)).await?;
         let mut splitter = Splitter::default();
         let mut ready = Vec::new();
+        let (mut items, mut endless) = (0, 0);
         while let Some(chunk) = incoming.next().await? {
             let split = splitter.push(&chunk, &mut |piece| {
                 let (Piece::Item(bytes) | Piece::TooLarge { head: bytes }) = piece;
                 ready.push((decode(&piece, &scope.kind, self.inner.keep_whole), bytes.len()));
             });
+            endless = if ready.is_empty() { endless + chunk.len() } else { 0 };
+            items += ready.len();
             for (item, bytes) in ready.drain(..) {
                 if sink.take(item, bytes).await.is_break() {
                     return Ok(Ended::Stopped);
                 }
             }
             split.map_err(|error| incoming.malformed(error.to_string()))?;
+            if items > MOST_IN_A_PAGE {
+                let why = format!("it sends more than {MOST_IN_A_PAGE} objects for one page of {PAGE}");
+                return Err(incoming.malformed(why));
+            }
+            if endless > MOST_WITHOUT_AN_END {
+                return Err(incoming.malformed("an object in it has no end".to_owned()));
+            }
         }
         match splitter.finish() {
             Ok(meta) => Ok(Ended::Complete(meta)),

@@ -19,7 +19,7 @@ pub(crate) const JSON: &str = "application/json";
 /// An answer that took longer says nothing about clocks.
 const DATED: Duration = Duration::from_secs(2);
 
-/// The longest pause a server can ask for.
+/// The longest pause that is kept. Whoever asks for a longer one has refused.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// How often one request is sent while the server says "later".
@@ -225,7 +225,7 @@ fn retry_after(response: &Response<Body>) -> Option<Duration> {
     let said = header(response, http::header::RETRY_AFTER).and_then(|value| value.trim().parse::<u64>().ok());
     match (response.status(), said) {
         (StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, Some(seconds)) => {
-            Some(Duration::from_secs(seconds).min(MAX_RETRY_AFTER))
+            Some(Duration::from_secs(seconds)).filter(|pause| *pause <= MAX_RETRY_AFTER)
         }
         (StatusCode::TOO_MANY_REQUESTS, None) => Some(Duration::from_secs(1)),
         _ => None,

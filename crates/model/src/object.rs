@@ -215,18 +215,25 @@ struct AnyPod<'a> {
 impl Object {
     /// Decodes one object. `fallback` is the kind to take where the bytes name none, as in the items of a typed list.
     pub fn decode(json: &[u8], fallback: Option<&Kind>) -> Result<Object, DecodeError> {
-        Object::decode_keeping(json, fallback, Keeping::of)
+        Object::decode_keeping(json, fallback, Keeping::of, json.len() <= LARGE_METADATA)
     }
 
     /// As [`Object::decode`], keeping all of it whatever its kind: for writing it down again.
     pub fn decode_whole(json: &[u8], fallback: Option<&Kind>) -> Result<Object, DecodeError> {
-        Object::decode_keeping(json, fallback, |kind| match Keeping::of(kind) {
+        let keep = |kind: &Kind| match Keeping::of(kind) {
             Keeping::Dropped => Keeping::Kept,
             other => other,
-        })
+        };
+        Object::decode_keeping(json, fallback, keep, true)
     }
 
-    fn decode_keeping(json: &[u8], fallback: Option<&Kind>, keep: fn(&Kind) -> Keeping) -> Result<Object, DecodeError> {
+    /// `annotations`: all of them are kept, however large.
+    fn decode_keeping(
+        json: &[u8],
+        fallback: Option<&Kind>,
+        keep: fn(&Kind) -> Keeping,
+        annotations: bool,
+    ) -> Result<Object, DecodeError> {
         if fallback == Some(&Kind::Pod)
             && matches!(keep(&Kind::Pod), Keeping::Dropped)
             && let Some(pod) = Object::decode_pod(json)
@@ -258,13 +265,19 @@ impl Object {
         if meta.annotations.contains_key(LAST_APPLIED) {
             meta.annotations.remove(LAST_APPLIED);
         }
+        if metadata.get().len() > LARGE_METADATA {
+            meta.annotations.retain(|_, value| value.len() <= LARGE_ANNOTATION);
+        }
         let place = || format!("{} {}", kind.singular(), meta.name);
         let body = Body::decode(&kind, json).map_err(fail(place()))?;
-        let whole = match keep(&kind) {
+        let mut whole = match keep(&kind) {
             Keeping::Dropped if !meta.is_resized() => None,
             Keeping::Dropped | Keeping::Kept => Some(serde_json::from_slice::<Value>(json).map_err(fail(place()))?),
             Keeping::WithoutValues => Some(without_values(serde_json::from_slice(json).map_err(fail(place()))?)),
         };
+        if let Some(whole) = whole.as_mut().filter(|_| !annotations) {
+            without_large_annotations(whole);
+        }
         Ok(Object { kind, api_version: api_version.into(), meta, body, whole: whole.map(Whole::new) })
     }
 
@@ -280,6 +293,9 @@ impl Object {
         }
         if meta.annotations.contains_key(LAST_APPLIED) {
             meta.annotations.remove(LAST_APPLIED);
+        }
+        if json.len() > LARGE_METADATA {
+            meta.annotations.retain(|_, value| value.len() <= LARGE_ANNOTATION);
         }
         let pod = k8s::Pod { spec: spec.unwrap_or_default().into(), status: status.unwrap_or_default() };
         let api_version = Kind::Pod.api_version().into();
@@ -355,6 +371,15 @@ impl Owner {
 /// The annotation in which `kubectl apply` keeps what it sent.
 pub const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
+/// From how many bytes of metadata on it is looked for what is not worth keeping.
+const LARGE_METADATA: usize = 64 * 1024;
+
+/// The largest annotation that is then kept: what rules read is short, and thousands of objects may have large ones.
+const LARGE_ANNOTATION: usize = 4 * 1024;
+
+/// What an API server takes of annotations, all together; what is said to have been applied is not larger.
+const MOST_APPLIED: usize = 256 * 1024;
+
 /// Which kinds keep the whole object.
 enum Keeping {
     Dropped,
@@ -387,6 +412,14 @@ fn without_values(mut secret: Value) -> Value {
         }
     }
     secret
+}
+
+fn without_large_annotations(whole: &mut Value) {
+    let Some(Value::Object(annotations)) = whole.pointer_mut("/metadata/annotations") else { return };
+    annotations.retain(|key, value| {
+        let most = if key == LAST_APPLIED { MOST_APPLIED } else { LARGE_ANNOTATION };
+        value.as_str().is_none_or(|value| value.len() <= most)
+    });
 }
 
 #[derive(Deserialize)]

@@ -57,6 +57,9 @@ pub(crate) async fn run(
             event = listing.next() => {
                 let Some(event) = event else { return Ok(Exit::Fine) };
                 let was_awaited = first.awaited > 0;
+                if !was_awaited {
+                    say_what_is_refused(terminal, &event);
+                }
                 first.hear(&event);
                 apply(&mut engine, terminal, &mut unread, event);
                 if was_awaited && first.awaited == 0 {
@@ -138,6 +141,15 @@ impl First {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// What could be read before and cannot any more; what never could be was said at the beginning.
+fn say_what_is_refused(terminal: &Terminal, event: &ListEvent) {
+    if let ListEvent::Refused { kind, gap, .. } = event
+        && session::is_asked_for(kind, gap.obstacle)
+    {
+        terminal.warn(&format!("{} could not be read: {}", kind.resource(), gap.why));
     }
 }
 

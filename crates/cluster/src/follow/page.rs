@@ -7,7 +7,7 @@ use super::known::{Key, Known};
 use super::version::Version;
 use crate::connection::Connection;
 use crate::error::ReadError;
-use crate::list::Scope;
+use crate::list::{MOST_IN_A_PAGE, Scope};
 use crate::planted::{Bug, planted};
 use crate::splitter::{Piece, SplitError, Splitter};
 use serde::Deserialize;
@@ -173,6 +173,10 @@ impl Connection {
                 page.names.insert((metadata.namespace, metadata.name), (metadata.uid, version));
             });
             split.map_err(|error| incoming.malformed(error.to_string()))?;
+            if page.names.len() > MOST_IN_A_PAGE {
+                let why = format!("it sends more than {MOST_IN_A_PAGE} objects for one page of {size}");
+                return Err(incoming.malformed(why));
+            }
         }
         let meta = splitter.finish().map_err(|error| match error {
             SplitError::Truncated => incoming.truncated(),

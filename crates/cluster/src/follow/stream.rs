@@ -9,6 +9,7 @@ use super::version::Version;
 use super::{End, Follower, rewound_as};
 use crate::error::ReadError;
 use crate::lines::Lines;
+use crate::list::MOST_WITHOUT_AN_END;
 use crate::planted::{Bug, planted};
 use crate::splitter::MAX_ITEM_BYTES;
 use crate::wire::{Ask, Incoming};
@@ -116,6 +117,7 @@ impl Follower {
         self.streaming = initial.is_none();
         let mut lines = Lines::new(MAX_ITEM_BYTES);
         let mut ready = Vec::new();
+        let mut endless = 0;
         let mut asking: Option<Asking<'_>> = None;
         loop {
             let told = pulse.changed.notified();
@@ -179,6 +181,11 @@ impl Follower {
             };
             self.heard = Instant::now();
             lines.push(&chunk, &mut |line| ready.push(Event::of(&line, &self.scope.kind)));
+            // A line without an end would be listened to for ever, and nothing else be heard.
+            endless = if memchr::memchr(b'\n', &chunk).is_some() { 0 } else { endless + chunk.len() };
+            if endless > MOST_WITHOUT_AN_END {
+                return End::Failed(incoming.malformed("a line in it has no end".to_owned()));
+            }
             for event in ready.drain(..) {
                 if let ControlFlow::Break(end) = self.happened(event, ask, &mut initial).await {
                     return end.unwrap_or(End::Closed);

@@ -23,11 +23,17 @@ pub(crate) enum Say {
     Half(Value),
     /// Nothing, for ever.
     Silence,
+    /// The whole answer, its head included, as it is written here; then the connection ends.
+    Flow(Flow),
 }
+
+/// Writes an answer, until nobody reads on.
+pub(crate) type Flow = Arc<dyn Fn(&mut dyn Write) -> std::io::Result<()> + Send + Sync>;
 
 pub(crate) struct Api {
     url: String,
     says: Arc<Mutex<BTreeMap<String, Say>>>,
+    watches: Arc<Mutex<BTreeMap<String, Say>>>,
     pub(crate) asked: Arc<Mutex<Vec<String>>>,
     directory: tempfile::TempDir,
 }
@@ -50,14 +56,15 @@ impl Api {
         let authority = identity.as_ref().map(tls::Identity::authority).unwrap_or_default();
         let says: Arc<Mutex<BTreeMap<String, Say>>> = Arc::default();
         let asked: Arc<Mutex<Vec<String>>> = Arc::default();
-        let (answers, log) = (Arc::clone(&says), Arc::clone(&asked));
+        let watches: Arc<Mutex<BTreeMap<String, Say>>> = Arc::default();
+        let (answers, changes, log) = (Arc::clone(&says), Arc::clone(&watches), Arc::clone(&asked));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (answers, log) = (Arc::clone(&answers), Arc::clone(&log));
+                let (answers, changes, log) = (Arc::clone(&answers), Arc::clone(&changes), Arc::clone(&log));
                 let session = identity.as_ref().map(tls::Identity::session);
                 std::thread::spawn(move || match session {
-                    Some(session) => serve(rustls::StreamOwned::new(session, stream), &answers, &log),
-                    None => serve(stream, &answers, &log),
+                    Some(session) => serve(rustls::StreamOwned::new(session, stream), &answers, &changes, &log),
+                    None => serve(stream, &answers, &changes, &log),
                 });
             }
         });
@@ -67,7 +74,7 @@ impl Api {
             format!("apiVersion: v1\nkind: Config\ncurrent-context: c\nclusters: [{{name: c, cluster: {{server: '{url}'{authority}}}}}]\nusers: [{{name: u, user: {{token: t}}}}]\ncontexts: [{{name: c, context: {{cluster: c, user: u, namespace: shop}}}}]\n"),
         )
         .unwrap();
-        let api = Api { url, says, asked, directory };
+        let api = Api { url, says, watches, asked, directory };
         api.say("/version", Say::Json(json!({"gitVersion": "v1.37.0", "major": "1", "minor": "37"})));
         api.say("/api/v1/namespaces/kube-system", Say::Json(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "kube-system", "uid": "cluster-id"}})));
         api.say("/api", Say::Json(json!({"versions": ["v1"]}))).say("/apis", Say::Json(json!({"groups": []})));
@@ -81,6 +88,12 @@ impl Api {
 
     pub(crate) fn say(&self, path: &str, say: Say) -> &Api {
         self.says.lock().unwrap().insert(path.to_owned(), say);
+        self
+    }
+
+    /// What is said to watches of a collection; the list before them comes in pages.
+    pub(crate) fn say_to_watches(&self, path: &str, say: Say) -> &Api {
+        self.watches.lock().unwrap().insert(path.to_owned(), say);
         self
     }
 
@@ -166,7 +179,12 @@ pub(crate) fn command(args: &[&str]) -> Command {
     command
 }
 
-fn serve(stream: impl Read + Write, says: &Mutex<BTreeMap<String, Say>>, log: &Mutex<Vec<String>>) {
+fn serve(
+    stream: impl Read + Write,
+    says: &Mutex<BTreeMap<String, Say>>,
+    watches: &Mutex<BTreeMap<String, Say>>,
+    log: &Mutex<Vec<String>>,
+) {
     let mut reader = BufReader::new(stream);
     loop {
         let mut first = String::new();
@@ -197,7 +215,9 @@ fn serve(stream: impl Read + Write, says: &Mutex<BTreeMap<String, Say>>, log: &M
                 400,
                 json!({"kind": "Status", "message": "sendInitialEvents is forbidden", "code": 400}),
             )),
-            Some((_, query)) if query.contains("watch=") => Some(Say::Silence),
+            Some((_, query)) if query.contains("watch=") => {
+                Some(watches.lock().unwrap().get(&path).cloned().unwrap_or(Say::Silence))
+            }
             _ => says.lock().unwrap().get(&path).cloned(),
         };
         let (status, bytes, half) = match say {
@@ -206,6 +226,10 @@ fn serve(stream: impl Read + Write, says: &Mutex<BTreeMap<String, Say>>, log: &M
             Some(Say::Bytes(bytes)) => (200, bytes, false),
             Some(Say::Status(code, value)) => (code, value.to_string().into_bytes(), false),
             Some(Say::Half(value)) => (200, value.to_string().into_bytes(), true),
+            Some(Say::Flow(flow)) => {
+                let _ = flow(reader.get_mut());
+                return;
+            }
             Some(Say::Silence) => {
                 std::thread::sleep(std::time::Duration::from_secs(60));
                 return;
