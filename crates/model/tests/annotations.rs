@@ -1,7 +1,5 @@
 //! Which annotations of an object are kept.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use reckon_model::Object;
 use serde_json::json;
 
