@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use reckon_cluster::{Line, Lines, MAX_ITEM_BYTES, Piece, Splitter};
 use reckon_detect::{Engine, Scope};
 use reckon_model::diff::diff;
-use reckon_model::{Kind, Object};
+use reckon_model::{Kind, Object, Specs};
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -50,13 +50,14 @@ fn list(count: usize) -> Result<()> {
     let mut body = br#"{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":["#.to_vec();
     body.extend(all[..count].join(&b','));
     body.extend(b"]}");
-    let mut engine = Engine::new(reckon_detect::State::default());
+    let specs = Specs::default();
+    let mut engine = Engine::new(reckon_detect::State::default().with_specs(specs.clone()));
     let mut splitter = Splitter::default();
     let mut seen = 0;
     for chunk in body.chunks(CHUNK) {
         splitter.push(chunk, &mut |piece| {
             if let Piece::Item(json) = piece
-                && let Ok(pod) = Object::decode(json, Some(&Kind::Pod))
+                && let Ok(pod) = Object::decode_with(&specs, json, Some(&Kind::Pod))
             {
                 engine.state_mut().apply(pod);
                 seen += 1;
@@ -75,14 +76,14 @@ struct Event<'a> {
 }
 
 /// Takes lines of a watch into an engine; `after` is called for each.
-fn take(engine: &mut Engine, lines: &[u8], after: &mut dyn FnMut(&mut Engine)) -> usize {
+fn take((engine, specs): &mut (Engine, Specs), lines: &[u8], after: &mut dyn FnMut(&mut Engine)) -> usize {
     let mut splitter = Lines::new(MAX_ITEM_BYTES);
     let mut seen = 0;
     for chunk in lines.chunks(CHUNK) {
         splitter.push(chunk, &mut |line| {
             let Line::Whole(line) = line else { return };
             let Ok(Event { object }) = serde_json::from_slice(line) else { return };
-            if let Ok(pod) = Object::decode(object.get().as_bytes(), Some(&Kind::Pod)) {
+            if let Ok(pod) = Object::decode_with(specs, object.get().as_bytes(), Some(&Kind::Pod)) {
                 engine.state_mut().apply(pod);
                 after(engine);
                 seen += 1;
@@ -93,7 +94,7 @@ fn take(engine: &mut Engine, lines: &[u8], after: &mut dyn FnMut(&mut Engine)) -
 }
 
 /// An engine that knows the world, and lines that change so many pods of it.
-fn changed(count: usize) -> Result<(Engine, Vec<u8>)> {
+fn changed(count: usize) -> Result<((Engine, Specs), Vec<u8>)> {
     let (mut world, mut churn) = world(PODS)?;
     let engine = engine(&world)?;
     world.churn(&mut churn, 5 * PODS as u64);
@@ -116,7 +117,7 @@ fn watch(count: usize) -> Result<()> {
 fn diagnose(count: usize) -> Result<()> {
     let (mut engine, lines) = changed(count)?;
     let now = now()?;
-    let found = engine.diagnose(&Scope::Cluster, now).problems.len();
+    let found = engine.0.diagnose(&Scope::Cluster, now).problems.len();
     ensure!(found > 0, "nothing is wrong in a world that was made ill");
     let seen = take(&mut engine, &lines, &mut |engine| {
         black_box(engine.diagnose(&Scope::Cluster, now));

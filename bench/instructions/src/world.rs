@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use reckon_detect::{Engine, State};
-use reckon_model::{Kind, Object, Timestamp};
+use reckon_model::{Kind, Object, Specs, Timestamp};
 use reckon_sim::{Bulk, Churn, Config, World};
 use serde_json::json;
 
@@ -44,9 +44,10 @@ pub(crate) fn pods(world: &World) -> Vec<Vec<u8>> {
     world.objects("pods").map(|(_, stored)| stored.bytes.to_vec()).collect()
 }
 
-/// An engine that has read the whole world and diagnosed nothing yet.
-pub(crate) fn engine(world: &World) -> Result<Engine> {
-    let mut engine = Engine::new(State::default());
+/// An engine that has read the whole world and diagnosed nothing yet, and what it was decoded with.
+pub(crate) fn engine(world: &World) -> Result<(Engine, Specs)> {
+    let specs = Specs::default();
+    let mut engine = Engine::new(State::default().with_specs(specs.clone()));
     for (resource, kind) in [
         ("namespaces", Kind::Namespace),
         ("nodes", Kind::Node),
@@ -55,11 +56,11 @@ pub(crate) fn engine(world: &World) -> Result<Engine> {
         ("pods", Kind::Pod),
     ] {
         for (_, stored) in world.objects(resource) {
-            engine.state_mut().apply(Object::decode(&stored.bytes, Some(&kind))?);
+            engine.state_mut().apply(Object::decode_with(&specs, &stored.bytes, Some(&kind))?);
         }
     }
     for kind in reckon_detect::kinds() {
         engine.state_mut().cover(&kind, None);
     }
-    Ok(engine)
+    Ok((engine, specs))
 }

@@ -6,7 +6,7 @@ use crate::discovery::Discovery;
 use crate::error::{Intent, ReadError};
 use crate::wire::Ask;
 use kube::client::ClientBuilder;
-use reckon_model::{ClusterId, Kind, SignedDuration, Timestamp};
+use reckon_model::{ClusterId, Kind, SignedDuration, Specs, Timestamp};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -42,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) discovered: OnceCell<Discovery>,
     /// Kinds whose streaming list failed: they are listed in pages from then on.
     paged: Mutex<BTreeSet<Kind>>,
+    pub(crate) specs: Specs,
 }
 
 /// How long is waited for what. A field of the connection, so that tests need not wait.
@@ -124,6 +125,11 @@ pub struct Usage {
 }
 
 impl Connection {
+    /// What pods are decoded with; for whoever keeps them.
+    pub fn specs(&self) -> Specs {
+        self.inner.specs.clone()
+    }
+
     /// Decides how to reach the cluster and makes ready to. Reads configuration only: no request is sent.
     pub async fn open(options: &Options) -> Result<Connection, ConnectError> {
         Connection::open_in(options, &Environment::of_process(), Patience::default()).await
@@ -156,6 +162,7 @@ impl Connection {
                 bytes: AtomicU64::new(0),
                 discovered: OnceCell::new(),
                 paged: Mutex::default(),
+                specs: Specs::default(),
             }),
         })
     }
@@ -181,6 +188,7 @@ impl Connection {
                 bytes: AtomicU64::new(0),
                 discovered: OnceCell::new(),
                 paged: Mutex::default(),
+                specs: Specs::default(),
             }),
         }
     }

@@ -5,7 +5,7 @@ use crate::endpoint::Endpoint;
 use crate::error::ReadError;
 use crate::splitter::{ListMeta, Piece, SplitError, Splitter, name_in};
 use reckon_model::text::{clean_line, shorten};
-use reckon_model::{Gap, Kind, Object, Obstacle};
+use reckon_model::{DecodeError, Gap, Kind, Object, Obstacle};
 use std::future::Future;
 use std::ops::ControlFlow;
 
@@ -114,7 +114,7 @@ impl Connection {
         while let Some(chunk) = incoming.next().await? {
             let split = splitter.push(&chunk, &mut |piece| {
                 let (Piece::Item(bytes) | Piece::TooLarge { head: bytes }) = piece;
-                ready.push((decode(&piece, &scope.kind, self.inner.keep_whole), bytes.len()));
+                ready.push((self.decode(&piece, &scope.kind), bytes.len()));
             });
             endless = if ready.is_empty() { endless + chunk.len() } else { 0 };
             items += ready.len();
@@ -140,18 +140,31 @@ impl Connection {
     }
 }
 
-fn decode(piece: &Piece<'_>, kind: &Kind, whole: bool) -> Item {
-    match piece {
-        Piece::Item(bytes) => decode_object(bytes, kind, whole),
-        Piece::TooLarge { head } => {
-            Item::Broken(Broken { name: name_in(head), why: "it is larger than 8 MiB and was skipped".to_owned() })
+impl Connection {
+    fn decode(&self, piece: &Piece<'_>, kind: &Kind) -> Item {
+        let whole = self.inner.keep_whole;
+        match piece {
+            Piece::Item(bytes) if whole => decoded(bytes, kind, Object::decode_whole(bytes, Some(kind))),
+            Piece::Item(bytes) => self.decode_item(bytes, kind),
+            Piece::TooLarge { head } => {
+                Item::Broken(Broken { name: name_in(head), why: "it is larger than 8 MiB and was skipped".to_owned() })
+            }
         }
+    }
+
+    /// One of many, of which not all is kept.
+    pub(crate) fn decode_item(&self, bytes: &[u8], kind: &Kind) -> Item {
+        decoded(bytes, kind, Object::decode_with(&self.inner.specs, bytes, Some(kind)))
     }
 }
 
 pub(crate) fn decode_object(bytes: &[u8], kind: &Kind, whole: bool) -> Item {
-    let decoded = if whole { Object::decode_whole(bytes, Some(kind)) } else { Object::decode(bytes, Some(kind)) };
-    match decoded {
+    let object = if whole { Object::decode_whole(bytes, Some(kind)) } else { Object::decode(bytes, Some(kind)) };
+    decoded(bytes, kind, object)
+}
+
+fn decoded(bytes: &[u8], kind: &Kind, object: Result<Object, DecodeError>) -> Item {
+    match object {
         Ok(object) => Item::Object(object),
         Err(error) => {
             let why = format!("it could not be decoded: {}", without_quotes(&clean_line(&error.to_string())));

@@ -2,13 +2,13 @@
 
 use crate::redact;
 use reckon_model::k8s::{
-    Affinity, Condition, Container, ContainerState, ContainerStatus, MadeOf, PlacedSpec, Pod, PodSpec, PodStatus,
-    PodTemplate, PodWords, Resources, Words,
+    Affinity, Condition, Container, ContainerState, ContainerStatus, MadeOf, Pod, PodSpec, PodStatus, PodTemplate,
+    PodWords, Resources, Words,
 };
 use reckon_model::object::{Owner, Writer};
 use reckon_model::selector::LabelSelector;
 use reckon_model::shared::digest;
-use reckon_model::{Body, Object, Shared};
+use reckon_model::{Body, Object, Shared, Specs};
 use std::collections::BTreeMap;
 use std::hash::Hash;
 
@@ -29,10 +29,9 @@ pub(crate) struct Intake {
     made_of: Pool<MadeOf>,
     states: Pool<ContainerState>,
     selectors: Pool<LabelSelector>,
+    /// What specs were decoded from: of most pods one that is here already.
+    pub(crate) decoded: Specs,
 }
-
-/// The volume with a pod's token, whose name ends in five random letters.
-const TOKEN_VOLUME: &str = "kube-api-access-";
 
 impl Intake {
     /// Redacts an object and unites its parts with those of others.
@@ -76,13 +75,16 @@ impl Intake {
 
     fn pod(&mut self, pod: &mut Pod) {
         let is_ready = pod.is_ready();
-        let Pod { spec: PlacedSpec { node_name, common }, status } = pod;
-        shrink(node_name);
-        if is_ready {
-            one_token_volume(common);
+        let Pod { spec, status } = pod;
+        shrink(&mut spec.node_name);
+        if !self.decoded.knows(spec) {
+            if is_ready && spec.token_names().next().is_some() {
+                spec.common.one_token_volume();
+            }
+            let Intake { specs, affinities, resources, .. } = self;
+            specs.unite(&mut spec.common, |spec| parts(spec, affinities, resources));
+            self.decoded.remember(spec);
         }
-        let Intake { specs, affinities, resources, .. } = self;
-        specs.unite(common, |spec| parts(spec, affinities, resources));
         let PodStatus {
             words,
             conditions,
@@ -127,20 +129,6 @@ fn parts(spec: &mut PodSpec, affinities: &mut Pool<Affinity>, resources: &mut Po
     for Container { resources: own, .. } in [containers, init_containers, ephemeral_containers].into_iter().flatten() {
         resources.unite(own, |_| {});
     }
-}
-
-/// Gives the token's volume one name in all pods, without which no two pods have the same spec. Only of ready ones: what a
-/// kubelet says of a volume that it cannot mount, it says under its name.
-fn one_token_volume(spec: &mut Shared<PodSpec>) {
-    let is_token = |name: &str| name.strip_prefix(TOKEN_VOLUME).is_some_and(|random| random.len() == 5);
-    if !spec.volumes.iter().any(|volume| is_token(&volume.name)) {
-        return;
-    }
-    let PodSpec { volumes, containers, init_containers, ephemeral_containers, .. } = &mut **spec;
-    let mounts = [containers, init_containers, ephemeral_containers].into_iter().flatten();
-    let mounts = mounts.flat_map(|container| &mut container.volume_mounts).map(|mount| &mut mount.name);
-    let names = volumes.iter_mut().map(|volume| &mut volume.name).chain(mounts);
-    names.filter(|name| is_token(name)).for_each(|name| name.truncate(TOKEN_VOLUME.len() - 1));
 }
 
 /// Gives back what the decoder took too much.

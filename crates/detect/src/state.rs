@@ -10,7 +10,7 @@ pub(crate) use changes::{Changes, Topic};
 pub(crate) use objects::Number;
 use objects::{Objects, Places};
 use reckon_model::kernel::NodeFacts;
-use reckon_model::{Answer, ClusterId, Gap, Kind, LogLine, Need, Object, ResourceRef, Sample, Timestamp};
+use reckon_model::{Answer, ClusterId, Gap, Kind, LogLine, Need, Object, ResourceRef, Sample, Specs, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -71,6 +71,12 @@ impl State {
         State { cluster, ..State::default() }
     }
 
+    /// Takes in what was decoded with these.
+    pub fn with_specs(mut self, specs: Specs) -> Self {
+        self.intake.decoded = specs;
+        self
+    }
+
     /// Which cluster this is.
     pub fn cluster(&self) -> &ClusterId {
         &self.cluster
@@ -81,7 +87,8 @@ impl State {
         let object = Arc::new(self.intake.take(object));
         let places = Places::of(&object);
         let (number, before) = self.objects.insert(&object, &places);
-        self.changes.object(number, before.as_ref().map(|(before, left)| (&**before, left)), Some((&object, &places)));
+        let was = before.as_ref().map(|(before, left)| (&**before, left.as_ref().unwrap_or(&places)));
+        self.changes.object(number, was, Some((&object, &places)));
         let Some((before, _)) = before else { return };
         let restarted = match (before.pod(), object.pod()) {
             (Some(before), Some(now)) => !ends(before).eq(ends(now)),

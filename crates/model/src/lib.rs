@@ -18,6 +18,7 @@ pub mod observation;
 pub mod quantity;
 pub mod selector;
 pub mod shared;
+pub mod specs;
 pub mod text;
 pub mod whole;
 
@@ -30,4 +31,5 @@ pub use object::{Body, DecodeError, Meta, Object};
 pub use observation::{LogLine, Sample};
 pub use quantity::Quantity;
 pub use shared::Shared;
+pub use specs::Specs;
 pub use whole::Whole;

@@ -2,6 +2,7 @@
 
 use crate::k8s::{self, null_default};
 use crate::shared::Shared;
+use crate::specs::Specs;
 use crate::whole::Whole;
 use crate::{Kind, ResourceRef, Timestamp};
 use serde::Deserialize;
@@ -198,8 +199,8 @@ struct Envelope<'a> {
 
 /// A pod as a list or a watch has it.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AnyPod<'a> {
+#[serde(rename_all = "camelCase", bound(deserialize = "S: Deserialize<'de>"))]
+struct AnyPod<'a, S> {
     #[serde(borrow, default)]
     api_version: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
@@ -207,7 +208,7 @@ struct AnyPod<'a> {
     #[serde(default)]
     metadata: Option<Meta>,
     #[serde(default)]
-    spec: Option<k8s::PodSpec>,
+    spec: Option<S>,
     #[serde(default)]
     status: Option<k8s::PodStatus>,
 }
@@ -216,6 +217,21 @@ impl Object {
     /// Decodes one object. `fallback` is the kind to take where the bytes name none, as in the items of a typed list.
     pub fn decode(json: &[u8], fallback: Option<&Kind>) -> Result<Object, DecodeError> {
         Object::decode_keeping(json, fallback, Keeping::of, json.len() <= LARGE_METADATA)
+    }
+
+    /// As [`Object::decode`], but what spec of a pod was decoded before is not decoded again.
+    pub fn decode_with(specs: &Specs, json: &[u8], fallback: Option<&Kind>) -> Result<Object, DecodeError> {
+        let decode_spec = |spec: Option<&RawValue>, is_ready| match spec {
+            Some(spec) => specs.decode(spec, is_ready),
+            None => Ok(k8s::PlacedSpec::default()),
+        };
+        match fallback {
+            Some(Kind::Pod) => match Object::decode_pod(json, decode_spec) {
+                Some(pod) => Ok(pod),
+                None => Object::decode(json, fallback),
+            },
+            _ => Object::decode(json, fallback),
+        }
     }
 
     /// As [`Object::decode`], keeping all of it whatever its kind: for writing it down again.
@@ -236,7 +252,8 @@ impl Object {
     ) -> Result<Object, DecodeError> {
         if fallback == Some(&Kind::Pod)
             && matches!(keep(&Kind::Pod), Keeping::Dropped)
-            && let Some(pod) = Object::decode_pod(json)
+            && let Some(pod) =
+                Object::decode_pod(json, |spec: Option<k8s::PodSpec>, _| Ok(spec.unwrap_or_default().into()))
         {
             return Ok(pod);
         }
@@ -283,7 +300,10 @@ impl Object {
 
     /// Decodes what is expected to be a pod in one go: most objects are, and finding out what one is first takes as long as
     /// reading it. `None` for whatever needs a second look.
-    fn decode_pod(json: &[u8]) -> Option<Object> {
+    fn decode_pod<'a, S: Deserialize<'a>>(
+        json: &'a [u8],
+        spec_of: impl FnOnce(Option<S>, bool) -> Result<k8s::PlacedSpec, serde_json::Error>,
+    ) -> Option<Object> {
         let AnyPod { api_version, kind, metadata, spec, status } = serde_json::from_slice(json).ok()?;
         let mut meta = metadata?;
         let is_pod =
@@ -297,7 +317,8 @@ impl Object {
         if json.len() > LARGE_METADATA {
             meta.annotations.retain(|_, value| value.len() <= LARGE_ANNOTATION);
         }
-        let pod = k8s::Pod { spec: spec.unwrap_or_default().into(), status: status.unwrap_or_default() };
+        let mut pod = k8s::Pod { status: status.unwrap_or_default(), ..k8s::Pod::default() };
+        pod.spec = spec_of(spec, pod.is_ready()).ok()?;
         let api_version = Kind::Pod.api_version().into();
         Some(Object { kind: Kind::Pod, api_version, meta, body: Body::Pod(Box::new(pod)), whole: None })
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, btree_map};
 use std::fmt;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// A value that may belong to many objects at once: the ten pods of a template have one spec, and a hundred thousand pods
 /// a dozen ways to say that they are ready. Reading goes through it as if it was not there; writing copies it first where
@@ -24,6 +24,16 @@ impl<T> Shared<T> {
     /// Whether nobody else has it.
     pub fn is_alone(&self) -> bool {
         Arc::strong_count(&self.0) == 1
+    }
+
+    /// To find it as long as somebody has it.
+    pub(crate) fn weak(&self) -> Weak<T> {
+        Arc::downgrade(&self.0)
+    }
+
+    /// The value again, if somebody has it still.
+    pub(crate) fn of_weak(weak: &Weak<T>) -> Option<Self> {
+        weak.upgrade().map(Shared)
     }
 }
 

@@ -109,7 +109,7 @@ pub(crate) async fn why(connection: &Connection, target: &ResourceRef, tape: &mu
         }
         _ => {}
     }
-    let mut state = State::new(cluster.clone().unwrap_or_default());
+    let mut state = State::new(cluster.clone().unwrap_or_default()).with_specs(connection.specs());
     for (need, answer) in answers {
         let answer = tape.answer(&need, answer);
         state.answer(need, answer);
@@ -136,7 +136,7 @@ pub(crate) async fn problems(connection: &Connection, scope: &Scope, tape: &mut 
         _ => None,
     };
     let cluster = identity(connection.cluster_id().await)?;
-    let mut state = State::new(cluster.clone().unwrap_or_default());
+    let mut state = State::new(cluster.clone().unwrap_or_default()).with_specs(connection.specs());
     let mut listing = connection.list(reckon_detect::kinds(), namespace.clone());
     let mut warnings = Vec::new();
     let mut skipped = Vec::new();

@@ -41,7 +41,7 @@ pub(crate) async fn run(
         _ => None,
     };
     let cluster = session::identity(connection.cluster_id().await)?;
-    let mut engine = Engine::new(State::new(cluster.clone().unwrap_or_default()));
+    let mut engine = Engine::new(State::new(cluster.clone().unwrap_or_default()).with_specs(connection.specs()));
     let kinds = reckon_detect::kinds();
     let mut first = First { awaited: kinds.len(), listed: 0, refused: Vec::new() };
     let mut listing = connection.follow(kinds, namespace.clone());

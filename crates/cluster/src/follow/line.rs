@@ -1,5 +1,6 @@
 //! One line of a watch.
 
+use crate::connection::Connection;
 use crate::lines::{Line, WatchLine};
 use crate::list::{Broken, Item, decode_object};
 use crate::splitter::{identity_in, name_in};
@@ -24,12 +25,17 @@ pub(super) enum Event {
 }
 
 impl Event {
-    pub(super) fn of(line: &Line<'_>, kind: &Kind) -> Event {
+    pub(super) fn of(connection: &Connection, line: &Line<'_>, kind: &Kind) -> Event {
         let broken = |name: Option<String>, why: &str| Event::Item(Item::Broken(Broken { name, why: why.to_owned() }));
         let bytes = match line {
             Line::Whole(bytes) => *bytes,
             Line::TooLong { head } => return broken(name_in(head), "it is larger than 8 MiB and was skipped"),
         };
+        if let Some(json) = written(bytes)
+            && let item @ Item::Object(_) = connection.decode_item(json, kind)
+        {
+            return Event::Item(item);
+        }
         let Ok(WatchLine { verb, object }) = serde_json::from_slice::<WatchLine<'_>>(bytes) else {
             return broken(name_in(bytes), "a line of the watch could not be decoded");
         };
@@ -56,9 +62,16 @@ impl Event {
                     None => Event::Item(broken),
                 },
             },
-            _ => Event::Item(decode_object(json, kind, false)),
+            _ => Event::Item(connection.decode_item(json, kind)),
         }
     }
+}
+
+/// The object of a line that says that one was written, as API servers write such lines: with the verb first and nothing
+/// behind the object. Whoever decodes it reads all of its bytes, so that it needs no look at the line before.
+fn written(line: &[u8]) -> Option<&[u8]> {
+    let beginnings = [br#"{"type":"MODIFIED","object":"#.as_slice(), br#"{"type":"ADDED","object":"#];
+    beginnings.into_iter().find_map(|beginning| line.strip_prefix(beginning))?.strip_suffix(b"}")
 }
 
 #[derive(Deserialize)]

@@ -180,7 +180,7 @@ impl Follower {
                 Err(error) => return End::Failed(error),
             };
             self.heard = Instant::now();
-            lines.push(&chunk, &mut |line| ready.push(Event::of(&line, &self.scope.kind)));
+            lines.push(&chunk, &mut |line| ready.push(Event::of(&self.shared.connection, &line, &self.scope.kind)));
             // A line without an end would be listened to for ever, and nothing else be heard.
             endless = if memchr::memchr(b'\n', &chunk).is_some() { 0 } else { endless + chunk.len() };
             if endless > MOST_WITHOUT_AN_END {

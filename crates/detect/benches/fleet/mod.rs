@@ -1,7 +1,7 @@
 //! Many healthy pods and their workloads as JSON, as an API server writes them, and the way that their changes take.
 
 use reckon_detect::{Diagnosis, Engine, Scope, State};
-use reckon_model::{ClusterId, Kind, Object, SignedDuration, Timestamp};
+use reckon_model::{ClusterId, Kind, Object, SignedDuration, Specs, Timestamp};
 use serde_json::{Value, json};
 
 /// Pods of one workload.
@@ -17,6 +17,7 @@ pub(crate) struct Fleet {
     template: String,
     changes: usize,
     engine: Engine,
+    specs: Specs,
     now: Timestamp,
 }
 
@@ -24,7 +25,8 @@ impl Fleet {
     /// Decodes and takes in the whole cluster, and diagnoses it once.
     pub(crate) fn new(pods: usize) -> Fleet {
         let now: Timestamp = "2026-01-01T12:00:00Z".parse().unwrap();
-        let mut engine = Engine::new(State::new(ClusterId("fleet".into())));
+        let specs = Specs::default();
+        let mut engine = Engine::new(State::new(ClusterId("fleet".into())).with_specs(specs.clone()));
         let mut take = |object: &str| {
             engine.state_mut().apply(Object::decode(object.as_bytes(), None).unwrap());
         };
@@ -34,10 +36,10 @@ impl Fleet {
         for group in 0..pods.div_ceil(REPLICAS) {
             workload(group).iter().for_each(|object| take(&object.to_string()));
         }
-        let mut fleet = Fleet { pods, template: pod().to_string(), changes: 0, engine, now };
+        let mut fleet = Fleet { pods, template: pod().to_string(), changes: 0, engine, specs, now };
         for i in 0..pods {
             let text = fleet.pod(i);
-            fleet.engine.state_mut().apply(Object::decode(text.as_bytes(), Some(&Kind::Pod)).unwrap());
+            fleet.take(&text);
         }
         for kind in reckon_detect::kinds() {
             fleet.engine.state_mut().cover(&kind, None);
@@ -58,9 +60,14 @@ impl Fleet {
         (0..count).map(|_| changed(self)).collect()
     }
 
+    pub(crate) fn decode(&self, change: &str) -> Object {
+        Object::decode_with(&self.specs, change.as_bytes(), Some(&Kind::Pod)).unwrap()
+    }
+
     /// Decodes a change and takes it in.
     pub(crate) fn take(&mut self, change: &str) {
-        self.engine.state_mut().apply(Object::decode(change.as_bytes(), Some(&Kind::Pod)).unwrap());
+        let pod = self.decode(change);
+        self.engine.state_mut().apply(pod);
     }
 
     /// Diagnoses, some time after the last.

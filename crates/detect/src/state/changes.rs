@@ -1,6 +1,6 @@
 //! What changed since somebody last looked.
 
-use super::objects::{Number, Places, requested};
+use super::objects::{Number, Places, request_alike, requested};
 use reckon_model::shared::digest;
 use reckon_model::{Kind, Need, Object, Shared};
 use std::collections::{BTreeMap, BTreeSet};
@@ -81,7 +81,7 @@ impl Changes {
     }
 
     /// An object came, changed or went: what it was and is, with the sets it was and is in.
-    pub(crate) fn object(&mut self, number: Number, before: Option<Placed<'_>>, now: Option<Placed<'_>>) {
+    pub(crate) fn object<'a>(&mut self, number: Number, before: Option<Placed<'a>>, now: Option<Placed<'a>>) {
         if self.everything {
             return;
         }
@@ -92,15 +92,20 @@ impl Changes {
         self.touch(&Topic::All(kind));
         self.touch(&Topic::In(kind, namespace));
         let (left, places) = (before.map(|(_, left)| left), now.map(|(_, places)| places));
-        if left != places {
+        if left.zip(places).is_none_or(|(left, places)| !std::ptr::eq(left, places) && left != places) {
             self.places(left);
         }
         self.places(places);
-        let asks = |(object, places): Placed<'_>| Some((places.node.clone()?, requested(object)));
-        let (asked, asks) = (before.and_then(asks), now.and_then(asks));
-        if asked != asks {
-            for (node, _) in asked.iter().chain(&asks) {
-                self.touch(&Topic::Requested(node));
+        let alike = |((before, left), (now, places)): (Placed<'_>, Placed<'_>)| {
+            left.node == places.node && request_alike(before, now)
+        };
+        if !before.zip(now).is_some_and(alike) {
+            let asks = |(object, places): Placed<'a>| Some((places.node.as_deref()?, requested(object)));
+            let (asked, asks) = (before.and_then(asks), now.and_then(asks));
+            if asked != asks {
+                for (node, _) in asked.iter().chain(&asks) {
+                    self.touch(&Topic::Requested(node));
+                }
             }
         }
         let labels = now.map(|(now, _)| &now.meta.labels);

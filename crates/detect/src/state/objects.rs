@@ -9,26 +9,29 @@ use std::sync::Arc;
 /// A number that an object has while it is known. Another object of its name takes it over; it says nothing about order.
 pub(crate) type Number = u32;
 
-/// The known objects. There may be a hundred thousand, so nothing here holds a copy of a name: sets hold the objects
-/// themselves and compare by what these are called.
+/// The known objects. There may be a hundred thousand, so nothing here holds a copy of a name: that of all names holds the
+/// objects themselves, the others their numbers, and all compare by what the objects are called. A number stays with a
+/// name; so an object that changed and is where it was is put into one set alone.
 #[derive(Debug, Default)]
 pub(crate) struct Objects {
     /// By kind, namespace (empty for cluster-scoped ones) and name.
     named: BTreeMap<Kind, BTreeMap<Box<str>, BTreeSet<Named>>>,
-    numbered: Vec<Option<Arc<Object>>>,
+    numbered: Numbered,
     free: Vec<Number>,
     /// Events by what they are about: kind, namespace, name.
-    events: BTreeMap<About, Vec<Arc<Object>>>,
+    events: BTreeMap<About, Vec<Number>>,
     /// By the owner that controls them.
-    children: BTreeMap<ResourceRef, Vec<Arc<Object>>>,
+    children: BTreeMap<ResourceRef, Vec<Number>>,
     /// Pods by node.
     on_node: BTreeMap<Box<str>, OnNode>,
 }
 
+type Numbered = Vec<Option<Arc<Object>>>;
+
 /// The pods on a node.
 #[derive(Debug, Default)]
 struct OnNode {
-    pods: Vec<Arc<Object>>,
+    pods: Vec<Number>,
     /// Bytes of memory that those of them request that have not ended: every pod without a limit wants to know.
     requested: u128,
 }
@@ -92,16 +95,39 @@ impl Places {
     }
 }
 
+/// What had a name before, and the sets it was in; `None`: those of what has it now.
+pub(crate) type Before = (Arc<Object>, Option<Places>);
+
+/// Whether two objects of one name are in the same sets, as nearly all changes leave them.
+fn stays(before: &Object, now: &Object) -> bool {
+    match (&before.body, &now.body) {
+        (Body::Event(before), Body::Event(now)) if before.involved_object != now.involved_object => return false,
+        (Body::Pod(before), Body::Pod(now)) if before.spec.node_name != now.spec.node_name => return false,
+        _ => {}
+    }
+    before.meta.owners == now.meta.owners
+}
+
+/// Whether two states of an object certainly request the same.
+pub(crate) fn request_alike(before: &Object, now: &Object) -> bool {
+    match (before.pod(), now.pod()) {
+        (Some(before), Some(now)) => {
+            before.spec.common.is_one(&now.spec.common) && before.is_finished() == now.is_finished()
+        }
+        (before, now) => before.is_none() && now.is_none(),
+    }
+}
+
 impl Objects {
-    /// Puts an object in, and gives its number and what had its name before, with the sets that was in.
-    pub(crate) fn insert(&mut self, object: &Arc<Object>, places: &Places) -> (Number, Option<(Arc<Object>, Places)>) {
+    /// Puts an object in, and gives its number and what had its name before, with the sets that was in unless they are the
+    /// same.
+    pub(crate) fn insert(&mut self, object: &Arc<Object>, places: &Places) -> (Number, Option<Before>) {
         let names = self.named.entry(object.kind.clone()).or_default();
         let names = match names.get_mut(object.namespace()) {
             Some(names) => names,
             None => names.entry(object.namespace().into()).or_default(),
         };
-        let before = names.take(object.meta.name.as_str());
-        let number = match &before {
+        let number = match names.get(object.meta.name.as_str()) {
             Some(before) => before.number,
             None => self.free.pop().unwrap_or_else(|| {
                 self.numbered.push(None);
@@ -109,20 +135,37 @@ impl Objects {
                 Number::try_from(self.numbered.len() - 1).unwrap_or(Number::MAX)
             }),
         };
-        names.insert(Named { object: object.clone(), number });
+        let before = names.replace(Named { object: object.clone(), number });
+        let Some(Named { object: before, .. }) = before else {
+            self.set(number, object);
+            self.enter(places, number, object);
+            return (number, None);
+        };
+        if stays(&before, object) {
+            self.set(number, object);
+            self.stay(places, &before, object);
+            return (number, Some((before, None)));
+        }
+        let left = Places::of(&before);
+        self.leave(&left, number, &before);
+        self.set(number, object);
+        self.enter(places, number, object);
+        (number, Some((before, Some(left))))
+    }
+
+    fn set(&mut self, number: Number, object: &Arc<Object>) {
         if let Some(slot) = self.numbered.get_mut(number as usize) {
             *slot = Some(object.clone());
         }
-        let before = before.map(|named| (Places::of(&named.object), named.object)).map(|(left, object)| (object, left));
-        if let Some((before, left)) = &before {
-            if left != places {
-                self.leave(left, before);
-            } else if let Some(on_node) = left.node.as_ref().and_then(|node| self.on_node.get_mut(node)) {
-                on_node.requested -= requested(before);
-            }
+    }
+
+    /// An object changed and is where it was.
+    fn stay(&mut self, places: &Places, before: &Object, now: &Object) {
+        if !request_alike(before, now)
+            && let Some(on_node) = places.node.as_ref().and_then(|node| self.on_node.get_mut(node))
+        {
+            on_node.requested = on_node.requested - requested(before) + requested(now);
         }
-        self.enter(places, object);
-        (number, before)
     }
 
     /// Takes an object out, and tells the sets it was in.
@@ -136,12 +179,12 @@ impl Objects {
         if spaces.is_empty() {
             self.named.remove(&reference.kind);
         }
+        let places = Places::of(&object);
+        self.leave(&places, number, &object);
         if let Some(slot) = self.numbered.get_mut(number as usize) {
             *slot = None;
         }
         self.free.push(number);
-        let places = Places::of(&object);
-        self.leave(&places, &object);
         Some((number, object, places))
     }
 
@@ -178,15 +221,15 @@ impl Objects {
     }
 
     pub(crate) fn events<'a>(&'a self, about: &About) -> impl Iterator<Item = &'a Object> + use<'a> {
-        self.events.get(about).into_iter().flatten().map(|object| &**object)
+        self.all(self.events.get(about))
     }
 
     pub(crate) fn children<'a>(&'a self, owner: &ResourceRef) -> impl Iterator<Item = &'a Object> + use<'a> {
-        self.children.get(owner).into_iter().flatten().map(|object| &**object)
+        self.all(self.children.get(owner))
     }
 
     pub(crate) fn on_node<'a>(&'a self, node: &str) -> impl Iterator<Item = &'a Object> + use<'a> {
-        self.on_node.get(node).into_iter().flat_map(|on_node| &on_node.pods).map(|object| &**object)
+        self.all(self.on_node.get(node).map(|on_node| &on_node.pods))
     }
 
     /// Bytes of memory that the pods on a node request which have not ended.
@@ -194,32 +237,37 @@ impl Objects {
         self.on_node.get(node).map_or(0, |on_node| on_node.requested)
     }
 
-    fn enter(&mut self, places: &Places, object: &Arc<Object>) {
+    fn all<'a>(&'a self, set: Option<&'a Vec<Number>>) -> impl Iterator<Item = &'a Object> + use<'a> {
+        set.into_iter().flatten().filter_map(|number| self.numbered(*number))
+    }
+
+    fn enter(&mut self, places: &Places, number: Number, object: &Object) {
         let Places { about, owner, node } = places;
+        let Objects { numbered, events, children, on_node, .. } = self;
         if let Some(about) = about {
-            put(self.events.entry(about.clone()).or_default(), object);
+            put(events.entry(about.clone()).or_default(), number, object, numbered);
         }
         if let Some(owner) = owner {
-            put(self.children.entry(owner.clone()).or_default(), object);
+            put(children.entry(owner.clone()).or_default(), number, object, numbered);
         }
         if let Some(node) = node {
-            let on_node = self.on_node.entry(node.clone()).or_default();
-            put(&mut on_node.pods, object);
+            let on_node = on_node.entry(node.clone()).or_default();
+            put(&mut on_node.pods, number, object, numbered);
             on_node.requested += requested(object);
         }
     }
 
-    fn leave(&mut self, places: &Places, object: &Object) {
+    fn leave(&mut self, places: &Places, number: Number, object: &Object) {
         let Places { about, owner, node } = places;
         if let Some(about) = about {
-            take(&mut self.events, about, object);
+            take(&mut self.events, about, number);
         }
         if let Some(owner) = owner {
-            take(&mut self.children, owner, object);
+            take(&mut self.children, owner, number);
         }
         if let Some(node) = node {
             let Some(on_node) = self.on_node.get_mut(node) else { return };
-            remove(&mut on_node.pods, object);
+            on_node.pods.retain(|other| *other != number);
             on_node.requested -= requested(object);
             if on_node.pods.is_empty() {
                 self.on_node.remove(node);
@@ -233,24 +281,18 @@ fn order(object: &Object) -> (&Kind, &str, &str) {
     (&object.kind, object.namespace(), &object.meta.name)
 }
 
-fn put(set: &mut Vec<Arc<Object>>, object: &Arc<Object>) {
-    match set.binary_search_by(|other| order(other).cmp(&order(object))) {
-        Ok(at) => set[at] = object.clone(),
-        Err(at) => set.insert(at, object.clone()),
+fn put(set: &mut Vec<Number>, number: Number, object: &Object, numbered: &Numbered) {
+    let of = |other: &Number| numbered.get(*other as usize).and_then(Option::as_deref).map(order);
+    if let Err(at) = set.binary_search_by(|other| of(other).cmp(&Some(order(object)))) {
+        set.insert(at, number);
     }
 }
 
-fn take<K: Ord>(sets: &mut BTreeMap<K, Vec<Arc<Object>>>, key: &K, object: &Object) {
+fn take<K: Ord>(sets: &mut BTreeMap<K, Vec<Number>>, key: &K, number: Number) {
     let Some(set) = sets.get_mut(key) else { return };
-    remove(set, object);
+    set.retain(|other| *other != number);
     if set.is_empty() {
         sets.remove(key);
-    }
-}
-
-fn remove(set: &mut Vec<Arc<Object>>, object: &Object) {
-    if let Ok(at) = set.binary_search_by(|other| order(other).cmp(&order(object))) {
-        set.remove(at);
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{Condition, IntOrString, null_default};
 use crate::selector::{LabelSelector, Requirement};
 use crate::shared::Shared;
+use crate::specs::Origin;
 use crate::{Quantity, Timestamp};
 use serde::{Deserialize, Deserializer};
 use std::collections::BTreeMap;
@@ -24,12 +25,14 @@ pub struct PlacedSpec {
     pub node_name: String,
     /// All else.
     pub common: Shared<PodSpec>,
+    /// Which bytes it was decoded from, if somebody remembers.
+    pub(crate) origin: Option<Origin>,
 }
 
 impl From<PodSpec> for PlacedSpec {
     fn from(mut spec: PodSpec) -> Self {
         let node_name = std::mem::take(&mut spec.node_name);
-        PlacedSpec { node_name, common: spec.into() }
+        PlacedSpec { node_name, common: spec.into(), origin: None }
     }
 }
 
