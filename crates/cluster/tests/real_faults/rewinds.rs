@@ -43,7 +43,7 @@ async fn a_rewinding_is_told_and_all_that_is_written_after_it() {
 async fn a_rewinding_is_told_to_who_was_away_until_the_versions_were_overtaken() {
     let testbed = Testbed::for_test("overtaken");
     let writer = Writer::new(testbed.namespace()).await;
-    let cable = Cable::new().await;
+    let cable = Cable::to(&kubeconfig()).await;
     let following = Following::begin(&connect(cable.kubeconfig()).await, KINDS.to_vec(), testbed.namespace());
     following.listed(KINDS).await;
     writer.some("kept", 20).await;

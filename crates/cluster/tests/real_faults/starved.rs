@@ -2,6 +2,7 @@
 
 use crate::account::Account;
 use crate::audit;
+use crate::cable::Cable;
 use crate::connect;
 use crate::testbed::Testbed;
 use crate::told::{Following, State, Told};
@@ -95,8 +96,7 @@ fn feed(testbed: &Testbed) {
     testbed.kubectl(&["delete", "flowschema", testbed.namespace()]);
 }
 
-/// Each refusal says "in one second", and that is obeyed: of no kind comes more than one request in a second, and with
-/// every refusal it is asked less often.
+/// Each refusal says "in a second" or later, and that is obeyed: of no kind comes more than one request in a second.
 fn no_storm(case: &str, account: &Account, since: Timestamp) {
     let mut asked = audit::asked_by(&account.user(), since);
     // The hog is of the same account.
@@ -108,7 +108,8 @@ fn no_storm(case: &str, account: &Account, since: Timestamp) {
         asked.len(),
         MANY.len()
     );
-    assert!(refused >= MANY.len(), "it was not starved");
+    // Four lists are under way at a time, and each refusal may ask for a longer pause than the one before.
+    assert!(refused >= 4, "it was not starved");
     assert!(most <= 1, "{most} requests of one kind within a second");
     assert!(asked.len() <= MANY.len() * 60, "a storm of {} requests", asked.len());
     assert!(lists <= 4, "{lists} lists side by side");
@@ -121,6 +122,8 @@ async fn who_begins_while_starved_waits_and_then_gets_all() {
     let account = Account::new(&mut testbed);
     let writer = Writer::new(testbed.namespace()).await;
     writer.some("before", 100).await;
+    // Nobody follows yet.
+    writer.forget();
     let mut hog = starve(&mut testbed, &account).await;
     hog.sits_down(testbed.namespace()).await;
     let begun = Timestamp::now();
@@ -143,16 +146,17 @@ async fn who_is_starved_while_following_makes_no_storm_and_loses_nothing() {
     let mut testbed = Testbed::for_test("famine");
     let account = Account::new(&mut testbed);
     let writer = Writer::new(testbed.namespace()).await;
-    let following = Following::begin(&connect(account.kubeconfig()).await, MANY.to_vec(), testbed.namespace());
+    let cable = Cable::to(&account.kubeconfig()).await;
+    let following = Following::begin(&connect(cable.kubeconfig()).await, MANY.to_vec(), testbed.namespace());
     following.listed(MANY).await;
     writer.some("before", 100).await;
     following.settled(&writer).await;
     let mut hog = starve(&mut testbed, &account).await;
     // Open watches cost no seat: only who has to ask again is hungry.
-    testbed.control(&["kube-apiserver", "stop"]);
-    testbed.control(&["kube-apiserver", "start"]);
+    cable.pull();
     hog.sits_down(testbed.namespace()).await;
     let begun = Timestamp::now();
+    cable.plug();
     writer.some("unseen", 50).await;
     tokio::time::sleep(STARVED).await;
     let stale = MANY.iter().filter(|kind| following.told().is_stale(kind)).count();
