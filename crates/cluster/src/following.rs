@@ -3,13 +3,12 @@
 use crate::access::Listable;
 use crate::discovery::{Discovery, ServedType};
 use crate::endpoint::Endpoint;
-use crate::error::{NOT_SERVED, ReadError, not_served};
+use crate::error::{ReadError, not_served};
 use crate::follow::{Follower, Known, Stop, Verdict};
 use crate::list::Scope;
 use crate::listing::{OneKind, Shared, readable_namespaces};
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use reckon_model::{Gap, Obstacle};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -42,14 +41,16 @@ impl OneKind {
         let mut refused = false;
         loop {
             let Some(endpoint) = place.take() else {
-                match self.shared.what_is_served().await {
-                    Ok(discovery) => place = discovery.get(&self.kind).map(ServedType::endpoint),
-                    Err(error) if !refused => self.refused(None, error.gap(self.kind.resource())).await,
-                    Err(_) => {}
-                }
+                let why = match self.shared.what_is_served().await {
+                    Ok(discovery) => {
+                        place = discovery.get(&self.kind).map(ServedType::endpoint);
+                        not_served(self.kind.resource())
+                    }
+                    Err(error) => error.gap(self.kind.resource()),
+                };
                 if place.is_none() {
                     if !std::mem::replace(&mut refused, true) {
-                        self.refused(None, not_served(self.kind.resource())).await;
+                        self.refused(None, why).await;
                     }
                     if self.wait(SERVED_EVERY).await.is_break() {
                         return;
@@ -62,9 +63,7 @@ impl OneKind {
             match self.follow(scope.clone(), Arc::default(), std::mem::take(&mut known)).await {
                 Verdict::Done(_) => return,
                 Verdict::NotServed => {
-                    let gap =
-                        Gap { what: self.kind.resource(), why: NOT_SERVED.to_owned(), obstacle: Obstacle::NotFound };
-                    self.refused(scope.namespace.clone(), gap).await;
+                    self.refused(scope.namespace.clone(), not_served(self.kind.resource())).await;
                     refused = true;
                     if self.wait(self.shared.connection.inner.patience.beat / 4).await.is_break() {
                         return;

@@ -81,6 +81,16 @@ async fn a_kind_is_followed_within_ten_seconds_of_its_definition_and_gone_with_i
     assert_eq!(within(&mut listing, 10).await, ["-default/a", "-default/b", NOT_SERVED]);
 }
 
+#[tokio::test]
+async fn a_discovery_that_failed_is_not_told_as_a_kind_that_is_not_served() {
+    let server = FakeServer::start(|_| Reply::status(500, "etcd is away")).await;
+    let mut listing = server.connection().await.follow(vec![Kind::of_group("example.org", "Thing")], None);
+    let told = word(&listing.next().await.unwrap()).unwrap();
+    assert_eq!(told, "refused *: GET /api: 500 etcd is away");
+    let more = tokio::time::timeout(Duration::from_millis(200), listing.next()).await;
+    assert!(more.is_err(), "{more:?}");
+}
+
 /// A client that says who it is.
 fn client_of(server: &Server, token: &'static str) -> kube::Client {
     let service = server.clone().map_request(move |mut request: http::Request<kube::client::Body>| {
