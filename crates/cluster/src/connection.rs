@@ -45,6 +45,31 @@ pub(crate) struct Inner {
     pub(crate) specs: Specs,
 }
 
+impl Inner {
+    /// Nothing asked yet, nothing asked for specially.
+    fn of(client: kube::Client, server: String, namespace: String) -> Inner {
+        Inner {
+            client: RwLock::new(client),
+            source: None,
+            renewed: Mutex::default(),
+            server,
+            context: None,
+            namespace,
+            keep_whole: false,
+            request_timeout: None,
+            patience: Patience::default(),
+            dice: Dice::of_this_machine(),
+            clock: Clock::Machine,
+            skew_millis: AtomicI64::new(0),
+            requests: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            discovered: OnceCell::new(),
+            paged: Mutex::default(),
+            specs: Specs::default(),
+        }
+    }
+}
+
 /// How long is waited for what. A field of the connection, so that tests need not wait.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Patience {
@@ -144,53 +169,26 @@ impl Connection {
         let server = without_credentials(&config.cluster_url);
         let namespace = config.default_namespace.clone();
         let client = client(config)?;
-        Ok(Connection {
-            inner: Arc::new(Inner {
-                client: RwLock::new(client),
-                source: Some((options.clone(), env.clone())),
-                renewed: Mutex::default(),
-                server,
-                context,
-                namespace,
-                keep_whole: options.keep_whole,
-                request_timeout: options.request_timeout.filter(|limit| !limit.is_zero()),
-                patience,
-                dice: Dice::of_this_machine(),
-                clock: Clock::Machine,
-                skew_millis: AtomicI64::new(0),
-                requests: AtomicU64::new(0),
-                bytes: AtomicU64::new(0),
-                discovered: OnceCell::new(),
-                paged: Mutex::default(),
-                specs: Specs::default(),
-            }),
-        })
+        let inner = Inner {
+            source: Some((options.clone(), env.clone())),
+            context,
+            keep_whole: options.keep_whole,
+            request_timeout: options.request_timeout.filter(|limit| !limit.is_zero()),
+            patience,
+            ..Inner::of(client, server, namespace)
+        };
+        Ok(Connection { inner: Arc::new(inner) })
     }
 
     /// A connection through this client, whose chances and times a test decides.
     #[cfg(test)]
     pub(crate) fn over(client: kube::Client, seed: u64, base: Timestamp) -> Connection {
-        Connection {
-            inner: Arc::new(Inner {
-                client: RwLock::new(client),
-                source: None,
-                renewed: Mutex::default(),
-                server: "https://sim".to_owned(),
-                context: None,
-                namespace: "default".to_owned(),
-                keep_whole: false,
-                request_timeout: None,
-                patience: Patience::default(),
-                dice: Dice::new(seed),
-                clock: Clock::Runtime(base, tokio::time::Instant::now()),
-                skew_millis: AtomicI64::new(0),
-                requests: AtomicU64::new(0),
-                bytes: AtomicU64::new(0),
-                discovered: OnceCell::new(),
-                paged: Mutex::default(),
-                specs: Specs::default(),
-            }),
-        }
+        let inner = Inner {
+            dice: Dice::new(seed),
+            clock: Clock::Runtime(base, tokio::time::Instant::now()),
+            ..Inner::of(client, "https://sim".to_owned(), "default".to_owned())
+        };
+        Connection { inner: Arc::new(inner) }
     }
 
     /// The client as it is now.

@@ -418,7 +418,8 @@ impl Follower {
                 }
                 () = sleep_until(late), if !told => {
                     told = true;
-                    let why = "the server has not answered for 45 s".to_owned();
+                    let seconds = self.connection().inner.patience.stale.as_secs();
+                    let why = format!("the server has not answered for {seconds} s");
                     let what = self.scope.endpoint.resource();
                     let gap = Gap { what, why, obstacle: reckon_model::Obstacle::TimedOut };
                     if self.report(gap, false).await.is_break() {
