@@ -23,9 +23,9 @@ use std::time::Duration;
 use tokio::sync::SemaphorePermit;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// How long a watch is asked to last, in seconds; some are added so that the watches of all kinds do not end together.
-/// So often it is decided anew whether it is allowed.
-const WATCH_SECONDS: u64 = 300;
+/// How long a watch is asked to last, in seconds; up to a minute is added so that the watches of all kinds do not end together.
+/// So often it is decided anew whether it is allowed, which has to be within five minutes.
+const WATCH_SECONDS: u64 = 240;
 
 /// The list at the beginning of a stream: until when it has to be complete, when it was asked for, and the place it takes
 /// among four.
