@@ -81,6 +81,15 @@ async fn a_kind_is_followed_within_ten_seconds_of_its_definition_and_gone_with_i
     assert_eq!(within(&mut listing, 10).await, ["-default/a", "-default/b", NOT_SERVED]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_is_quiet_for_hours_is_never_said_to_be_stale() {
+    let server = sim(true);
+    let connection = Connection::over(kube::Client::new(server.clone(), "default"), 1, server.clock().now());
+    let mut listing = connection.follow(vec![Kind::ConfigMap, Kind::Secret, Kind::Job], None);
+    assert_eq!(within(&mut listing, 5).await, ["listed *"; 3]);
+    assert_eq!(within(&mut listing, 4 * 3600).await, [""; 0]);
+}
+
 #[tokio::test]
 async fn a_discovery_that_failed_is_not_told_as_a_kind_that_is_not_served() {
     let server = FakeServer::start(|_| Reply::status(500, "etcd is away")).await;

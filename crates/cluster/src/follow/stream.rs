@@ -173,7 +173,12 @@ impl Follower {
             let chunk = match chunk {
                 Ok(Some(chunk)) => chunk,
                 Ok(None) if initial.is_some() => return End::Failed(incoming.truncated()),
-                Ok(None) => return End::Over,
+                Ok(None) => {
+                    // That a watch has lasted as long as it was asked to is a word of the server, too, and of a quiet
+                    // kind the last one before may be a minute old.
+                    self.heard = Instant::now();
+                    return End::Over;
+                }
                 // Silence: the other side may be gone without a word. Asking again tells.
                 Err(ReadError::TimedOut { .. }) if initial.is_none() => return End::Over,
                 Err(ReadError::TimedOut { .. }) => return no_bookmark(),
