@@ -3,6 +3,7 @@
 //! Pure data and pure functions over it. Nothing here does I/O, reads a clock or knows who is asking, so that every
 //! other room can share one set of words. One word per thing: see the table in `ARCHITECTURE.md`.
 
+mod abridged;
 pub mod change;
 pub mod death;
 pub mod diff;

@@ -1,11 +1,13 @@
 //! One Kubernetes object, decoded to what rules read.
 
+use crate::abridged::Abridged;
 use crate::k8s::{self, null_default};
 use crate::shared::Shared;
 use crate::specs::Specs;
 use crate::whole::Whole;
 use crate::{Kind, ResourceRef, Timestamp};
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -213,25 +215,36 @@ struct AnyPod<'a, S> {
     status: Option<k8s::PodStatus>,
 }
 
+/// What stands for a spec that was cut out. A spec that was not is none.
+struct Cut;
+
+impl<'de> Deserialize<'de> for Cut {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let cut = u8::deserialize(deserializer)?;
+        if cut == 0 { Ok(Cut) } else { Err(D::Error::custom("a spec that is a number")) }
+    }
+}
+
 impl Object {
     /// Decodes one object. `fallback` is the kind to take where the bytes name none, as in the items of a typed list.
     pub fn decode(json: &[u8], fallback: Option<&Kind>) -> Result<Object, DecodeError> {
         Object::decode_keeping(json, fallback, Keeping::of, json.len() <= LARGE_METADATA)
     }
 
-    /// As [`Object::decode`], but what spec of a pod was decoded before is not decoded again.
+    /// As [`Object::decode`], but what was read before of a pod, its spec and the sets of fields that managers manage, is
+    /// not read again.
     pub fn decode_with(specs: &Specs, json: &[u8], fallback: Option<&Kind>) -> Result<Object, DecodeError> {
-        let decode_spec = |spec: Option<&RawValue>, is_ready| match spec {
-            Some(spec) => specs.decode(spec, is_ready),
-            None => Ok(k8s::PlacedSpec::default()),
-        };
-        match fallback {
-            Some(Kind::Pod) => match Object::decode_pod(json, decode_spec) {
-                Some(pod) => Ok(pod),
-                None => Object::decode(json, fallback),
-            },
-            _ => Object::decode(json, fallback),
+        if fallback == Some(&Kind::Pod)
+            && let Some(Abridged { rest, spec }) = Abridged::of(json, specs.fields())
+            && let Some(pod) = Object::decode_pod(&rest, |cut: Option<Cut>, is_ready| match cut {
+                Some(Cut) => specs.decode(spec, is_ready),
+                // What was cut out is the spec of something else.
+                None => Err(serde_json::Error::custom("no spec")),
+            })
+        {
+            return Ok(pod);
         }
+        Object::decode(json, fallback)
     }
 
     /// As [`Object::decode`], keeping all of it whatever its kind: for writing it down again.

@@ -1,9 +1,9 @@
 //! Specs of pods by the bytes they were decoded from: what was decoded once is not decoded again.
 
+use crate::abridged::FieldSets;
 use crate::k8s::{PlacedSpec, PodSpec};
 use crate::shared::Shared;
 use memchr::{memchr, memmem};
-use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroU64;
@@ -25,6 +25,7 @@ pub struct Specs(Arc<Shelf>);
 struct Shelf {
     key: RandomState,
     known: Mutex<Known>,
+    fields: FieldSets,
 }
 
 #[derive(Debug, Default)]
@@ -56,20 +57,19 @@ const TOKEN_NAME: &str = r#""name":"kube-api-access-"#;
 impl Specs {
     /// Decodes a spec, or takes what these bytes stand for. The token's volume of a ready pod has no random letters then:
     /// what a kubelet says of a volume that it cannot mount, it says under its name, of others nobody does.
-    pub(crate) fn decode(&self, json: &RawValue, is_ready: bool) -> Result<PlacedSpec, serde_json::Error> {
-        let json = json.get();
+    pub(crate) fn decode(&self, json: &[u8], is_ready: bool) -> Result<PlacedSpec, serde_json::Error> {
         let marks = Marks::of(json, is_ready);
         let origin = marks.as_ref().map(|marks| self.digest(json, marks, is_ready));
         if let (Some(marks), Some(origin)) = (&marks, origin)
             && let Some(common) = self.get(origin)
         {
-            let node_name = json.get(marks.node.clone()).unwrap_or_default().to_owned();
+            let node_name = marks.node_name(json).to_owned();
             return Ok(PlacedSpec { node_name, common, origin: Some(origin) });
         }
-        let spec: PodSpec = serde_json::from_str(json)?;
+        let spec: PodSpec = serde_json::from_slice(json)?;
         // What the bytes say has to be what was decoded, or another spec of this digest would get it wrong.
         let holds = |marks: &Marks| {
-            json.get(marks.node.clone()) == Some(&*spec.node_name)
+            marks.node_name(json) == spec.node_name
                 && (!is_ready || marks.tokens.len() == spec.token_names().count())
         };
         let origin = origin.filter(|_| marks.as_ref().is_some_and(holds));
@@ -94,24 +94,29 @@ impl Specs {
         }
     }
 
+    /// Which sets of managed fields were read.
+    pub(crate) fn fields(&self) -> &FieldSets {
+        &self.0.fields
+    }
+
     fn get(&self, origin: Origin) -> Option<Shared<PodSpec>> {
         let known = self.0.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.by_origin.get(&origin).and_then(Shared::of_weak)
     }
 
-    fn digest(&self, json: &str, marks: &Marks, is_ready: bool) -> Origin {
+    fn digest(&self, json: &[u8], marks: &Marks, is_ready: bool) -> Origin {
         let mut hasher = self.0.key.build_hasher();
         hasher.write_u8(is_ready.into());
         let mut from = 0;
         let mut marked: Vec<&Range<usize>> = marks.tokens.iter().chain([&marks.node]).collect();
         marked.sort_by_key(|range| range.start);
         for Range { start, end } in marked {
-            let part = json.as_bytes().get(from..*start).unwrap_or_default();
+            let part = json.get(from..*start).unwrap_or_default();
             hasher.write_usize(part.len());
             hasher.write(part);
             from = *end;
         }
-        hasher.write(json.as_bytes().get(from..).unwrap_or_default());
+        hasher.write(json.get(from..).unwrap_or_default());
         Origin(NonZeroU64::new(hasher.finish()).unwrap_or(NonZeroU64::MAX))
     }
 }
@@ -126,8 +131,7 @@ struct Marks {
 
 impl Marks {
     /// `None` where that is not clear from the bytes alone.
-    fn of(json: &str, is_ready: bool) -> Option<Marks> {
-        let bytes = json.as_bytes();
+    fn of(bytes: &[u8], is_ready: bool) -> Option<Marks> {
         let mut nodes = memmem::find_iter(bytes, NODE_NAME);
         let node = match (nodes.next(), nodes.next()) {
             (None, _) => 0..0,
@@ -148,6 +152,11 @@ impl Marks {
         let tokens = memmem::find_iter(bytes, TOKEN_NAME).map(|at| at + TOKEN_NAME.len()).map(|at| at..at + RANDOM);
         let tokens = if is_ready { tokens.filter(is_random).collect() } else { Vec::new() };
         Some(Marks { node, tokens })
+    }
+
+    /// The node's name in the bytes that these marks are of.
+    fn node_name<'a>(&self, json: &'a [u8]) -> &'a str {
+        json.get(self.node.clone()).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
     }
 }
 
@@ -179,7 +188,7 @@ mod tests {
     use super::*;
 
     fn decode(specs: &Specs, json: &str, is_ready: bool) -> PlacedSpec {
-        specs.decode(serde_json::from_str(json).unwrap(), is_ready).unwrap()
+        specs.decode(json.as_bytes(), is_ready).unwrap()
     }
 
     /// Decodes and remembers as whoever keeps it does; whether it was known.
