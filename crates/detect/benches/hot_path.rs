@@ -17,63 +17,64 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Changes that are taken in before a diagnosis: what two seconds bring at 1,000 a second.
 const BURST: usize = 2_000;
-const BURSTS: usize = 10;
+/// Bursts of which the middle one counts: beside others a machine is at times half as fast.
+const BURSTS: usize = 15;
 
+/// Sizes may be given; each is better measured by itself, as what one has freed the next one takes.
 fn main() {
-    for pods in [10_000, 100_000] {
+    let asked: Vec<usize> = std::env::args().skip(1).filter_map(|size| size.parse().ok()).collect();
+    for pods in if asked.is_empty() { vec![10_000, 100_000] } else { asked } {
         let base = resident();
         let begun = processor();
         let mut fleet = Fleet::new(pods);
         let took = processor() - begun;
         println!("{pods} pods: {:.2} kB resident each, workloads included", (resident() - base) / pods as f64);
-        println!("{pods} pods: {:.1} µs each to make, decode, take in and diagnose", took / pods as f64 * 1e6);
+        println!("{pods} pods: {:.1} µs each to make, decode, take in and diagnose", took / pods as f64 / 1e3);
         let changes = fleet.changes(BURST * BURSTS);
         let bytes = changes.iter().map(String::len).sum::<usize>() / changes.len();
-        let begun = processor();
-        for change in &changes {
-            black_box(fleet.decode(change));
-        }
-        let decoded = each(begun, changes.len());
-        let begun = processor();
-        for change in &changes {
-            fleet.take(change);
-        }
-        let taken = each(begun, changes.len());
-        black_box(fleet.diagnose());
-        let begun = processor();
+        let (mut decoding, mut taking, mut diagnosing) = (Vec::new(), Vec::new(), Vec::new());
         let mut looked_at = 0;
         for burst in changes.chunks(BURST) {
+            let begun = processor();
+            burst.iter().for_each(|change| drop(black_box(fleet.decode(change))));
+            decoding.push(each(begun));
+            let begun = processor();
             burst.iter().for_each(|change| fleet.take(change));
+            taking.push(each(begun));
+            let begun = processor();
             black_box(fleet.diagnose());
+            diagnosing.push(each(begun));
             looked_at += fleet.looked_at();
         }
-        let all = each(begun, changes.len());
+        let [decoded, taken, diagnosed] = [decoding, taking, diagnosing].map(median);
+        let all = taken + diagnosed;
         let of = looked_at as f64 / changes.len() as f64;
         println!(
-            "{pods} pods: {all:.1} µs a change of {bytes} bytes ({:.0} a second): {decoded:.1} decode, {:.1} take in, {:.1} \
-             diagnose; {of:.1} objects looked at for each",
+            "{pods} pods: {all:.1} µs a change of {bytes} bytes ({:.0} a second): {decoded:.1} decode, {:.1} take in, \
+             {diagnosed:.1} diagnose; {of:.1} objects looked at for each",
             1e6 / all,
             taken - decoded,
-            all - taken
         );
         let begun = processor();
-        for _ in 0..100 {
-            black_box(fleet.diagnose());
-        }
-        println!("{pods} pods: {:.0} µs a diagnosis when nothing changed", each(begun, 100));
+        black_box(fleet.diagnose());
+        println!("{pods} pods: {:.0} µs a diagnosis when nothing changed", (processor() - begun) / 1e3);
     }
 }
 
-fn each(begun: f64, count: usize) -> f64 {
-    (processor() - begun) / count as f64 * 1e6
+/// Microseconds for each change of a burst.
+fn each(begun: f64) -> f64 {
+    (processor() - begun) / BURST as f64 / 1e3
 }
 
-/// Seconds of the processor that this process has had. Linux counts them in hundredths.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Nanoseconds of the processor that this thread has had.
 fn processor() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    // After the name, which may hold anything: user and system time are the 12th and 13th.
-    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-    fields[11..13].iter().map(|field| field.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap();
+    schedule.split_whitespace().next().unwrap().parse().unwrap()
 }
 
 /// Kilobytes of this process that are in memory.

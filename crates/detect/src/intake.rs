@@ -34,10 +34,12 @@ pub(crate) struct Intake {
 }
 
 impl Intake {
-    /// Redacts an object and unites its parts with those of others.
-    pub(crate) fn take(&mut self, mut object: Object) -> Object {
+    /// Redacts an object and unites its parts with those of others, first of all with those of the object that had its
+    /// name before: most changes leave most of them alone.
+    pub(crate) fn take(&mut self, mut object: Object, before: Option<&Object>) -> Object {
+        let was = before.map(|before| &before.meta);
         let Object { kind: _, api_version, meta, body, whole } = &mut object;
-        self.versions.unite(api_version, |_| {});
+        self.versions.unite(api_version, before.map(|before| &before.api_version), |_| {});
         // Who follows a kind compares versions; no rule does.
         meta.resource_version = String::new();
         shrink(&mut meta.name);
@@ -45,26 +47,27 @@ impl Intake {
         if let Some(namespace) = &mut meta.namespace {
             shrink(namespace);
         }
-        self.maps.unite(&mut meta.labels, |_| {});
+        self.maps.unite(&mut meta.labels, was.map(|was| &was.labels), |_| {});
         // Apart from labels: these may hold secrets, and a map that is both would be taken for a redacted one.
         redact::annotations(&mut meta.annotations);
-        self.maps.unite(&mut meta.annotations, |_| {});
-        self.owners.unite(&mut meta.owners, |_| {});
-        self.lists.unite(&mut meta.finalizers, |_| {});
-        for manager in &mut meta.managers {
-            self.writers.unite(&mut manager.who, |_| {});
+        self.maps.unite(&mut meta.annotations, was.map(|was| &was.annotations), |_| {});
+        self.owners.unite(&mut meta.owners, was.map(|was| &was.owners), |_| {});
+        self.lists.unite(&mut meta.finalizers, was.map(|was| &was.finalizers), |_| {});
+        for (at, manager) in meta.managers.iter_mut().enumerate() {
+            let was = was.and_then(|was| was.managers.get(at)).map(|was| &was.who);
+            self.writers.unite(&mut manager.who, was, |_| {});
         }
         match body {
-            Body::Pod(pod) => self.pod(pod),
+            Body::Pod(pod) => self.pod(pod, before.and_then(Object::pod).map(|before| &before.status)),
             Body::Workload(workload) => {
-                self.selectors.unite(&mut workload.spec.selector, |_| {});
+                self.selectors.unite(&mut workload.spec.selector, None, |_| {});
                 self.template(&mut workload.spec.template);
-                self.conditions(&mut workload.status.conditions);
+                self.conditions(&mut workload.status.conditions, &[]);
             }
             Body::CronJob(cron) => self.template(&mut cron.spec.job_template.spec.template),
-            Body::Node(node) => self.conditions(&mut node.status.conditions),
-            Body::Claim(claim) => self.conditions(&mut claim.status.conditions),
-            Body::Autoscaler(scaler) => self.conditions(&mut scaler.status.conditions),
+            Body::Node(node) => self.conditions(&mut node.status.conditions, &[]),
+            Body::Claim(claim) => self.conditions(&mut claim.status.conditions, &[]),
+            Body::Autoscaler(scaler) => self.conditions(&mut scaler.status.conditions, &[]),
             other => redact::body(other),
         }
         if let Some(all) = whole.take() {
@@ -73,7 +76,7 @@ impl Intake {
         object
     }
 
-    fn pod(&mut self, pod: &mut Pod) {
+    fn pod(&mut self, pod: &mut Pod, was: Option<&PodStatus>) {
         let is_ready = pod.is_ready();
         let Pod { spec, status } = pod;
         shrink(&mut spec.node_name);
@@ -82,7 +85,7 @@ impl Intake {
                 spec.common.one_token_volume();
             }
             let Intake { specs, affinities, resources, .. } = self;
-            specs.unite(&mut spec.common, |spec| parts(spec, affinities, resources));
+            specs.unite(&mut spec.common, None, |spec| parts(spec, affinities, resources));
             self.decoded.remember(spec);
         }
         let PodStatus {
@@ -94,28 +97,35 @@ impl Intake {
             start_time: _,
             pod_ip: _,
         } = status;
-        self.pod_words.unite(words, |words| redact::in_place(&mut words.message));
-        self.conditions(conditions);
-        for statuses in [container_statuses, init_container_statuses, ephemeral_container_statuses] {
-            for ContainerStatus { made_of, state, last_state, .. } in statuses {
-                self.made_of.unite(made_of, |_| {});
+        self.pod_words.unite(words, was.map(|was| &was.words), |words| redact::in_place(&mut words.message));
+        self.conditions(conditions, was.map_or(&[], |was| &was.conditions));
+        let groups = [
+            (container_statuses, was.map(|was| &was.container_statuses)),
+            (init_container_statuses, was.map(|was| &was.init_container_statuses)),
+            (ephemeral_container_statuses, was.map(|was| &was.ephemeral_container_statuses)),
+        ];
+        for (statuses, was) in groups {
+            for (at, ContainerStatus { made_of, state, last_state, .. }) in statuses.iter_mut().enumerate() {
+                let was = was.and_then(|was| was.get(at));
+                self.made_of.unite(made_of, was.map(|was| &was.made_of), |_| {});
                 redact::container_state(state);
-                self.states.unite(last_state, redact::container_state);
+                self.states.unite(last_state, was.map(|was| &was.last_state), redact::container_state);
             }
         }
     }
 
     fn template(&mut self, template: &mut PodTemplate) {
-        self.maps.unite(&mut template.metadata.labels, |_| {});
+        self.maps.unite(&mut template.metadata.labels, None, |_| {});
         redact::annotations(&mut template.metadata.annotations);
-        self.maps.unite(&mut template.metadata.annotations, |_| {});
+        self.maps.unite(&mut template.metadata.annotations, None, |_| {});
         let Intake { specs, affinities, resources, .. } = self;
-        specs.unite(&mut template.spec, |spec| parts(spec, affinities, resources));
+        specs.unite(&mut template.spec, None, |spec| parts(spec, affinities, resources));
     }
 
-    fn conditions(&mut self, conditions: &mut [Condition]) {
-        for condition in conditions {
-            self.words.unite(&mut condition.words, |words| redact::in_place(&mut words.message));
+    fn conditions(&mut self, conditions: &mut [Condition], was: &[Condition]) {
+        for (at, condition) in conditions.iter_mut().enumerate() {
+            let was = was.get(at).map(|was| &was.words);
+            self.words.unite(&mut condition.words, was, |words| redact::in_place(&mut words.message));
         }
     }
 }
@@ -123,11 +133,11 @@ impl Intake {
 /// Redacts a spec that nobody had before, and unites what it is made of.
 fn parts(spec: &mut PodSpec, affinities: &mut Pool<Affinity>, resources: &mut Pool<Resources>) {
     redact::pod_spec(spec);
-    affinities.unite(&mut spec.affinity, |_| {});
-    resources.unite(&mut spec.resources, |_| {});
+    affinities.unite(&mut spec.affinity, None, |_| {});
+    resources.unite(&mut spec.resources, None, |_| {});
     let PodSpec { containers, init_containers, ephemeral_containers, .. } = spec;
     for Container { resources: own, .. } in [containers, init_containers, ephemeral_containers].into_iter().flatten() {
-        resources.unite(own, |_| {});
+        resources.unite(own, None, |_| {});
     }
 }
 
@@ -154,9 +164,13 @@ impl<T> Default for Pool<T> {
 const FULL: usize = 1024;
 
 impl<T: Clone + Hash + PartialEq> Pool<T> {
-    /// Makes the value one with an equal one, if there is one; else settles it and keeps it for the next. What is settled
-    /// must settle to itself: it is found unsettled.
-    fn unite(&mut self, value: &mut Shared<T>, settle: impl FnOnce(&mut T)) {
+    /// Makes the value one with an equal one, if there is one, looking first at the likeliest; else settles it and keeps it
+    /// for the next. What is settled must settle to itself: it is found unsettled.
+    fn unite(&mut self, value: &mut Shared<T>, likely: Option<&Shared<T>>, settle: impl FnOnce(&mut T)) {
+        if let Some(likely) = likely.filter(|likely| *likely == value) {
+            *value = likely.clone();
+            return;
+        }
         let key = digest(&**value);
         if let Some(known) = self.find(key, value) {
             *value = known;

@@ -7,7 +7,7 @@
 use crate::catalogue::Detector;
 use crate::explore::Explored;
 use crate::finding::Finding;
-use crate::state::{Changes, Number, State};
+use crate::state::{Changes, Digest, Number, State};
 use crate::view::{Asked, Reads, View};
 use reckon_model::selector::LabelSelector;
 use reckon_model::{Gap, Kind, Need, Object, Timestamp};
@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Runs {
     /// By the objects' numbers.
     runs: Vec<Run>,
-    /// Who read a topic, in order.
-    readers: BTreeMap<u64, Vec<Number>>,
+    /// Who read a topic. Most topics have one reader, so that a set for each would be five times as large.
+    readers: BTreeSet<(Digest, Number)>,
     /// Who selected by labels: by kind and namespace (`None` for all).
     selecting: BTreeMap<(Kind, Option<String>), BTreeMap<LabelSelector, BTreeSet<Number>>>,
     /// Whose result holds until then at most.
@@ -40,7 +40,7 @@ pub(crate) struct Runs {
 #[derive(Debug, Default)]
 struct Run {
     /// Digests of what was read, in order.
-    topics: Box<[u64]>,
+    topics: Box<[Digest]>,
     rest: Option<Box<Rest>>,
 }
 
@@ -87,10 +87,7 @@ impl Runs {
         self.at = Some(now);
         let again: Vec<Number> = if afresh {
             let numbers = looking.by_kind.keys().flat_map(|kind| state.numbered(kind, None)).map(|(number, _)| number);
-            let mut numbers: Vec<Number> = numbers.collect();
-            // Whoever reads a topic is put at the end of its readers then.
-            numbers.sort_unstable();
-            numbers
+            numbers.collect()
         } else {
             self.stale(state, changes, now).into_iter().collect()
         };
@@ -107,7 +104,8 @@ impl Runs {
         stale.extend(&self.timed);
         stale.extend(self.due.range(..=(now, Number::MAX)).map(|(_, number)| number));
         for topic in &changes.topics {
-            stale.extend(self.readers.get(topic).into_iter().flatten());
+            let readers = self.readers.range((*topic, Number::MIN)..=(*topic, Number::MAX));
+            stale.extend(readers.map(|(_, number)| number));
         }
         let now = changes.numbers.iter().filter_map(|number| state.number(*number));
         let now = now.map(|object| (&object.kind, object.namespace(), &object.meta.labels));
@@ -157,13 +155,10 @@ impl Runs {
         let now = &self.runs[at];
         if topics != now.topics {
             for topic in topics.iter().filter(|topic| now.topics.binary_search(topic).is_err()) {
-                leave(&mut self.readers, topic, number);
+                self.readers.remove(&(*topic, number));
             }
             for topic in now.topics.iter().filter(|topic| topics.binary_search(topic).is_err()) {
-                let readers = self.readers.entry(*topic).or_default();
-                if let Err(at) = readers.binary_search(&number) {
-                    readers.insert(at, number);
-                }
+                self.readers.insert((*topic, number));
             }
         }
         if let Some(rest) = rest {
@@ -196,16 +191,6 @@ impl Runs {
                 selectors.entry(selector.clone()).or_default().insert(number);
             }
         }
-    }
-}
-
-fn leave(readers: &mut BTreeMap<u64, Vec<Number>>, topic: &u64, number: Number) {
-    let Some(numbers) = readers.get_mut(topic) else { return };
-    if let Ok(at) = numbers.binary_search(&number) {
-        numbers.remove(at);
-    }
-    if numbers.is_empty() {
-        readers.remove(topic);
     }
 }
 

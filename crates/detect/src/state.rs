@@ -6,7 +6,7 @@ mod objects;
 use crate::intake::Intake;
 use crate::lease::Lease;
 use crate::redact;
-pub(crate) use changes::{Changes, Topic};
+pub(crate) use changes::{Changes, Digest, Topic};
 pub(crate) use objects::Number;
 use objects::{Objects, Places};
 use reckon_model::kernel::NodeFacts;
@@ -84,7 +84,8 @@ impl State {
 
     /// An object appeared or was written.
     pub fn apply(&mut self, object: Object) {
-        let object = Arc::new(self.intake.take(object));
+        let before = self.objects.named(&object.kind, object.namespace(), &object.meta.name);
+        let object = Arc::new(self.intake.take(object, before));
         let places = Places::of(&object);
         let (number, before) = self.objects.insert(&object, &places);
         let was = before.as_ref().map(|(before, left)| (&**before, left.as_ref().unwrap_or(&places)));

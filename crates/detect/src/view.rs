@@ -1,6 +1,6 @@
 //! What a detector sees.
 
-use crate::state::{Standing, State, Topic};
+use crate::state::{Digest, Standing, State, Topic};
 use reckon_model::k8s::Event;
 use reckon_model::kernel::NodeFacts;
 use reckon_model::selector::LabelSelector;
@@ -25,7 +25,7 @@ pub struct View<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Reads {
     /// Digests of topics.
-    pub(crate) topics: Vec<u64>,
+    pub(crate) topics: Vec<Digest>,
     /// Selections: kind, namespace (`None` for all), selector.
     pub(crate) selections: Vec<(Kind, Option<String>, LabelSelector)>,
     /// Whether it read the time, so that every moment may give another result.

@@ -69,8 +69,7 @@ impl Specs {
         let spec: PodSpec = serde_json::from_slice(json)?;
         // What the bytes say has to be what was decoded, or another spec of this digest would get it wrong.
         let holds = |marks: &Marks| {
-            marks.node_name(json) == spec.node_name
-                && (!is_ready || marks.tokens.len() == spec.token_names().count())
+            marks.node_name(json) == spec.node_name && (!is_ready || marks.tokens.len() == spec.token_names().count())
         };
         let origin = origin.filter(|_| marks.as_ref().is_some_and(holds));
         Ok(PlacedSpec { origin, ..spec.into() })

@@ -123,7 +123,7 @@ fn objects_keep_their_shape_and_lose_their_secrets() {
     let before = deployment.clone();
     let decoded = Object::decode(deployment.to_string().as_bytes(), None).unwrap();
     object(&mut deployment);
-    let decoded = Intake::default().take(decoded);
+    let decoded = Intake::default().take(decoded, None);
     assert!(!deployment.to_string().contains(CANARY), "{deployment:#}");
     assert!(!format!("{decoded:?}").contains(CANARY), "{decoded:#?}");
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
@@ -169,12 +169,12 @@ fn a_pods_own_words_are_redacted_too() {
                 "state": {"waiting": {"reason": "X", "message": format!("secret={CANARY}")}},
                 "lastState": {"terminated": {"exitCode": 1, "message": format!("Bearer {CANARY}")}}}]}});
     let pod = Object::decode_whole(pod.to_string().as_bytes(), None).unwrap();
-    let pod = Intake::default().take(pod);
+    let pod = Intake::default().take(pod, None);
     assert!(!format!("{pod:?}").contains(CANARY), "{pod:#?}");
     let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "shop"},
         "involvedObject": {"kind": "Pod", "name": "p"}, "reason": "Failed", "message": format!("token={CANARY}")});
     let event = Object::decode(event.to_string().as_bytes(), None).unwrap();
-    let event = Intake::default().take(event);
+    let event = Intake::default().take(event, None);
     assert!(!format!("{event:?}").contains(CANARY));
 }
 

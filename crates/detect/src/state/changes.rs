@@ -5,6 +5,9 @@ use reckon_model::shared::digest;
 use reckon_model::{Kind, Need, Object, Shared};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// What a topic is told apart by.
+pub(crate) type Digest = u32;
+
 /// Something that can be read and can change. Whoever reads it is told by its digest; two topics of one digest make
 /// somebody look who need not, and nobody miss anything.
 #[derive(Debug, Hash)]
@@ -34,8 +37,11 @@ pub(crate) enum Topic<'a> {
 }
 
 impl Topic<'_> {
-    pub(crate) fn digest(&self) -> u64 {
-        digest(self)
+    /// Half a digest: of a million topics one in four thousand has another's, and there is room for them.
+    pub(crate) fn digest(&self) -> Digest {
+        #[expect(clippy::cast_possible_truncation, reason = "the lower half")]
+        let half = digest(self) as Digest;
+        half
     }
 }
 
@@ -47,7 +53,7 @@ pub(crate) struct Changes {
     /// Objects by their numbers: new, changed or gone.
     pub(crate) numbers: BTreeSet<Number>,
     /// What else was touched, by the digests of topics.
-    pub(crate) topics: BTreeSet<u64>,
+    pub(crate) topics: BTreeSet<Digest>,
     /// Labels that objects had and may have no more: what selected them has to look again.
     pub(crate) labels: Vec<(Kind, Box<str>, Labels)>,
 }

@@ -189,8 +189,12 @@ impl Objects {
     }
 
     pub(crate) fn get(&self, reference: &ResourceRef) -> Option<&Object> {
-        let named = self.named.get(&reference.kind)?.get(reference.namespace())?.get(reference.name.as_str())?;
-        Some(&*named.object)
+        self.named(&reference.kind, reference.namespace(), &reference.name)
+    }
+
+    /// The object of this name; the namespace is empty for cluster-scoped ones.
+    pub(crate) fn named(&self, kind: &Kind, namespace: &str, name: &str) -> Option<&Object> {
+        Some(&*self.named.get(kind)?.get(namespace)?.get(name)?.object)
     }
 
     pub(crate) fn numbered(&self, number: Number) -> Option<&Object> {
