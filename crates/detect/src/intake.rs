@@ -130,14 +130,24 @@ impl Intake {
     }
 }
 
-/// Redacts a spec that nobody had before, and unites what it is made of.
+/// Redacts a spec that nobody had before, unites what it is made of, and gives back what the decoder took too much.
 fn parts(spec: &mut PodSpec, affinities: &mut Pool<Affinity>, resources: &mut Pool<Resources>) {
     redact::pod_spec(spec);
     affinities.unite(&mut spec.affinity, None, |_| {});
     resources.unite(&mut spec.resources, None, |_| {});
-    let PodSpec { containers, init_containers, ephemeral_containers, .. } = spec;
-    for Container { resources: own, .. } in [containers, init_containers, ephemeral_containers].into_iter().flatten() {
-        resources.unite(own, None, |_| {});
+    let PodSpec { containers, init_containers, ephemeral_containers, volumes, tolerations, .. } = spec;
+    volumes.shrink_to_fit();
+    tolerations.shrink_to_fit();
+    for containers in [containers, init_containers, ephemeral_containers] {
+        containers.shrink_to_fit();
+        for Container { resources: own, command, args, env, ports, volume_mounts, .. } in containers {
+            resources.unite(own, None, |_| {});
+            command.shrink_to_fit();
+            args.shrink_to_fit();
+            env.shrink_to_fit();
+            ports.shrink_to_fit();
+            volume_mounts.shrink_to_fit();
+        }
     }
 }
 
