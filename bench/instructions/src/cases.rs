@@ -3,13 +3,11 @@
 
 use crate::world::{engine, now, pods, world};
 use anyhow::{Result, ensure};
-use reckon_cluster::{Line, Lines, MAX_ITEM_BYTES, Piece, Splitter};
+use reckon_cluster::{Line, Lines, MAX_ITEM_BYTES, Piece, Splitter, written};
 use reckon_detect::{Engine, Scope};
 use reckon_model::diff::diff;
 use reckon_model::{Kind, Object, Specs};
-use serde::Deserialize;
 use serde_json::Value;
-use serde_json::value::RawValue;
 use std::hint::black_box;
 
 /// How much a socket hands over at once.
@@ -68,13 +66,6 @@ fn list(count: usize) -> Result<()> {
     Ok(())
 }
 
-/// A line of a watch, as the program reads it.
-#[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow)]
-    object: &'a RawValue,
-}
-
 /// Takes lines of a watch into an engine; `after` is called for each.
 fn take((engine, specs): &mut (Engine, Specs), lines: &[u8], after: &mut dyn FnMut(&mut Engine)) -> usize {
     let mut splitter = Lines::new(MAX_ITEM_BYTES);
@@ -82,8 +73,8 @@ fn take((engine, specs): &mut (Engine, Specs), lines: &[u8], after: &mut dyn FnM
     for chunk in lines.chunks(CHUNK) {
         splitter.push(chunk, &mut |line| {
             let Line::Whole(line) = line else { return };
-            let Ok(Event { object }) = serde_json::from_slice(line) else { return };
-            if let Ok(pod) = Object::decode_with(specs, object.get().as_bytes(), Some(&Kind::Pod)) {
+            let Some(object) = written(line) else { return };
+            if let Ok(pod) = Object::decode_with(specs, object, Some(&Kind::Pod)) {
                 engine.state_mut().apply(pod);
                 after(engine);
                 seen += 1;

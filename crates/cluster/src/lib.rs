@@ -47,7 +47,7 @@ pub use config::{ConnectError, Options, contexts};
 pub use connection::{Connection, Usage};
 pub use discovery::{Discovery, ServedType};
 pub use error::{Intent, ReadError};
-pub use lines::{Line, Lines};
+pub use lines::{Line, Lines, written};
 pub use listing::{ListEvent, Listing};
 pub use needs::Budget;
 pub use splitter::{ListMeta, MAX_ITEM_BYTES, Piece, SplitError, Splitter, name_in};

@@ -64,6 +64,13 @@ impl Lines {
     }
 }
 
+/// The object of a line that says that one was written, as API servers write such lines: with the verb first and nothing
+/// behind the object. Whoever decodes it reads all of its bytes, so that it needs no look at the line before.
+pub fn written(line: &[u8]) -> Option<&[u8]> {
+    let beginnings = [br#"{"type":"MODIFIED","object":"#.as_slice(), br#"{"type":"ADDED","object":"#];
+    beginnings.into_iter().find_map(|beginning| line.strip_prefix(beginning))?.strip_suffix(b"}")
+}
+
 /// One event of a watch, its object still in bytes.
 #[derive(Debug, Deserialize)]
 pub(crate) struct WatchLine<'a> {

@@ -1,7 +1,7 @@
 //! One line of a watch.
 
 use crate::connection::Connection;
-use crate::lines::{Line, WatchLine};
+use crate::lines::{Line, WatchLine, written};
 use crate::list::{Broken, Item, decode_object};
 use crate::splitter::{identity_in, name_in};
 use reckon_model::{Kind, ResourceRef};
@@ -65,13 +65,6 @@ impl Event {
             _ => Event::Item(connection.decode_item(json, kind)),
         }
     }
-}
-
-/// The object of a line that says that one was written, as API servers write such lines: with the verb first and nothing
-/// behind the object. Whoever decodes it reads all of its bytes, so that it needs no look at the line before.
-fn written(line: &[u8]) -> Option<&[u8]> {
-    let beginnings = [br#"{"type":"MODIFIED","object":"#.as_slice(), br#"{"type":"ADDED","object":"#];
-    beginnings.into_iter().find_map(|beginning| line.strip_prefix(beginning))?.strip_suffix(b"}")
 }
 
 #[derive(Deserialize)]
