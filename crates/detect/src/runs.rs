@@ -18,7 +18,7 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(crate) struct Runs {
     /// By the objects' numbers.
     runs: Vec<Run>,
-    /// Who read a topic. Most topics have one reader, so that a set for each would be five times as large.
+    /// Who read a topic: one set, as most topics have few readers, and a set for each would weigh more than what is in it.
     readers: BTreeSet<(Digest, Number)>,
     /// Who selected by labels: by kind and namespace (`None` for all).
     selecting: BTreeMap<(Kind, Option<String>), BTreeMap<LabelSelector, BTreeSet<Number>>>,

@@ -138,7 +138,9 @@ impl Marks {
                 let start = at + NODE_NAME.len();
                 let name = bytes.get(start..)?;
                 let end = memchr(b'"', name)?;
-                memchr(b'\\', &name[..end]).is_none().then_some(start..start + end)?
+                // What is skipped has to be what JSON may have in a string, and what is read as it stands: no escapes.
+                let is_plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'\\';
+                name[..end].iter().all(is_plain).then_some(start..start + end)?
             }
             _ => return None,
         };
@@ -155,6 +157,7 @@ impl Marks {
 
     /// The node's name in the bytes that these marks are of.
     fn node_name<'a>(&self, json: &'a [u8]) -> &'a str {
+        // Its bytes are ASCII.
         json.get(self.node.clone()).and_then(|name| std::str::from_utf8(name).ok()).unwrap_or_default()
     }
 }
@@ -239,6 +242,8 @@ mod tests {
             let (spec, known) = take(&specs, &pod("n1", "abcde", variable), true);
             assert!(!known && spec.containers[0].env[0].name == variable);
         }
+        let _ready = take(&specs, &pod("n1", "abcde", "A"), true);
+        assert!(specs.decode(pod("n\n1", "abcde", "A").as_bytes(), true).is_err(), "a string with a line end");
         for node in ["a", "b"] {
             let nested = format!(r#"{{"affinity":{{"nodeName":"{node}"}}}}"#);
             let (spec, known) = take(&specs, &nested, true);
