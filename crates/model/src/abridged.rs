@@ -2,10 +2,11 @@
 
 use memchr::memchr;
 use memchr::memmem::{Finder, FinderRev};
-use serde::de::IgnoredAny;
+use serde::de::{Error, IgnoredAny};
+use serde::{Deserialize, Deserializer};
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// A pod's JSON in which the spec, and those sets of managed fields that were read before, are each replaced by [`CUT`].
 ///
@@ -21,8 +22,20 @@ pub(crate) struct Abridged<'a> {
     pub(crate) spec: &'a [u8],
 }
 
-/// What stands for what was cut out.
-pub(crate) const CUT: u8 = b'0';
+/// What stands for what was cut out: a zero.
+const CUT: u8 = b'0';
+
+/// A spec of which [`CUT`] is left. A spec that was not cut out is none.
+pub(crate) struct Cut;
+
+impl<'de> Deserialize<'de> for Cut {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match u8::deserialize(deserializer)? {
+            0 => Ok(Cut),
+            _ => Err(D::Error::custom("a spec that is a number")),
+        }
+    }
+}
 
 /// Which sets of managed fields were read, by their digests: the pods of a template have them alike but for their address.
 ///
@@ -69,15 +82,13 @@ impl<'a> Abridged<'a> {
         let mut from = 0;
         while let Some((_, start)) = FIELDS.find(json.get(..spec)?, from) {
             let end = end_of_fields(json, start)?;
-            let fields = json.get(start..end)?;
-            if sets.holds(fields) {
+            if sets.holds(json.get(start..end)?) {
                 rest.extend_from_slice(json.get(from..start)?);
                 rest.push(CUT);
-                from = end;
             } else {
                 rest.extend_from_slice(json.get(from..end)?);
-                from = end;
             }
+            from = end;
         }
         rest.extend_from_slice(json.get(from..spec)?);
         rest.push(CUT);
@@ -103,14 +114,13 @@ impl FieldSets {
     /// Whether these bytes are a JSON object.
     fn holds(&self, fields: &[u8]) -> bool {
         let digest = self.digest(fields);
-        let known = |read: &mut HashSet<u64>| read.contains(&digest);
-        if known(&mut self.read.lock().unwrap_or_else(PoisonError::into_inner)) {
+        if self.read().contains(&digest) {
             return true;
         }
         if fields.first() != Some(&b'{') || serde_json::from_slice::<IgnoredAny>(fields).is_err() {
             return false;
         }
-        let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut read = self.read();
         if read.len() >= MOST {
             read.clear();
         }
@@ -118,7 +128,11 @@ impl FieldSets {
         true
     }
 
-    /// Without addresses: what stands for one is any that has only digits, dots and colons, which mean nothing in a string.
+    fn read(&self) -> MutexGuard<'_, HashSet<u64>> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Without addresses: one is as good as another of hexadecimal digits, dots and colons, which mean nothing in a string.
     fn digest(&self, fields: &[u8]) -> u64 {
         let mut hasher = self.key.build_hasher();
         let mut from = 0;

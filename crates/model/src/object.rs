@@ -1,13 +1,13 @@
 //! One Kubernetes object, decoded to what rules read.
 
-use crate::abridged::Abridged;
+use crate::abridged::{Abridged, Cut};
 use crate::k8s::{self, null_default};
 use crate::shared::Shared;
 use crate::specs::Specs;
 use crate::whole::Whole;
 use crate::{Kind, ResourceRef, Timestamp};
+use serde::Deserialize;
 use serde::de::Error;
-use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -213,16 +213,6 @@ struct AnyPod<'a, S> {
     spec: Option<S>,
     #[serde(default)]
     status: Option<k8s::PodStatus>,
-}
-
-/// What stands for a spec that was cut out. A spec that was not is none.
-struct Cut;
-
-impl<'de> Deserialize<'de> for Cut {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let cut = u8::deserialize(deserializer)?;
-        if cut == 0 { Ok(Cut) } else { Err(D::Error::custom("a spec that is a number")) }
-    }
 }
 
 impl Object {
