@@ -1,20 +1,20 @@
-//! What is known to fail: detectors, their failures and their pages.
+//! What is known to fail: detectors, their failures and the pages about them.
 
 use crate::finding::Finding;
 use crate::registry::DETECTORS;
 use crate::{exit, general, http, view::View};
 use reckon_model::{Kind, Object};
 
-/// A detector: one file, one page, one line of the registry.
+/// A detector: one file and one line of the registry.
 pub struct Detector {
-    /// The name of its file and of its page.
+    /// The name of its file.
     pub name: &'static str,
     /// The failures it can claim.
     pub failures: &'static [Failure],
     /// The kinds of objects it is run on.
     pub subjects: &'static [Kind],
-    /// Its page.
-    pub page: &'static str,
+    /// Those among them that have no name here, by group and kind.
+    pub others: &'static [(&'static str, &'static str)],
     /// Looks at one object. Reads no clock, fetches nothing, keeps no state.
     pub detect: for<'a> fn(&View<'a>, &'a Object) -> Vec<Finding>,
 }
@@ -40,6 +40,9 @@ pub struct Failure {
     pub echo: bool,
     /// How its rules were verified.
     pub verified: Verified,
+    /// What `reckon explain` says of it, with the scenarios that test it: a page of its own, `pages/SLUG.md`, or that of its
+    /// detector, where the failures are told from each other on one page.
+    pub page: &'static str,
 }
 
 /// How a rule was verified.
@@ -109,13 +112,17 @@ pub(crate) fn failure(slug: &str) -> Option<(&'static Detector, &'static Failure
 /// The page about a failure's slug, a detector's name, a reason, an exit code or an HTTP status.
 pub fn page(topic: &str) -> Option<Page> {
     let wanted = topic.trim().to_ascii_lowercase();
-    let detector = DETECTORS.iter().find(|detector| {
-        detector.name.replace('_', "-") == wanted
-            || detector.failures.iter().any(|failure| failure.slug == wanted)
-            || aliases(detector.page).any(|alias| alias.eq_ignore_ascii_case(&wanted))
-    });
-    match detector {
-        Some(detector) => Some(render(detector)),
+    let failures = || DETECTORS.iter().flat_map(|detector| detector.failures);
+    let by_name = || {
+        let detector = DETECTORS.iter().find(|detector| detector.name.replace('_', "-") == wanted)?;
+        detector.failures.first()
+    };
+    let known = failures()
+        .find(|failure| failure.slug == wanted)
+        .or_else(by_name)
+        .or_else(|| failures().find(|failure| aliases(failure.page).any(|alias| alias.eq_ignore_ascii_case(&wanted))));
+    match known {
+        Some(failure) => Some(render(failure.page)),
         None => {
             let number = || wanted.strip_prefix("http ").unwrap_or(&wanted).parse().ok();
             general::page(&wanted.replace('_', "-")).or_else(|| exit::page(number()?).or_else(|| http::page(number()?)))
@@ -141,8 +148,8 @@ fn aliases(page: &str) -> impl Iterator<Item = &str> {
         .filter(|word| !word.is_empty())
 }
 
-fn render(detector: &Detector) -> Page {
-    let explained = detector.page.split("\n## Scenario: ").next().unwrap_or(detector.page).trim_end();
+fn render(page: &str) -> Page {
+    let explained = page.split("\n## Scenario: ").next().unwrap_or(page).trim_end();
     let (title, body) = explained.split_once('\n').unwrap_or((explained, ""));
     Page { title: title.trim_start_matches("# ").to_owned(), body: body.trim_start().to_owned() }
 }

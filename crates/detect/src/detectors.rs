@@ -1,4 +1,4 @@
-//! One file, one page and one line of the registry for each way to fail.
+//! One file and one line of the registry for each group of failures; pages of single failures are in `pages/`.
 
 pub(crate) mod claim;
 pub(crate) mod config_missing;

@@ -200,8 +200,9 @@ type ByKind = BTreeMap<Kind, Vec<((usize, usize), &'static Detector)>>;
 fn by_kind(detectors: &[&'static Detector]) -> ByKind {
     let mut by_kind = ByKind::new();
     for (place, detector) in detectors.iter().enumerate() {
-        for (among, kind) in detector.subjects.iter().enumerate() {
-            by_kind.entry(kind.clone()).or_default().push(((place, among), detector));
+        let others = detector.others.iter().map(|(group, kind)| Kind::of_group(group, kind));
+        for (among, kind) in detector.subjects.iter().cloned().chain(others).enumerate() {
+            by_kind.entry(kind).or_default().push(((place, among), detector));
         }
     }
     by_kind

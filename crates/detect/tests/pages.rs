@@ -6,8 +6,8 @@
 
 mod scenario;
 
-use reckon_detect::Detector;
 use reckon_detect::catalogue::{Verified, detectors};
+use reckon_detect::{Detector, Failure};
 use scenario::course::Course;
 use scenario::{Page, Scenario};
 use std::collections::BTreeSet;
@@ -19,19 +19,25 @@ use std::path::Path;
 /// The pages, or the one that `PAGE` names.
 fn pages() -> Vec<Page> {
     let only = std::env::var("PAGE").ok();
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/detectors");
-    let mut paths: Vec<_> = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let directories = [source.join("detectors"), source.join("pages")];
+    let files = directories.iter().flat_map(|directory| fs::read_dir(directory).unwrap());
+    let mut paths: Vec<_> = files.map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
     paths.retain(|path| only.as_ref().is_none_or(|only| path.file_stem().is_some_and(|name| name == only.as_str())));
     paths.sort();
     paths.iter().map(|path| Page::read(path)).collect()
 }
 
-/// The pages with their detectors; those of nothing yet are left out.
-fn implemented() -> Vec<(Page, &'static Detector)> {
-    let of = |page: &Page| detectors().find(|detector| format!("{}.md", detector.name) == page.name);
-    let with = |page: Page| of(&page).map(|detector| (page, detector));
-    pages().into_iter().filter_map(with).filter(|(_, detector)| !detector.failures.is_empty()).collect()
+/// The failures that a page is about: those of its detector, or the one that has its name.
+fn failures(page: &Page) -> Vec<&'static Failure> {
+    let name = page.name.trim_end_matches(".md");
+    let belongs = |detector: &Detector, failure: &Failure| {
+        failure.page == page.text && (detector.name == name || failure.slug == name)
+    };
+    detectors()
+        .flat_map(|detector| detector.failures.iter().filter(move |failure| belongs(detector, failure)))
+        .collect()
 }
 
 /// What a scenario gives; one that cannot be run says so in its place, and the others go on.
@@ -119,8 +125,8 @@ fn turned(page: &Page) -> Vec<String> {
 #[test]
 fn every_page_agrees_with_its_detector() {
     let mut wrong = String::new();
-    for (page, detector) in implemented() {
-        for fault in faults(&page, detector) {
+    for page in pages() {
+        for fault in faults(&page, &failures(&page)) {
             let _ = writeln!(wrong, "{}: {fault}", page.name);
         }
     }
@@ -128,7 +134,7 @@ fn every_page_agrees_with_its_detector() {
 }
 
 /// What a page lacks.
-fn faults(page: &Page, detector: &Detector) -> Vec<String> {
+fn faults(page: &Page, failures: &[&Failure]) -> Vec<String> {
     let mut faults = Vec::new();
     let headings = ["What it means", "Why it happens", "How to confirm", "How to fix", "What it is not", "Failures"];
     let places = headings.map(|heading| page.text.find(&format!("\n## {heading}\n")));
@@ -151,7 +157,7 @@ fn faults(page: &Page, detector: &Detector) -> Vec<String> {
     let table = page.table("Failures");
     let found: BTreeSet<(String, Option<String>)> =
         page.scenarios.iter().flat_map(|scenario| claims(&scenario.expected)).collect();
-    for failure in detector.failures {
+    for failure in failures {
         let rows: Vec<_> = table.iter().filter(|row| row.first().is_some_and(|slug| slug == failure.slug)).collect();
         let verified = match failure.verified {
             Verified::Live => "live",
@@ -180,9 +186,9 @@ fn faults(page: &Page, detector: &Detector) -> Vec<String> {
     for (slug, class) in table.iter().flat_map(|row| promises(row)).filter(|(slug, class)| !shown(slug, class)) {
         faults.push(format!("no scenario finds {slug}/{class}, which is in the table under Failures"));
     }
-    let own = |slug: &str| detector.failures.iter().any(|failure| failure.slug == slug);
+    let own = |slug: &str| failures.iter().any(|failure| failure.slug == slug);
     let strange = table.iter().filter_map(|row| row.first()).filter(|slug| !own(slug));
-    faults.extend(strange.map(|slug| format!("{slug} is in the table and none of the detector's failures")));
+    faults.extend(strange.map(|slug| format!("{slug} is in the table, and the page is not its own")));
     faults
 }
 
@@ -205,9 +211,16 @@ fn claims(expected: &str) -> impl Iterator<Item = (String, Option<String>)> {
 }
 
 #[test]
-fn every_page_belongs_to_a_detector_and_is_found_by_its_failures() {
-    for page in pages() {
-        assert!(detectors().any(|detector| format!("{}.md", detector.name) == page.name), "{}", page.name);
+fn every_page_belongs_to_a_failure_and_every_failure_has_one() {
+    let pages = pages();
+    let mut explained: BTreeSet<&str> = BTreeSet::new();
+    for page in &pages {
+        let about = failures(page);
+        assert!(!about.is_empty(), "{} is the page of no failure", page.name);
+        explained.extend(about.iter().map(|failure| failure.slug));
+    }
+    for failure in detectors().flat_map(|detector| detector.failures) {
+        assert!(explained.contains(failure.slug) || std::env::var_os("PAGE").is_some(), "{}", failure.slug);
     }
     for topic in reckon_detect::topics() {
         let explained = reckon_detect::page(topic).expect(topic);

@@ -14,6 +14,9 @@ use reckon_model::k8s::{Claim, ClaimSpec, Event, Pod, StorageClass};
 use reckon_model::{Body, Kind, Object, ResourceRef, text};
 use serde_json::json;
 
+/// What `reckon explain` says of all of them.
+const PAGE: &str = include_str!("claim.md");
+
 pub(crate) static DETECTOR: Detector = Detector {
     name: "claim",
     failures: &[
@@ -23,12 +26,12 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure("pvc-lost", "A claim's volume is gone", Verified::Constructed),
     ],
     subjects: &[Kind::PersistentVolumeClaim],
-    page: include_str!("claim.md"),
+    others: &[],
     detect,
 };
 
 const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Storage, family: "storage", echo: false, verified }
+    Failure { slug, title, stage: Stage::Storage, family: "storage", echo: false, verified, page: PAGE }
 }
 
 /// How long a claim may wait for its volume before somebody is asked why.

@@ -18,6 +18,9 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use words::Lack;
 
+/// What `reckon explain` says of all of them.
+const PAGE: &str = include_str!("config_missing.md");
+
 pub(crate) static DETECTOR: Detector = Detector {
     name: "config_missing",
     failures: &[
@@ -27,12 +30,12 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure("mount-path-invalid", "A volume cannot be mounted at its path in the container", Verified::Constructed),
     ],
     subjects: &[reckon_model::Kind::Pod],
-    page: include_str!("config_missing.md"),
+    others: &[],
     detect,
 };
 
 const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Config, family: "config", echo: false, verified }
+    Failure { slug, title, stage: Stage::Config, family: "config", echo: false, verified, page: PAGE }
 }
 
 /// Whoever applies a directory of manifests may make the pod before its ConfigMap: that heals in moments.

@@ -21,8 +21,11 @@ use sort::Sort;
 /// One family with the failures of probes: whether a program ended by itself or was killed is known only when the Events
 /// are, and the problem stays the same one.
 const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Start, family: "crash", echo: false, verified }
+    Failure { slug, title, stage: Stage::Start, family: "crash", echo: false, verified, page: PAGE }
 }
+
+/// What `reckon explain` says of all of them.
+const PAGE: &str = include_str!("crash.md");
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "crash",
@@ -40,7 +43,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         Failure { echo: true, ..failure("crash-loop", "A container ends again and again", Verified::Live) },
     ],
     subjects: &[Kind::Pod],
-    page: include_str!("crash.md"),
+    others: &[],
     detect,
 };
 

@@ -11,6 +11,9 @@ use reckon_model::k8s::{ContainerType, Pod};
 use reckon_model::selector::LabelSelector;
 use reckon_model::{Body, Kind, Object, Timestamp, text};
 
+/// What `reckon explain` says of all of them.
+const PAGE: &str = include_str!("endpoints.md");
+
 pub(crate) static DETECTOR: Detector = Detector {
     name: "endpoints",
     failures: &[
@@ -21,6 +24,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             family: "endpoints",
             echo: true,
             verified: Verified::Live,
+            page: PAGE,
         },
         Failure {
             slug: "service-selects-nothing",
@@ -29,6 +33,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             family: "endpoints",
             echo: false,
             verified: Verified::Live,
+            page: PAGE,
         },
         Failure {
             slug: "service-target-port",
@@ -37,10 +42,11 @@ pub(crate) static DETECTOR: Detector = Detector {
             family: "endpoints",
             echo: false,
             verified: Verified::Constructed,
+            page: PAGE,
         },
     ],
     subjects: &[Kind::Service],
-    page: include_str!("endpoints.md"),
+    others: &[],
     detect,
 };
 

@@ -16,6 +16,9 @@ use reckon_model::{Kind, Object, Timestamp, text};
 use serde_json::json;
 use std::borrow::Cow;
 
+/// What `reckon explain` says of all of them.
+const PAGE: &str = include_str!("image.md");
+
 pub(crate) static DETECTOR: Detector = Detector {
     name: "image",
     failures: &[
@@ -28,12 +31,12 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure("image-pull-failing", "the image is not pulled and nobody says why", true, Verified::Constructed),
     ],
     subjects: &[Kind::Pod],
-    page: include_str!("image.md"),
+    others: &[],
     detect,
 };
 
 const fn failure(slug: &'static str, title: &'static str, echo: bool, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Image, family: "image", echo, verified }
+    Failure { slug, title, stage: Stage::Image, family: "image", echo, verified, page: PAGE }
 }
 
 /// What may heal by itself is given this long: one lost packet at a pod's start is no problem.

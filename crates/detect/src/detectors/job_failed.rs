@@ -11,6 +11,9 @@ use reckon_model::k8s::{Condition, ContainerType, Terminated};
 use reckon_model::{Body, FieldChange, Kind, Object, Timestamp, text};
 use serde_json::json;
 
+/// What `reckon explain` says of all of them.
+const PAGE: &str = include_str!("job_failed.md");
+
 pub(crate) static DETECTOR: Detector = Detector {
     name: "job_failed",
     failures: &[Failure {
@@ -21,9 +24,10 @@ pub(crate) static DETECTOR: Detector = Detector {
         family: "job",
         echo: false,
         verified: Verified::Live,
+        page: PAGE,
     }],
     subjects: &[Kind::Job],
-    page: include_str!("job_failed.md"),
+    others: &[],
     detect,
 };
 

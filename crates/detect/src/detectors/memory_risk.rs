@@ -15,8 +15,11 @@ use reckon_model::k8s::{Container, ContainerType, Pod};
 use reckon_model::{Kind, Object, Quantity, quantity};
 
 const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Memory, family: slug, echo: false, verified }
+    Failure { slug, title, stage: Stage::Memory, family: slug, echo: false, verified, page: PAGE }
 }
+
+/// What `reckon explain` says of all of them.
+const PAGE: &str = include_str!("memory_risk.md");
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "memory_risk",
@@ -41,7 +44,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         Kind::Job,
         Kind::CronJob,
     ],
-    page: include_str!("memory_risk.md"),
+    others: &[],
     detect,
 };
 

@@ -10,6 +10,9 @@ use reckon_model::k8s::{Condition, Node, Pod};
 use reckon_model::{Body, Kind, Object, Timestamp, text};
 use serde_json::json;
 
+/// What `reckon explain` says of all of them.
+const PAGE: &str = include_str!("node.md");
+
 pub(crate) static DETECTOR: Detector = Detector {
     name: "node",
     failures: &[
@@ -30,13 +33,13 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure("node-gone", "node", "A pod is bound to a node that does not exist", Verified::Constructed),
     ],
     subjects: &[Kind::Node, Kind::Pod],
-    page: include_str!("node.md"),
+    others: &[],
     detect,
 };
 
 /// One family for all ways of not being ready: a node that comes and goes is one problem.
 const fn failure(slug: &'static str, family: &'static str, title: &'static str, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Node, family, echo: false, verified }
+    Failure { slug, title, stage: Stage::Node, family, echo: false, verified, page: PAGE }
 }
 
 /// A node that joins is not ready until its network is; this is normal for a few minutes.

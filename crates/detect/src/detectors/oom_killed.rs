@@ -27,8 +27,11 @@ pub(crate) use record::Record;
 pub(crate) use start::{meant, room};
 
 const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Memory, family: "memory", echo: false, verified }
+    Failure { slug, title, stage: Stage::Memory, family: "memory", echo: false, verified, page: PAGE }
 }
+
+/// What `reckon explain` says of all of them.
+const PAGE: &str = include_str!("oom_killed.md");
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "oom_killed",
@@ -42,7 +45,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         },
     ],
     subjects: &[Kind::Pod],
-    page: include_str!("oom_killed.md"),
+    others: &[],
     detect,
 };
 

@@ -23,8 +23,11 @@ use target::Wrong;
 /// One family with crashes: whether a program ended by itself or was killed is known only when the Events are, and the
 /// problem stays the same one.
 const fn failure(slug: &'static str, title: &'static str, stage: Stage, verified: Verified) -> Failure {
-    Failure { slug, title, stage, family: "crash", echo: false, verified }
+    Failure { slug, title, stage, family: "crash", echo: false, verified, page: PAGE }
 }
+
+/// What `reckon explain` says of all of them.
+const PAGE: &str = include_str!("probe.md");
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "probe",
@@ -44,7 +47,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         },
     ],
     subjects: &[Kind::Pod],
-    page: include_str!("probe.md"),
+    others: &[],
     detect,
 };
 

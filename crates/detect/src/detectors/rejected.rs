@@ -16,8 +16,11 @@ use reckon_model::{Body, Kind, Object, Quantity, ResourceRef, text};
 use serde_json::json;
 
 const fn failure(slug: &'static str, family: &'static str, stage: Stage, title: &'static str) -> Failure {
-    Failure { slug, title, stage, family, echo: false, verified: Verified::Constructed }
+    Failure { slug, title, stage, family, echo: false, verified: Verified::Constructed, page: PAGE }
 }
+
+/// What `reckon explain` says of all of them.
+const PAGE: &str = include_str!("rejected.md");
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "rejected",
@@ -27,7 +30,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure("node-terminated", "node", Stage::Node, "A node was shut down under its pods"),
     ],
     subjects: &[Kind::Pod],
-    page: include_str!("rejected.md"),
+    others: &[],
     detect,
 };
 

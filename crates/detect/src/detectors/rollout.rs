@@ -15,6 +15,9 @@ use reckon_model::object::at;
 use reckon_model::{Kind, Object, Timestamp, text};
 use serde_json::{Value, json};
 
+/// What `reckon explain` says of all of them.
+const PAGE: &str = include_str!("rollout.md");
+
 pub(crate) static DETECTOR: Detector = Detector {
     name: "rollout",
     failures: &[
@@ -25,6 +28,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             family: "admission",
             echo: false,
             verified: Verified::Constructed,
+            page: PAGE,
         },
         echo("rollout-stalled", "A rollout has not finished in time"),
         echo("replicas-missing", "Fewer pods serve than are wanted"),
@@ -35,16 +39,25 @@ pub(crate) static DETECTOR: Detector = Detector {
             family: "rollout-paused",
             echo: false,
             verified: Verified::Constructed,
+            page: PAGE,
         },
     ],
     subjects: &[Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet, Kind::Job],
-    page: include_str!("rollout.md"),
+    others: &[],
     detect,
 };
 
 /// What merely follows from the state of pods, whichever name the controller gives it.
 const fn echo(slug: &'static str, title: &'static str) -> Failure {
-    Failure { slug, title, stage: Stage::Rollout, family: "rollout", echo: true, verified: Verified::Constructed }
+    Failure {
+        slug,
+        title,
+        stage: Stage::Rollout,
+        family: "rollout",
+        echo: true,
+        verified: Verified::Constructed,
+        page: PAGE,
+    }
 }
 
 /// A refusal at first may be one that heals: a ServiceAccount, or a webhook's pod, that is made in the same moment.

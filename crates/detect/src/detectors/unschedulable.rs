@@ -28,8 +28,11 @@ use reckon_model::{Kind, Object, Timestamp, text};
 use serde_json::json;
 
 const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Scheduling, family: "scheduling", echo: false, verified }
+    Failure { slug, title, stage: Stage::Scheduling, family: "scheduling", echo: false, verified, page: PAGE }
 }
+
+/// What `reckon explain` says of all of them.
+const PAGE: &str = include_str!("unschedulable.md");
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "unschedulable",
@@ -52,7 +55,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         Failure { echo: true, ..failure("pod-pending", "A pod finds no node", Verified::Constructed) },
     ],
     subjects: &[Kind::Pod],
-    page: include_str!("unschedulable.md"),
+    others: &[],
     detect,
 };
 

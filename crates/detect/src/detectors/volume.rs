@@ -16,6 +16,9 @@ use reckon_model::k8s::{Claim, Condition, Event, Pod, Volume};
 use reckon_model::{Body, Kind, Object, Timestamp, text};
 use serde_json::json;
 
+/// What `reckon explain` says of all of them.
+const PAGE: &str = include_str!("volume.md");
+
 pub(crate) static DETECTOR: Detector = Detector {
     name: "volume",
     failures: &[
@@ -27,12 +30,12 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure("mount-failed", "A volume cannot be mounted", Stage::Volume, Verified::Live),
     ],
     subjects: &[Kind::Pod],
-    page: include_str!("volume.md"),
+    others: &[],
     detect,
 };
 
 const fn failure(slug: &'static str, title: &'static str, stage: Stage, verified: Verified) -> Failure {
-    Failure { slug, title, stage, family: "volume", echo: false, verified }
+    Failure { slug, title, stage, family: "volume", echo: false, verified, page: PAGE }
 }
 
 /// A pod's start is given this long: claims come moments after pods, attaching and mounting take a while.
