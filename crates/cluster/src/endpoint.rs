@@ -2,6 +2,7 @@
 
 use crate::error::Intent;
 use crate::wire::{Ask, JSON};
+use http::Method;
 use reckon_model::Kind;
 
 /// Asks for metadata alone: no value of a Secret or ConfigMap crosses the wire. A server that does not know the form
@@ -80,6 +81,44 @@ impl Endpoint {
     /// GET of the metadata alone of a list.
     pub(crate) fn names(&self, namespace: Option<&str>, query: &[(&str, &str)]) -> Ask {
         self.list(namespace, query).accepting(if self.metadata_only { METADATA_LIST } else { METADATA_LIST_IF_KNOWN })
+    }
+
+    /// PATCH of one object with a body of this media type.
+    pub(crate) fn patch(
+        &self,
+        namespace: Option<&str>,
+        name: &str,
+        query: &[(&str, &str)],
+        content: &'static str,
+        body: Vec<u8>,
+    ) -> Ask {
+        let target = with_query(format!("{}/{}", self.path(namespace), encode(name)), query);
+        Ask { method: Method::PATCH, body, content, ..self.writing(target, "patch", namespace) }
+    }
+
+    /// POST to a sub-resource of one object.
+    pub(crate) fn post_to(&self, namespace: Option<&str>, name: &str, below: &str, body: Vec<u8>) -> Ask {
+        let target = format!("{}/{}/{below}", self.path(namespace), encode(name));
+        let mut ask = self.writing(target, "create", namespace);
+        ask.intent.resource = format!("{}/{below}", self.resource());
+        Ask { method: Method::POST, body, ..ask }
+    }
+
+    /// POST of a new object.
+    pub(crate) fn create(&self, namespace: Option<&str>, body: Vec<u8>) -> Ask {
+        Ask { method: Method::POST, body, ..self.writing(self.path(namespace), "create", namespace) }
+    }
+
+    /// DELETE of one object with these options.
+    pub(crate) fn delete(&self, namespace: Option<&str>, name: &str, body: Vec<u8>) -> Ask {
+        let target = format!("{}/{}", self.path(namespace), encode(name));
+        Ask { method: Method::DELETE, body, ..self.writing(target, "delete", namespace) }
+    }
+
+    fn writing(&self, target: String, verb: &'static str, namespace: Option<&str>) -> Ask {
+        // The answer is the object: of what may hold secrets, its metadata.
+        let accept = if self.metadata_only && self.plural == "secrets" { METADATA_ONE } else { JSON };
+        Ask::get(target, self.intent(verb, namespace)).accepting(accept)
     }
 
     /// A watch with these query parameters.

@@ -28,6 +28,7 @@ mod planted;
 mod proxy;
 mod splitter;
 mod wire;
+mod writes;
 
 #[cfg(test)]
 mod bad_server_tests;
@@ -51,3 +52,4 @@ pub use lines::{Line, Lines, written};
 pub use listing::{ListEvent, Listing};
 pub use needs::Budget;
 pub use splitter::{ListMeta, MAX_ITEM_BYTES, Piece, SplitError, Splitter, name_in};
+pub use writes::{Mode, PatchType};

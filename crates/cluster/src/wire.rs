@@ -36,12 +36,16 @@ pub(crate) struct Ask {
     pub(crate) target: String,
     pub(crate) accept: &'static str,
     pub(crate) body: Vec<u8>,
+    /// What the body is.
+    pub(crate) content: &'static str,
     /// For the message when it is refused.
     pub(crate) intent: Intent,
     /// A watch is not bound by `--request-timeout`.
     pub(crate) endless: bool,
     /// The API server has to ask a kubelet first, which may be gone.
     pub(crate) through_kubelet: bool,
+    /// "Later" is an answer to it and not tried again.
+    pub(crate) once: bool,
 }
 
 impl Ask {
@@ -51,14 +55,16 @@ impl Ask {
             target,
             accept: JSON,
             body: Vec::new(),
+            content: JSON,
             intent,
             endless: false,
             through_kubelet: false,
+            once: false,
         }
     }
 
     pub(crate) fn post(target: String, body: Vec<u8>, intent: Intent) -> Self {
-        Ask { method: Method::POST, target, accept: JSON, body, intent, endless: false, through_kubelet: false }
+        Ask { method: Method::POST, body, ..Ask::get(target, intent) }
     }
 
     pub(crate) fn through_kubelet(mut self) -> Self {
@@ -117,7 +123,11 @@ impl Connection {
             }
             let later = retry_after(&response);
             match later {
-                Some(pause) if attempt < MAX_ATTEMPTS && deadline.is_none_or(|end| Instant::now() + pause < end) => {
+                Some(pause)
+                    if !ask.once
+                        && attempt < MAX_ATTEMPTS
+                        && deadline.is_none_or(|end| Instant::now() + pause < end) =>
+                {
                     tracing::debug!(request = ask.describe(), ?pause, "the server asks to come back later");
                     tokio::time::sleep(pause).await;
                     attempt += 1;
@@ -140,7 +150,7 @@ impl Connection {
             // Watches are gzipped per event by newer servers when asked, and lists cost more to unpack than to read.
             .header(http::header::ACCEPT_ENCODING, "identity");
         if !ask.body.is_empty() {
-            request = request.header(http::header::CONTENT_TYPE, JSON);
+            request = request.header(http::header::CONTENT_TYPE, ask.content);
         }
         let request = request.body(Body::from(ask.body.clone())).map_err(malformed)?;
         self.inner.requests.fetch_add(1, Ordering::Relaxed);

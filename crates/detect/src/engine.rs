@@ -8,7 +8,7 @@ use crate::runs::{Outcome, Runs, earlier};
 use crate::state::State;
 use crate::verdict::{self, Verdict};
 use crate::view::{Asked, View};
-use crate::{explore, merge, problem, rank, reconcile};
+use crate::{considered, explore, merge, problem, rank, reconcile};
 use reckon_model::document::{Answer, NotChecked, Problem};
 use reckon_model::{Kind, Need, Object, ResourceRef, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -113,7 +113,17 @@ impl Engine {
         let incidents = rank::incidents(findings);
         let view = View::new(&self.state, now);
         let part_of = parts(&incidents);
-        let mut open: Vec<Problem> = incidents.into_iter().map(|incident| problem::of(&view, incident)).collect();
+        let roots: Vec<Finding> =
+            incidents.iter().filter(|_| explored.is_close()).map(|incident| incident.root.clone()).collect();
+        let trace = |incident: &rank::Incident| match explored.is_close() {
+            true => considered::of(&view, incident, &roots),
+            false => Vec::new(),
+        };
+        let mut open: Vec<Problem> = Vec::new();
+        for incident in incidents {
+            let considered = trace(&incident);
+            open.push(problem::of(&view, incident, considered));
+        }
         problem::sort(&mut open);
         let before = std::mem::take(&mut self.problems);
         let mut problems = reconcile::problems(&view, before, open, &part_of);

@@ -6,6 +6,7 @@
 
 pub mod blame;
 pub mod catalogue;
+mod considered;
 pub mod describe;
 pub mod detectors;
 mod engine;

@@ -4,8 +4,8 @@ use crate::finding::{Fact, Finding};
 use crate::rank::Incident;
 use crate::{View, catalogue, describe, impact, rank};
 use reckon_model::document::{
-    self, CauseKind, Evidence, Link, LinkRole, NotChecked, Problem, Ref, Remedy, Role, RuledOut, Severity, Source,
-    Subject, Symptom,
+    self, CauseKind, Considered, Evidence, Link, LinkRole, NotChecked, Problem, Ref, Remedy, Role, RuledOut, Severity,
+    Source, Subject, Symptom,
 };
 use reckon_model::{ProblemId, ResourceRef};
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ const CHAIN_PODS: usize = 5;
 const REMEDIES: usize = 4;
 
 /// The problem of an incident, in its first episode.
-pub(crate) fn of(view: &View<'_>, incident: Incident) -> Problem {
+pub(crate) fn of(view: &View<'_>, incident: Incident, considered: Vec<Considered>) -> Problem {
     let impact = impact::of(view, &incident);
     let id = id(&incident.root);
     let chain = chain(&incident);
@@ -79,6 +79,7 @@ pub(crate) fn of(view: &View<'_>, incident: Incident) -> Problem {
         chain,
         evidence: evidence.into_iter().map(|(_, evidence)| evidence).collect(),
         ruled_out,
+        considered,
         not_checked: not_checked.into_iter().collect(),
         impact,
         symptoms,

@@ -285,7 +285,8 @@ impl State {
         self.objects(kind, namespace).map(|object| object.meta.name.clone()).collect()
     }
 
-    pub(crate) fn get(&self, reference: &ResourceRef) -> Option<&Object> {
+    /// One object, if it is known.
+    pub fn get(&self, reference: &ResourceRef) -> Option<&Object> {
         self.objects.get(reference)
     }
 

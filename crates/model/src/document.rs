@@ -123,6 +123,9 @@ pub struct Problem {
     pub evidence: Vec<Evidence>,
     /// What it is not, and which facts say so.
     pub ruled_out: Vec<RuledOut>,
+    /// Changes and other problems that might have been the cause, and why they are not; where one object was asked about.
+    #[serde(default)]
+    pub considered: Vec<Considered>,
     /// What could not be read about it.
     pub not_checked: Vec<NotChecked>,
     /// Who suffers.
@@ -381,6 +384,21 @@ pub struct RuledOut {
     pub what: String,
     /// Ids of the evidence that says so.
     pub because: Vec<String>,
+}
+
+/// What might have been the cause and is not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Considered {
+    /// The object.
+    #[serde(rename = "ref")]
+    pub reference: Option<Ref>,
+    /// When it was changed, or began to fail.
+    #[schemars(with = "Option<String>")]
+    pub at: Option<Timestamp>,
+    /// What was done to it, or what ails it.
+    pub what: String,
+    /// Why that is not the cause.
+    pub because: String,
 }
 
 /// Who suffers.

@@ -1,7 +1,7 @@
 //! What the next command needs to see the same: the flags that chose the cluster and the user, or the bundle.
 
 use crate::args::{Global, Moment};
-use crate::fix::shell_word;
+use crate::remedy::shell_word;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -13,6 +13,8 @@ pub(crate) struct Again {
     /// For kubectl, which takes the flags of a connection under the same names. Empty beside a bundle: where its objects
     /// live is not known.
     pub(crate) kubectl: String,
+    /// Whether it is a cluster, in which something can be changed.
+    pub(crate) is_live: bool,
 }
 
 impl Again {
@@ -32,7 +34,7 @@ impl Again {
         for (flag, value) in given.chain(groups) {
             let _ = write!(flags, " --{flag} {}", shell_word(value));
         }
-        Again { reckon: flags.clone(), kubectl: flags }
+        Again { reckon: flags.clone(), kubectl: flags, is_live: true }
     }
 
     /// The same bundle by the same clock.
@@ -43,7 +45,7 @@ impl Again {
             Some(Moment::After(span)) => format!(" --at +{}s", span.as_secs()),
         };
         let reckon = format!(" -f {}{at}", shell_word(&path.display().to_string()));
-        Again { reckon, kubectl: String::new() }
+        Again { reckon, kubectl: String::new(), is_live: false }
     }
 }
 
@@ -63,12 +65,13 @@ mod tests {
             r" --kubeconfig my/config --context prod --as eve --as-group a --as-group ''\''b'\'''"
         );
         assert_eq!(again.reckon, again.kubectl);
-        assert_eq!(Again::cluster(&Cli::try_parse_from(["reckon", "problems"]).unwrap().global), Again::default());
+        let plain = Again::cluster(&Cli::try_parse_from(["reckon", "problems"]).unwrap().global);
+        assert_eq!(plain, Again { is_live: true, ..Again::default() });
     }
 
     #[test]
     fn a_bundle_says_nothing_of_where_kubectl_should_write() {
         let again = Again::bundle(Path::new("my bundle"), None);
-        assert_eq!(again, Again { reckon: " -f 'my bundle'".to_owned(), kubectl: String::new() });
+        assert_eq!(again, Again { reckon: " -f 'my bundle'".to_owned(), ..Again::default() });
     }
 }

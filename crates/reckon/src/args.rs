@@ -28,6 +28,9 @@ pub(crate) enum Command {
         /// TYPE/NAME, or TYPE NAME, in every spelling kubectl accepts
         #[arg(required = true, num_args = 1..=2, value_name = "TYPE/NAME")]
         target: Vec<String>,
+        /// Also say what was considered as the cause, and why it is not
+        #[arg(short, long)]
+        verbose: bool,
         #[command(flatten)]
         offline: Offline,
         #[command(flatten)]
@@ -61,6 +64,11 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Carry a remedy out: show what the server would make of it, and with --apply do it
+    #[command(
+        after_help = "Examples:\n  reckon fix 7f3k -n shop\n  reckon fix 7f3k --option 2 --apply -n shop\n  reckon fix deploy/checkout --apply --yes"
+    )]
+    Fix(FixOptions),
     /// Print the page of a failure, a reason (OOMKilled), an exit code (137) or an HTTP status (503)
     Explain {
         /// What to explain; without it, everything there is a page for
@@ -195,6 +203,40 @@ pub(crate) struct NodeOptions {
     pub(crate) device: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) output: Data,
+}
+
+/// Which remedy is carried out, and how far.
+#[derive(Debug, Args)]
+pub(crate) struct FixOptions {
+    /// The id of a problem, as `problems` and `why` print it, or TYPE/NAME of what it is about
+    #[arg(value_name = "ID")]
+    pub(crate) problem: String,
+    /// The number of the remedy; without it, the first that can be carried out
+    #[arg(long, value_name = "N")]
+    pub(crate) option: Option<u32>,
+    /// Whether the server tries the change first and shows what it would be
+    #[arg(long, value_enum, default_value_t = DryRun::Server)]
+    pub(crate) dry_run: DryRun,
+    /// Do it
+    #[arg(long)]
+    pub(crate) apply: bool,
+    /// Do not ask first
+    #[arg(short, long, requires = "apply")]
+    pub(crate) yes: bool,
+    /// Look for the problem in all namespaces
+    #[arg(short = 'A', long)]
+    pub(crate) all_namespaces: bool,
+    #[command(flatten)]
+    pub(crate) output: Data,
+}
+
+/// Who tries a change before it is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DryRun {
+    /// The API server, admission included; nothing is kept
+    Server,
+    /// Nobody
+    None,
 }
 
 /// What the demonstration is like.

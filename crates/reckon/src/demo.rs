@@ -2,7 +2,7 @@
 
 use crate::args::DemoOptions;
 use crate::exit::{Exit, Failure};
-use crate::fix::shell_word;
+use crate::remedy::shell_word;
 use crate::signals::terminated;
 use crate::terminal::Terminal;
 use jiff::{SignedDuration, Timestamp};

@@ -1,194 +1,400 @@
-//! A remedy as people can carry it out: what changes, and the command for it.
+//! `reckon fix`: carries a remedy out, after the server was asked what it would make of it.
+//!
+//! A fix begins with a diagnosis of its own, so that what is written answers to how things stand. What is written carries
+//! the version of the object that was looked at, so that the server refuses it where somebody was faster.
 
-use reckon_model::document::{Cause, Ref, Remedy, RemedyKind};
-use reckon_model::text::clean_line;
-use serde_json::Value;
+mod plan;
+mod revisions;
 
-/// The lines that change, each beginning with `-` or `+`. What is taken away is known for the field of the cause alone.
-pub(crate) fn lines(remedy: &Remedy, cause: &Cause) -> Vec<String> {
-    let Some(patch) = &remedy.patch else { return Vec::new() };
-    let mut out = Vec::new();
-    if let Value::Array(operations) = patch {
-        for operation in operations {
-            let text = |key: &str| operation.get(key).and_then(Value::as_str).unwrap_or("");
-            match text("op") {
-                "remove" => out.push(format!("-     {}", text("path"))),
-                _ => out.push(format!(
-                    "+     {}: {}",
-                    text("path"),
-                    plain(operation.get("value").unwrap_or(&Value::Null))
-                )),
-            }
-        }
-        return out.iter().map(|line| clean_end(line)).collect();
+use crate::again::Again;
+use crate::args::{DataFormat, DryRun, FixOptions, Global};
+use crate::bundle::Tape;
+use crate::exit::{Exit, Failure};
+use crate::human::indent;
+use crate::remedy;
+use crate::run::{connect, scope_here};
+use crate::session::{self, Answered};
+use crate::style::{Paint, Style};
+use crate::terminal::{Terminal, value};
+pub(crate) use plan::can_be_carried_out;
+use plan::{Action, Plan};
+use reckon_cluster::{Connection, Mode, ReadError};
+use reckon_model::document::{Problem, Remedy};
+use reckon_model::text::{clean, clean_line, enumerate};
+use reckon_model::{FieldChange, Object, ResourceRef};
+use serde_json::{Value, json};
+use std::io::{BufRead, IsTerminal, Write};
+
+/// How often a write is tried again that met a newer version in which nothing that people write had changed.
+const ATTEMPTS: usize = 3;
+
+/// The reason of the Events that tell of fixes.
+const REASON: &str = "ReckonFix";
+
+/// Runs the command.
+pub(crate) async fn run(global: &Global, terminal: &Terminal, options: &FixOptions) -> Result<Exit, Failure> {
+    if !options.apply && options.dry_run == DryRun::None {
+        return Err(Failure::new(
+            Exit::Usage,
+            "without a dry run there is nothing to do but to apply: add --apply, or leave --dry-run=none out",
+        ));
     }
-    let mut leaves = Vec::new();
-    collect(patch, &mut Vec::new(), &mut leaves);
-    let same_object = match (&remedy.reference, &cause.reference) {
-        (Some(remedy), Some(cause)) => (&remedy.kind, &remedy.name) == (&cause.kind, &cause.name),
-        _ => false,
+    let connection = connect(global).await?;
+    let (answered, problem) = found(global, &connection, options).await?;
+    let remedy = chosen(&problem, options.option)?;
+    let target = remedy.reference.as_ref().map(ResourceRef::from);
+    let Some(target) = target else {
+        return Err(cannot(&problem, remedy, "it acts on no object of the cluster"));
     };
-    let field = cause.pointer.as_deref().and_then(|pointer| pointer.rsplit('/').next());
-    for (path, value) in leaves {
-        let name = path.last().cloned().unwrap_or_default();
-        let before = cause.to.as_ref().filter(|_| same_object && field == Some(&name));
-        if let Some(before) = before.filter(|before| *before != value) {
-            out.push(format!("-     {name}: {}", plain(before)));
-        }
-        match value {
-            Value::Null => out.push(format!("-     {}", path.join("."))),
-            value => out.push(format!("+     {name}: {}", plain(value))),
-        }
+    if let (Some(false), Some(requires)) = (remedy.allowed, &remedy.requires) {
+        let place = target.namespace.as_ref().map(|namespace| format!(" in namespace {namespace}")).unwrap_or_default();
+        let right = format!("{} {}{place}", requires.verb, requires.resource);
+        return Err(Failure::new(Exit::Forbidden, format!("you may not {right}, which this remedy needs")));
     }
-    out.iter().map(|line| clean_end(line)).collect()
-}
+    let seen = answered.state.get(&target).cloned();
+    let now = connection.read(&target).await?;
+    unchanged(seen.as_ref(), &now, &target)?;
+    let plan = Plan::of(&connection, remedy, &target, &now).await.map_err(|why| cannot(&problem, remedy, &why))?;
+    let fix = Fix { connection: &connection, problem: &problem, remedy, plan, target, seen };
 
-/// Clean, with the spaces at the front, which say where the line belongs.
-fn clean_end(line: &str) -> String {
-    let (front, rest) = line.split_at(line.len() - line[1..].trim_start().len());
-    format!("{front}{}", clean_line(rest))
-}
-
-/// The values at the ends of a patch. A list item's name says which item is meant and is no change.
-fn collect<'a>(value: &'a Value, path: &mut Vec<String>, leaves: &mut Vec<(Vec<String>, &'a Value)>) {
-    match value {
-        Value::Object(map) => {
-            for (key, value) in map.iter().filter(|(key, _)| *key != "name" || map.len() == 1) {
-                path.push(key.clone());
-                collect(value, path, leaves);
-                path.pop();
+    let mut report = Report { changes: Vec::new(), checked: false, applied: false, told: false };
+    if options.dry_run == DryRun::Server {
+        report.changes = fix.write(&now, Mode::DryRun).await?.1;
+        report.checked = true;
+    } else {
+        report.changes = fix.plan.changes_without_server(&now);
+    }
+    let human = options.output.format == DataFormat::Human;
+    if human {
+        terminal.data(&fix.introduction(&report, terminal.paint(), terminal.width()))?;
+    }
+    let idle = report.checked && report.changes.is_empty() && matches!(fix.plan.action, Action::Patch(..));
+    if idle || !options.apply {
+        if human {
+            terminal.data(&fix.ending(&report, idle, &Again::cluster(global), terminal.program, options))?;
+        }
+    } else {
+        if !options.yes {
+            confirm(&fix.question())?;
+        }
+        let (after, changes) = fix.write(&now, Mode::Apply).await?;
+        report.changes = changes;
+        report.applied = true;
+        match connection.tell(&after, REASON, &fix.message()).await {
+            Ok(()) => report.told = true,
+            Err(error) => {
+                terminal.warn(&format!("it was done, but no Event could be left that says so: {}", error.why()));
             }
         }
-        Value::Array(items) if items.iter().all(Value::is_object) => {
-            for item in items {
-                collect(item, path, leaves);
-            }
+        if human {
+            terminal.data(&fix.ending(&report, false, &Again::cluster(global), terminal.program, options))?;
         }
-        leaf => leaves.push((path.clone(), leaf)),
     }
+    if !human {
+        terminal.data(&value(&fix.document(&report), options.output.format)?)?;
+    }
+    Ok(Exit::Fine)
 }
 
-fn plain(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-}
-
-/// The kubectl command that carries a remedy out. None where there is no such command, where the right is known to be
-/// missing, or where a name holds what no name holds. `flags` choose the cluster.
-pub(crate) fn command(remedy: &Remedy, flags: &str) -> Option<String> {
-    let reference = remedy.reference.as_ref()?;
-    if remedy.allowed == Some(false) {
-        return None;
+/// The problem that is meant: by its id, or by the object that it is about.
+async fn found(global: &Global, connection: &Connection, options: &FixOptions) -> Result<(Answered, Problem), Failure> {
+    let wanted = options.problem.as_str();
+    if wanted.contains('/') {
+        let namespace = global.namespace.as_deref().unwrap_or(connection.default_namespace());
+        let target = session::named_object(connection, &[wanted.to_owned()], namespace).await?;
+        let answered = session::why(connection, &target, &mut Tape::default()).await?;
+        let open = answered.diagnosis.problems.iter().find(|problem| problem.closed.is_none()).cloned();
+        let Some(problem) = open else {
+            return Err(Failure::new(Exit::NotFound, format!("nothing to fix: {}", answered.diagnosis.sentence)));
+        };
+        return Ok((answered, problem));
     }
-    let object = object(reference)?;
-    let command = match (remedy.kind, &remedy.patch) {
-        (RemedyKind::Outside | RemedyKind::Create | RemedyKind::Evict, _) => return None,
-        (RemedyKind::RollBack, None) if has_rollouts(&reference.kind) => {
-            format!("kubectl{flags} rollout undo {object}")
-        }
-        (RemedyKind::Restart, None) if reference.kind == "Pod" => format!("kubectl{flags} delete {object}"),
-        (RemedyKind::Restart, None)
-            if matches!(reference.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet") =>
-        {
-            format!("kubectl{flags} rollout restart {object}")
-        }
-        (RemedyKind::Delete, None) => format!("kubectl{flags} delete {object}"),
-        (RemedyKind::Cordon, _) => format!("kubectl{flags} cordon {}", shell_word(&reference.name)),
-        (RemedyKind::Uncordon, _) => format!("kubectl{flags} uncordon {}", shell_word(&reference.name)),
-        (RemedyKind::Scale, Some(patch)) if patch.pointer("/spec/replicas").is_some_and(Value::is_u64) => {
-            format!("kubectl{flags} scale {object} --replicas={}", patch["spec"]["replicas"])
-        }
-        (_, None) => return None,
-        (_, Some(patch)) => {
-            let patch_type = match remedy.patch_type.as_deref() {
-                Some("merge") => " --type merge",
-                Some("json") => " --type json",
-                _ => "",
+    let scope = scope_here(global, connection, options.all_namespaces);
+    let answered = session::problems(connection, &scope, &mut Tape::default()).await?;
+    let open = || answered.diagnosis.problems.iter().filter(|problem| problem.closed.is_none());
+    let exact: Vec<Problem> = open().filter(|problem| problem.id == wanted).cloned().collect();
+    let mut meant = match exact.is_empty() {
+        false => exact,
+        true => open().filter(|problem| wanted.len() >= 2 && problem.id.starts_with(wanted)).cloned().collect(),
+    };
+    match (meant.pop(), meant.len()) {
+        (Some(problem), 0) => Ok((answered, problem)),
+        (Some(_), others) => Err(Failure::new(
+            Exit::Usage,
+            format!("{} begins the ids of {} problems; write more of it", clean(wanted), others + 1),
+        )),
+        (None, _) => {
+            let (place, hint) = match &scope {
+                reckon_detect::Scope::Namespace(namespace) => {
+                    (format!(" in namespace {namespace}"), "; -A looks in all of them")
+                }
+                _ => (String::new(), ""),
             };
-            format!("kubectl{flags} patch {object}{patch_type} -p {}", shell_word(&patch.to_string()))
+            Err(Failure::new(Exit::NotFound, format!("no open problem has the id {}{place}{hint}", clean(wanted))))
         }
-    };
-    // A command is copied as it stands: one that would have to be cleaned is not offered.
-    (clean_line(&command) == command).then_some(command)
-}
-
-/// `deployment/checkout -n shop`, with the group where kubectl could mean another kind.
-fn object(reference: &Ref) -> Option<String> {
-    let kind = reference.kind.to_ascii_lowercase();
-    let group = reference.api_version.split_once('/').map_or("", |(group, _)| group);
-    let known = reckon_model::Kind::of(&reference.api_version, &reference.kind).served().is_some();
-    let kind = if known || group.is_empty() { kind } else { format!("{kind}.{group}") };
-    let namespace = reference.namespace.as_ref().map(|namespace| format!(" -n {}", shell_word(namespace)));
-    // A name that begins with a dash would be a flag.
-    (!reference.name.starts_with('-') && !reference.name.is_empty())
-        .then(|| format!("{}{}", shell_word(&format!("{kind}/{}", reference.name)), namespace.unwrap_or_default()))
-}
-
-/// As one word of a shell.
-pub(crate) fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
     }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
-/// The kinds that `kubectl rollout` knows.
-fn has_rollouts(kind: &str) -> bool {
-    matches!(kind, "Deployment" | "StatefulSet" | "DaemonSet")
+/// The remedy of this number; without one the first that can be carried out.
+fn chosen(problem: &Problem, option: Option<u32>) -> Result<&Remedy, Failure> {
+    match option {
+        Some(option) => problem.remedies.iter().find(|remedy| remedy.option == option).ok_or_else(|| {
+            let there = match problem.remedies.len() {
+                0 => "none is known".to_owned(),
+                1 => "there is only option 1".to_owned(),
+                n => format!("there are options 1 to {n}"),
+            };
+            Failure::new(Exit::NotFound, format!("problem {} has no option {option}: {there}", problem.id))
+        }),
+        None => {
+            let first = problem.remedies.iter().find(|remedy| can_be_carried_out(remedy));
+            first
+                .or(problem.remedies.first())
+                .ok_or_else(|| Failure::new(Exit::NotFound, format!("no remedy is known for problem {}", problem.id)))
+        }
+    }
+}
+
+fn cannot(problem: &Problem, remedy: &Remedy, why: &str) -> Failure {
+    let others: Vec<String> = problem
+        .remedies
+        .iter()
+        .filter(|other| other.option != remedy.option && can_be_carried_out(other))
+        .map(|other| other.option.to_string())
+        .collect();
+    let hint = match others.as_slice() {
+        [] => String::new(),
+        [one] => format!("; option {one} can be"),
+        several => format!("; options {} can be", enumerate(several)),
+    };
+    let what = clean_line(remedy.sentence.trim_end_matches('.'));
+    Failure::new(Exit::Refused, format!("option {} cannot be carried out here: {why}{hint} ({what})", remedy.option))
+}
+
+/// Refuses where the object is another than the one that was diagnosed.
+fn unchanged(seen: Option<&Object>, now: &Value, target: &ResourceRef) -> Result<(), Failure> {
+    let Some(seen) = seen else { return Ok(()) };
+    let text = |pointer: &str| now.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+    let same_one = seen.meta.uid.is_empty() || seen.meta.uid == text("/metadata/uid");
+    let volatile = matches!(target.kind.name(), "Pod" | "Node");
+    let same_state = match (seen.meta.generation, now.pointer("/metadata/generation").and_then(Value::as_i64)) {
+        // Status comes and goes; the generation counts what people write.
+        (Some(then), Some(now)) => then == now,
+        // Of pods and nodes the status is written all the time and a generation is not everywhere.
+        _ if volatile => true,
+        _ => seen.meta.resource_version == text("/metadata/resourceVersion"),
+    };
+    if same_one && same_state {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Exit::Refused,
+        format!(
+            "{} was changed since it was looked at, and nothing was written: run the command again",
+            remedy::subject(target)
+        ),
+    ))
+}
+
+/// A remedy on its way.
+struct Fix<'a> {
+    connection: &'a Connection,
+    problem: &'a Problem,
+    remedy: &'a Remedy,
+    plan: Plan,
+    target: ResourceRef,
+    seen: Option<Object>,
+}
+
+/// What came of it.
+struct Report {
+    changes: Vec<FieldChange>,
+    checked: bool,
+    applied: bool,
+    told: bool,
+}
+
+impl Fix<'_> {
+    /// Writes, or lets the server try; gives the object as it is then and what changed in it.
+    async fn write(&self, now: &Value, mode: Mode) -> Result<(Value, Vec<FieldChange>), Failure> {
+        let uid = now.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
+        let (patch_type, patch) = match &self.plan.action {
+            Action::Evict => {
+                self.connection.evict(&self.target, uid, mode).await.map_err(|error| self.refused(error))?;
+                return Ok((now.clone(), Vec::new()));
+            }
+            Action::Delete => {
+                self.connection.delete_pod(&self.target, uid, mode).await.map_err(|error| self.refused(error))?;
+                return Ok((now.clone(), Vec::new()));
+            }
+            Action::Patch(patch_type, patch) => (*patch_type, patch),
+        };
+        let mut now = now.clone();
+        for attempt in 1.. {
+            let guarded = plan::for_version(patch_type, patch, &now);
+            match self.connection.patch(&self.target, patch_type, &guarded, mode).await {
+                Ok(after) => {
+                    let changes = plan::changes(&now, &after);
+                    return Ok((after, changes));
+                }
+                // The version is another. If only the status is, what was looked at still stands.
+                Err(error @ ReadError::Status { code: 409 | 422, .. }) if attempt < ATTEMPTS => {
+                    let newer = self.connection.read(&self.target).await?;
+                    let version = |object: &Value| object.pointer("/metadata/resourceVersion").cloned();
+                    unchanged(self.seen.as_ref(), &newer, &self.target)?;
+                    if version(&newer) == version(&now) {
+                        return Err(self.refused(error));
+                    }
+                    now = newer;
+                }
+                Err(error) => return Err(self.refused(error)),
+            }
+        }
+        Err(Failure::new(Exit::Refused, "nothing was written"))
+    }
+
+    /// A refusal by the server, in a sentence that says that nothing was changed.
+    fn refused(&self, error: ReadError) -> Failure {
+        match error {
+            ReadError::Status { code: 429, message, .. } if self.plan.action == Action::Evict => {
+                Failure::new(Exit::Refused, format!("the eviction is refused, and nothing was changed: {message}"))
+            }
+            ReadError::Status { code, message, .. } if (400..500).contains(&code) => {
+                Failure::new(Exit::Refused, format!("the API server refuses it, and nothing was changed: {message}"))
+            }
+            // Admission answers with a message; a right that is missing, too.
+            ReadError::Forbidden { message, .. } => {
+                Failure::new(Exit::Forbidden, format!("the API server forbids it, and nothing was changed: {message}"))
+            }
+            other => other.into(),
+        }
+    }
+
+    fn introduction(&self, report: &Report, paint: Paint, width: usize) -> String {
+        let head =
+            format!("FIX {} of problem {}: {}", self.remedy.option, self.problem.id, remedy::subject(&self.target));
+        let mut out = format!("{}\n", paint.with(Style::Strong, &clean_line(&head)));
+        let sentence = crate::style::wrap(&clean_line(&self.remedy.sentence), width.saturating_sub(2));
+        out.push_str(&format!("{}\n", indent(&sentence, 2)));
+        if let Some(note) = &self.plan.note {
+            out.push_str(&format!("  {}\n", clean_line(note)));
+        }
+        if let Some(owner) = &self.remedy.managed_by {
+            let line = format!("{} owns it: change it there too, or the next sync reverts this", clean_line(owner));
+            out.push_str(&format!("  {}\n", paint.with(Style::Warning, &line)));
+        }
+        for change in &report.changes {
+            for (sign, value, style) in [("-", &change.from, Style::Critical), ("+", &change.to, Style::Good)] {
+                if let Some(value) = value {
+                    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                    let line = format!("{sign} {}: {}", change.field, reckon_model::text::shorten(&text, 400));
+                    out.push_str(&format!("  {}\n", paint.with(style, &clean_line(&line))));
+                }
+            }
+        }
+        out
+    }
+
+    fn ending(&self, report: &Report, idle: bool, again: &Again, program: &str, options: &FixOptions) -> String {
+        let namespace = match (&self.target.namespace, options.all_namespaces) {
+            (_, true) => " -A".to_owned(),
+            (Some(namespace), false) => format!(" -n {}", remedy::shell_word(namespace)),
+            (None, false) => String::new(),
+        };
+        if idle {
+            return format!("{} is as the remedy wants it already; nothing to do\n", remedy::subject(&self.target));
+        }
+        if report.applied {
+            let told = if report.told { ", and an Event on it says so" } else { "" };
+            let subject = &self.problem.subject.reference;
+            let place = subject.namespace.as_ref().map(|it| format!(" -n {}", remedy::shell_word(it)));
+            let next = format!(
+                "{program} why {}{}{}",
+                remedy::shell_word(&crate::human::named(subject)),
+                place.unwrap_or_default(),
+                again.reckon
+            );
+            return format!("done: {}{told}\nnext: {}\n", self.plan.done, clean_line(&next));
+        }
+        let next = format!(
+            "{program} fix {} --option {} --apply{namespace}{}",
+            remedy::shell_word(&options.problem),
+            self.remedy.option,
+            again.reckon
+        );
+        let asked = match self.plan.action {
+            Action::Patch(..) => "the API server would take it",
+            Action::Evict => "the API server would let the pod be moved away",
+            Action::Delete => "the API server would delete the pod",
+        };
+        format!("{asked}; nothing was changed (dry run)\nnext: {}\n", clean_line(&next))
+    }
+
+    fn question(&self) -> String {
+        format!("{}? [y/N] ", clean_line(&self.plan.question))
+    }
+
+    /// What the Event says.
+    fn message(&self) -> String {
+        let sentence = reckon_model::text::shorten(self.remedy.sentence.trim(), 600);
+        format!("reckon fix {} --option {}: {sentence}", self.problem.id, self.remedy.option)
+    }
+
+    fn document(&self, report: &Report) -> Value {
+        json!({
+            "apiVersion": reckon_model::document::API_VERSION,
+            "kind": "Fix",
+            "problem": self.problem.id,
+            "remedy": self.remedy,
+            "changes": report.changes.iter().map(|change| json!({
+                "field": change.field, "pointer": change.pointer, "from": change.from, "to": change.to,
+            })).collect::<Vec<_>>(),
+            "dryRun": report.checked,
+            "applied": report.applied,
+            "event": report.told,
+        })
+    }
+}
+
+/// Asks a person. Who is none has to say `--yes`.
+fn confirm(question: &str) -> Result<(), Failure> {
+    if !std::io::stdin().is_terminal() {
+        return Err(Failure::new(Exit::Usage, "there is no terminal to ask on: add --yes to apply without a question"));
+    }
+    let mut error = std::io::stderr().lock();
+    let _ = write!(error, "{question}").and_then(|()| error.flush());
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer);
+    if read.is_ok() && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Refused, "nothing was changed"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reckon_model::document::{CauseKind, Risk};
-    use reckon_model::{Kind, ResourceRef};
-    use serde_json::json;
+    use reckon_model::Kind;
 
-    fn remedy(kind: RemedyKind, name: &str, patch: Option<Value>) -> Remedy {
-        Remedy {
-            option: 1,
-            kind,
-            reference: Some(Ref::from(&ResourceRef::new(Kind::Deployment, Some("shop"), name))),
-            managed_by: None,
-            patch_type: Some("strategic".into()),
-            patch,
-            risk: Risk::Low,
-            reversible: true,
-            requires: None,
-            allowed: None,
-            sentence: String::new(),
-        }
+    fn object(value: &Value) -> Object {
+        Object::decode(value.to_string().as_bytes(), None).unwrap()
     }
 
     #[test]
-    fn a_patch_is_shown_as_the_lines_it_changes_and_as_a_command_to_copy() {
-        let patch = json!({"spec": {"template": {"spec": {"containers": [{"name": "app", "resources": {"limits": {"memory": "512Mi"}}}]}}}});
-        let fix = remedy(RemedyKind::SetResources, "checkout", Some(patch));
-        let target = ResourceRef::new(Kind::Deployment, Some("shop"), "checkout");
-        let cause = Cause::plain(CauseKind::Change, Some(&target), "").at_field(
-            "memory",
-            "/spec/template/spec/containers/0/resources/limits/memory",
-            Some(json!("256Mi")),
-        );
-        assert_eq!(lines(&fix, &cause), ["-     memory: 256Mi", "+     memory: 512Mi"]);
-        let command = command(&fix, "").unwrap();
-        assert!(command.starts_with("kubectl patch deployment/checkout -n shop -p '{\"spec\""), "{command}");
-    }
-
-    #[test]
-    fn a_hostile_name_never_becomes_part_of_a_command() {
-        let undo = |name: &str| command(&remedy(RemedyKind::RollBack, name, None), "");
-        assert_eq!(undo("a").as_deref(), Some("kubectl rollout undo deployment/a -n shop"));
-        assert_eq!(undo("a;reboot").as_deref(), Some("kubectl rollout undo 'deployment/a;reboot' -n shop"));
-        assert_eq!(undo("a'$(reboot)").as_deref(), Some("kubectl rollout undo 'deployment/a'\\''$(reboot)' -n shop"));
-        assert_eq!(undo("--all"), None);
-        assert_eq!(undo("a\u{1b}[2K"), None);
-    }
-
-    #[test]
-    fn what_the_user_may_not_do_is_not_offered_as_a_command() {
-        let mut fix = remedy(RemedyKind::RollBack, "a", None);
-        fix.allowed = Some(false);
-        assert_eq!(command(&fix, ""), None);
+    fn a_fix_counts_for_what_was_looked_at_and_for_nothing_else() {
+        let deployment = |generation: i64, version: &str, uid: &str| {
+            json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"namespace": "shop", "name": "web",
+                "uid": uid, "generation": generation, "resourceVersion": version}})
+        };
+        let target = ResourceRef::new(Kind::Deployment, Some("shop"), "web");
+        let seen = object(&deployment(4, "10", "u"));
+        let is = |now: &Value| unchanged(Some(&seen), now, &target).is_ok();
+        assert!(is(&deployment(4, "11", "u")), "only the status was written");
+        assert!(!is(&deployment(5, "11", "u")), "somebody wrote the spec");
+        assert!(!is(&deployment(4, "10", "v")), "another of the same name");
+        let map = |version: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "web", "uid": "u", "resourceVersion": version}});
+        let seen = object(&map("10"));
+        assert!(unchanged(Some(&seen), &map("10"), &target).is_ok());
+        assert_eq!(unchanged(Some(&seen), &map("11"), &target).unwrap_err().exit, Exit::Refused);
     }
 }

@@ -1,10 +1,10 @@
 //! A document for people: the verdict first, every sentence with its evidence.
 
 use crate::again::Again;
-use crate::fix;
-use crate::fix::shell_word;
+use crate::remedy::shell_word;
 use crate::style::{Paint, Style, wrap};
 use crate::when::When;
+use crate::{fix, remedy};
 use reckon_model::document::{
     Answer, Cause, Evidence, Problem, ProblemList, Ref, Remedy, Role, Severity, Source, Verdict,
 };
@@ -25,6 +25,8 @@ pub(crate) struct Page<'a> {
     pub(crate) program: &'a str,
     /// What the next command needs to read the same.
     pub(crate) again: &'a Again,
+    /// Whether what was considered as the cause is told as well.
+    pub(crate) verbose: bool,
 }
 
 impl Page<'_> {
@@ -110,6 +112,9 @@ impl Page<'_> {
             .map(|ruled| format!("{} ({})", clean_line(&ruled.what), ruled.because.join(", ")))
             .collect();
         self.section(out, "RULED OUT", &ruled);
+        if self.verbose {
+            self.considered(out, problem);
+        }
         let gaps: Vec<String> = problem
             .not_checked
             .iter()
@@ -118,7 +123,7 @@ impl Page<'_> {
         self.section(out, "NOT CHECKED", &gaps);
         self.section(out, "IMPACT", &impact(problem));
         for remedy in problem.remedies.iter().filter(|_| problem.closed.is_none()) {
-            self.remedy(out, remedy, &problem.cause);
+            self.remedy(out, remedy, problem);
         }
     }
 
@@ -135,6 +140,19 @@ impl Page<'_> {
         }
     }
 
+    /// What might have been the cause, a line each, and below it why it is not.
+    fn considered(&self, out: &mut String, problem: &Problem) {
+        let _ = writeln!(out, "{}", self.paint.with(Style::Strong, "CONSIDERED"));
+        if problem.considered.is_empty() {
+            let _ = writeln!(out, "  no other change and no other problem near by is known");
+        }
+        for candidate in &problem.considered {
+            let width = self.width.saturating_sub(4);
+            let _ = writeln!(out, "{}", indent(&wrap(&clean_line(&candidate.what), width), 2));
+            let _ = writeln!(out, "{}", indent(&wrap(&format!("✗ {}", clean_line(&candidate.because)), width), 4));
+        }
+    }
+
     fn section(&self, out: &mut String, name: &str, items: &[String]) {
         if items.is_empty() {
             return;
@@ -147,7 +165,7 @@ impl Page<'_> {
         }
     }
 
-    fn remedy(&self, out: &mut String, remedy: &Remedy, cause: &Cause) {
+    fn remedy(&self, out: &mut String, remedy: &Remedy, problem: &Problem) {
         const UNDER: usize = 7;
         let head = format!("FIX {}", remedy.option);
         let text = wrap(&clean_line(&remedy.sentence), self.width.saturating_sub(UNDER).max(30));
@@ -160,7 +178,7 @@ impl Page<'_> {
             let owner = clean_line(owner);
             let _ = writeln!(out, "  owner: {owner}; change it there first, a live patch would be reverted");
         }
-        for line in fix::lines(remedy, cause) {
+        for line in remedy::lines(remedy, &problem.cause) {
             let style = if line.starts_with('-') { Style::Critical } else { Style::Good };
             let _ = writeln!(out, "  {}", self.paint.with(style, &line));
         }
@@ -175,9 +193,27 @@ impl Page<'_> {
             };
             let _ = writeln!(out, "  {line}");
         }
-        if let Some(command) = fix::command(remedy, &self.again.kubectl) {
-            let _ = writeln!(out, "  next: {command}");
+        let fix = self.fix(remedy, problem);
+        if let Some(fix) = &fix {
+            let _ = writeln!(out, "  next: {fix}");
         }
+        if let Some(command) = remedy::command(remedy, &self.again.kubectl) {
+            let _ = writeln!(out, "  {} {command}", if fix.is_some() { "or:  " } else { "next:" });
+        }
+    }
+
+    /// The command that shows what a remedy would change, and then makes the change.
+    fn fix(&self, remedy: &Remedy, problem: &Problem) -> Option<String> {
+        if !self.again.is_live || remedy.allowed == Some(false) || !fix::can_be_carried_out(remedy) {
+            return None;
+        }
+        let place = match &problem.subject.reference.namespace {
+            Some(namespace) => format!("-n {}", shell_word(namespace)),
+            None => "-A".to_owned(),
+        };
+        let Page { program, again, .. } = self;
+        let command = format!("{program} fix {} --option {} {place}{}", problem.id, remedy.option, again.reckon);
+        (clean_line(&command) == command).then_some(command)
     }
 
     /// What the cause changed, where it is a field: `image  shop:1 → shop:2  at 13:58:04 by kubectl-edit`.

@@ -13,6 +13,7 @@ mod human;
 mod jsonpath;
 mod near;
 mod node;
+mod remedy;
 mod run;
 mod session;
 mod signals;

@@ -5,10 +5,10 @@ use crate::args::{Cli, Command, Data, DataFormat, Global, Moment, Offline, Outpu
 use crate::bundle;
 use crate::exit::{Exit, Failure};
 use crate::filter::Filter;
-use crate::fix::shell_word;
+use crate::remedy::shell_word;
 use crate::session::{self, Answered};
 use crate::terminal::{Question, Terminal};
-use crate::{contexts, demo, doctor, node, watch};
+use crate::{contexts, demo, doctor, fix, node, watch};
 use clap::{CommandFactory, FromArgMatches};
 use reckon_cluster::{ConnectError, Connection, Options};
 use reckon_detect::Scope;
@@ -64,7 +64,10 @@ fn called_as() -> &'static str {
 
 async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
     match &cli.command {
-        Command::Why { target, offline, output } => why(&cli.global, terminal, target, offline, output).await,
+        Command::Why { target, verbose, offline, output } => {
+            let layout = Question::Why { verbose: *verbose };
+            why(&cli.global, terminal, target, layout, offline, output).await
+        }
         Command::Problems { all_namespaces, watch: true, severity, since, labels, fields, output, .. } => {
             let filter = Filter { severity: *severity, since: *since, labels: labels.as_ref(), fields };
             let connection = connect(&cli.global).await?;
@@ -79,6 +82,7 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
             let filter = Filter { severity: *severity, since: *since, labels: labels.as_ref(), fields };
             problems(&cli.global, terminal, *all_namespaces, filter, offline, output).await
         }
+        Command::Fix(options) => fix::run(&cli.global, terminal, options).await,
         Command::Explain { failure } => explain(terminal, failure.as_deref()),
         Command::Capture { target, directory, all_namespaces } => {
             capture(&cli.global, terminal, target, directory, *all_namespaces).await
@@ -128,26 +132,21 @@ async fn why(
     global: &Global,
     terminal: &Terminal,
     words: &[String],
+    layout: Question,
     offline: &Offline,
     output: &Output,
 ) -> Result<Exit, Failure> {
     if let Some(path) = &offline.file {
         let bundle = bundle::open(path)?;
         let scope = scope_of(bundle.target(words, global.namespace.as_deref())?);
-        let asked = Asked {
-            scope: &scope,
-            layout: Question::Why,
-            output,
-            filter: None,
-            again: Again::bundle(path, offline.at),
-        };
+        let asked = Asked { scope: &scope, layout, output, filter: None, again: Again::bundle(path, offline.at) };
         return from_bundle(global, terminal, bundle, offline.at, asked);
     }
     let connection = connect(global).await?;
     let namespace = global.namespace.as_deref().unwrap_or(connection.default_namespace()).to_owned();
     let target = session::named_object(&connection, words, &namespace).await?;
     let (scope, answered) = look_at(&connection, target, &mut bundle::Tape::default()).await?;
-    let asked = Asked { scope: &scope, layout: Question::Why, output, filter: None, again: Again::cluster(global) };
+    let asked = Asked { scope: &scope, layout, output, filter: None, again: Again::cluster(global) };
     finish(global, terminal, answered, asked)
 }
 

@@ -20,7 +20,10 @@ pub(crate) struct Terminal {
 /// Which question a document answers: it decides the layout for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Question {
-    Why,
+    Why {
+        /// Whether what was considered is told as well.
+        verbose: bool,
+    },
     Problems,
 }
 
@@ -95,9 +98,10 @@ impl Terminal {
                     when: When::new(local, list.as_of),
                     program: self.program,
                     again,
+                    verbose: question == Question::Why { verbose: true },
                 };
                 match question {
-                    Question::Why => page.why(list),
+                    Question::Why { .. } => page.why(list),
                     Question::Problems => page.problems(list, *format == Format::Wide),
                 }
             }
