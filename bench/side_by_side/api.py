@@ -22,12 +22,22 @@ class Api:
 
     def ask(self, method: str, path: str, body: object = None, may_fail: bool = False) -> dict:
         text = None if body is None else json.dumps(body)
-        self._connection.request(method, path, text, self._headers)
-        answer = self._connection.getresponse()
+        try:
+            answer = self._send(method, path, text)
+        except ConnectionError:
+            # Servers close connections on which nothing was said for a while; what only reads may be asked again.
+            self._connection.close()
+            if method != "GET":
+                raise
+            answer = self._send(method, path, text)
         content = answer.read()
         if answer.status >= 400 and not may_fail:
             raise SystemExit(f"bench: {method} {path}: {answer.status} {content[:500]!r}")
         return {} if answer.status >= 400 or not content.startswith(b"{") else json.loads(content)
+
+    def _send(self, method: str, path: str, text: str | None) -> http.client.HTTPResponse:
+        self._connection.request(method, path, text, self._headers)
+        return self._connection.getresponse()
 
     def all(self, path: str) -> Iterator[dict]:
         """Every object of a list, in pages."""

@@ -115,8 +115,10 @@ impl Engine {
         let part_of = parts(&incidents);
         let roots: Vec<Finding> =
             incidents.iter().filter(|_| explored.is_close()).map(|incident| incident.root.clone()).collect();
+        // Nothing is asked for to say what was considered: a view of its own, whose needs nobody hears.
+        let past = View::new(&self.state, now);
         let trace = |incident: &rank::Incident| match explored.is_close() {
-            true => considered::of(&view, incident, &roots),
+            true => considered::of(&past, incident, &roots),
             false => Vec::new(),
         };
         let mut open: Vec<Problem> = Vec::new();
@@ -127,7 +129,10 @@ impl Engine {
         problem::sort(&mut open);
         let before = std::mem::take(&mut self.problems);
         let mut problems = reconcile::problems(&view, before, open, &part_of);
-        asked.recheck_at = earlier(asked.recheck_at, view.into_asked().recheck_at);
+        // What leads to what suffers is asked for here; whether it may be read is no part of the diagnosis.
+        let Asked { needs, gaps: _, recheck_at } = view.into_asked();
+        asked.needs.extend(needs);
+        asked.recheck_at = earlier(asked.recheck_at, recheck_at);
         problem::sort(&mut problems);
         self.problems = problems;
 

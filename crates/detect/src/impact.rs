@@ -1,12 +1,15 @@
 //! Who suffers from a problem.
 
+mod routes;
+
 use crate::View;
 use crate::rank::{self, Incident};
 use reckon_model::document::{Impact, PodCount, Ref};
 use reckon_model::{Body, Kind, Object};
 use std::collections::BTreeSet;
 
-/// What an incident takes down, as far as the known objects tell. Asks nothing: a problem does not get truer by it.
+/// What an incident takes down, as far as the known objects tell. Only what leads to a Service that suffers is asked for, and
+/// its refusal is no gap of the diagnosis: a problem does not get truer by it.
 pub(crate) fn of(view: &View<'_>, incident: &Incident) -> Impact {
     // What blames the root suffers from it as much as what it shows on.
     let blaming = || incident.symptoms.iter().filter(|symptom| rank::ails(&incident.root, symptom));
@@ -42,13 +45,13 @@ pub(crate) fn of(view: &View<'_>, incident: &Incident) -> Impact {
             }
         }
     }
-    let empty = incident.also.iter().chain(&incident.symptoms).map(|finding| &finding.place.workload);
+    let empty = findings().chain(&incident.symptoms).map(|finding| &finding.place.workload);
     services.extend(empty.filter(|place| place.kind == Kind::Service).map(Ref::from));
     Impact {
         pods,
         workloads: workloads.into_iter().collect(),
+        routes: routes::to(view, &services).into_iter().collect(),
         services: services.into_iter().collect(),
-        routes: Vec::new(),
         callers: Vec::new(),
     }
 }

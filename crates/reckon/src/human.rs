@@ -263,6 +263,13 @@ fn impact(problem: &Problem) -> Vec<String> {
     if !impact.services.is_empty() {
         parts.push(format!("Service {}", enumerate(&names(&impact.services))));
     }
+    if !impact.routes.is_empty() {
+        let kinds = |r: &Ref| format!("{} {}", r.kind, clean_line(&r.name));
+        parts.push(format!("reached by {}", enumerate(&impact.routes.iter().map(kinds).collect::<Vec<_>>())));
+    }
+    if !impact.callers.is_empty() {
+        parts.push(format!("called by {}", enumerate(&names(&impact.callers))));
+    }
     if !impact.workloads.is_empty() {
         parts.push(format!("also {}", enumerate(&names(&impact.workloads))));
     }

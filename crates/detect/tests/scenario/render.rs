@@ -80,6 +80,12 @@ fn problem(problem: &Problem, start: Timestamp) -> String {
     let impact = &problem.impact;
     let services: Vec<String> = impact.services.iter().map(name).collect();
     let _ = writeln!(out, "  impact {}/{} pods {services:?}", impact.pods.affected, impact.pods.of);
+    for (what, names) in [("routes", &impact.routes), ("callers", &impact.callers)] {
+        if !names.is_empty() {
+            let names: Vec<String> = names.iter().map(name).collect();
+            let _ = writeln!(out, "  {what} {names:?}");
+        }
+    }
     for remedy in &problem.remedies {
         let on = remedy.reference.as_ref().map(|reference| format!(" {}", name(reference))).unwrap_or_default();
         let patch = remedy.patch.as_ref().map(|patch| format!(" {patch}")).unwrap_or_default();

@@ -1,0 +1,71 @@
+//! What leads to a Service from outside the cluster: Ingresses and routes of the Gateway API.
+
+use crate::View;
+use reckon_model::document::Ref;
+use reckon_model::{Kind, Object};
+use serde_json::Value;
+use std::collections::BTreeSet;
+
+/// The kinds that lead to Services, by group, and whether they may from another namespace.
+const LEADING: [(&str, &str, bool); 3] = [
+    ("networking.k8s.io", "Ingress", false),
+    ("gateway.networking.k8s.io", "HTTPRoute", true),
+    ("gateway.networking.k8s.io", "GRPCRoute", true),
+];
+
+/// The Ingresses and routes that name one of these Services.
+pub(super) fn to(view: &View<'_>, services: &BTreeSet<Ref>) -> BTreeSet<Ref> {
+    let namespaces: BTreeSet<&str> = services.iter().filter_map(|service| service.namespace.as_deref()).collect();
+    let mut several = namespaces.into_iter();
+    // One question for each kind, however many namespaces suffer.
+    let place = match (several.next(), several.next()) {
+        (None, _) => return BTreeSet::new(),
+        (Some(one), None) => Some(one),
+        (Some(_), Some(_)) => None,
+    };
+    let names: BTreeSet<(&str, &str)> =
+        services.iter().filter_map(|it| Some((it.namespace.as_deref()?, it.name.as_str()))).collect();
+    let leads = |object: &&Object| {
+        let own = object.namespace();
+        backends(object)
+            .iter()
+            .any(|backend| names.contains(&(backend.namespace.as_deref().unwrap_or(own), backend.name.as_str())))
+    };
+    let leading = LEADING.iter().flat_map(|(group, kind, across)| {
+        let kind = Kind::of_group(group, kind);
+        let everywhere = view.all(&kind, place.filter(|_| !across));
+        // Who may not read all of them may read those beside the Service.
+        if everywhere.complete { everywhere.items } else { view.all(&kind, place).items }
+    });
+    leading.filter(leads).map(|object| Ref::from(&object.reference())).collect()
+}
+
+/// A Service that a route names.
+struct Backend {
+    name: String,
+    /// Another namespace than the route's own.
+    namespace: Option<String>,
+}
+
+fn backends(object: &Object) -> Vec<Backend> {
+    let Some(whole) = object.whole() else { return Vec::new() };
+    let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
+    let list = |value: Option<&Value>| value.and_then(Value::as_array).cloned().unwrap_or_default();
+    let of_ingress = |backend: Option<&Value>| {
+        let name = text(backend.and_then(|backend| backend.pointer("/service/name")))?;
+        Some(Backend { name, namespace: None })
+    };
+    let mut found: Vec<Backend> = of_ingress(whole.pointer("/spec/defaultBackend")).into_iter().collect();
+    for rule in list(whole.pointer("/spec/rules")) {
+        for path in list(rule.pointer("/http/paths")) {
+            found.extend(of_ingress(path.get("backend")));
+        }
+        for backend in list(rule.get("backendRefs")) {
+            if backend.get("kind").is_none_or(|kind| kind == "Service") {
+                let name = text(backend.get("name"));
+                found.extend(name.map(|name| Backend { name, namespace: text(backend.get("namespace")) }));
+            }
+        }
+    }
+    found
+}
