@@ -21,7 +21,7 @@ use plan::{Action, Plan};
 use reckon_cluster::{Connection, Mode, ReadError};
 use reckon_model::document::{Problem, Remedy};
 use reckon_model::text::{clean, clean_line, enumerate};
-use reckon_model::{FieldChange, Object, ResourceRef};
+use reckon_model::{FieldChange, Object, ResourceRef, Timestamp};
 use serde_json::{Value, json};
 use std::io::{BufRead, IsTerminal, Write};
 
@@ -182,7 +182,11 @@ fn unchanged(seen: Option<&Object>, now: &Value, target: &ResourceRef) -> Result
         (Some(then), Some(now)) => then == now,
         // Of pods and nodes the status is written all the time and a generation is not everywhere.
         _ if volatile => true,
-        _ => seen.meta.resource_version == text("/metadata/resourceVersion"),
+        // Without a generation it is told by who wrote last, and when.
+        _ => {
+            written(now)
+                <= seen.meta.managers.iter().filter(|it| it.subresource.is_empty()).filter_map(|it| it.time).max()
+        }
     };
     if same_one && same_state {
         return Ok(());
@@ -194,6 +198,13 @@ fn unchanged(seen: Option<&Object>, now: &Value, target: &ResourceRef) -> Result
             remedy::subject(target)
         ),
     ))
+}
+
+/// When anything but the status was written last.
+fn written(object: &Value) -> Option<Timestamp> {
+    let managers = object.pointer("/metadata/managedFields").and_then(Value::as_array);
+    let own = managers.into_iter().flatten().filter(|it| it["subresource"].as_str().unwrap_or_default().is_empty());
+    own.filter_map(|it| it["time"].as_str()?.parse().ok()).max()
 }
 
 /// A remedy on its way.
@@ -392,9 +403,13 @@ mod tests {
         assert!(is(&deployment(4, "11", "u")), "only the status was written");
         assert!(!is(&deployment(5, "11", "u")), "somebody wrote the spec");
         assert!(!is(&deployment(4, "10", "v")), "another of the same name");
-        let map = |version: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "web", "uid": "u", "resourceVersion": version}});
-        let seen = object(&map("10"));
-        assert!(unchanged(Some(&seen), &map("10"), &target).is_ok());
-        assert_eq!(unchanged(Some(&seen), &map("11"), &target).unwrap_err().exit, Exit::Refused);
+        let map = |time: &str| {
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"namespace": "shop", "name": "web", "uid": "u",
+                "managedFields": [{"manager": "kubectl", "operation": "Update", "time": time}]}})
+        };
+        let seen = object(&map("2026-01-01T00:00:00Z"));
+        let is = |now: &Value| unchanged(Some(&seen), now, &target).map_err(|failure| failure.exit);
+        assert_eq!(is(&map("2026-01-01T00:00:00Z")), Ok(()));
+        assert_eq!(is(&map("2026-01-01T00:00:05Z")), Err(Exit::Refused));
     }
 }

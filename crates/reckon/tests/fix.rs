@@ -69,35 +69,36 @@ fn id(problem: &Value) -> &str {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dry_run_shows_the_change_and_applying_it_ends_the_problem() {
     let mut company = Company::new().await;
-    let before = company.problem("checkout").await.unwrap();
-    let tried = company.json(&format!("fix {} -A", id(&before))).await;
+    let memory = company.problem("checkout").await.unwrap();
+    let tried = company.json(&format!("fix {} -A", id(&memory))).await;
     assert_eq!((&tried["dryRun"], &tried["applied"]), (&Value::Bool(true), &Value::Bool(false)), "{tried}");
     let field = tried["changes"][0]["field"].as_str().unwrap();
     assert!(field.contains("resources.limits.memory"), "{tried}");
-    assert_eq!(company.problem("checkout").await.unwrap()["remedies"], before["remedies"], "nothing was changed");
+    assert_eq!(company.problem("checkout").await.unwrap()["remedies"], memory["remedies"], "nothing was changed");
 
-    let done = company.json(&format!("fix {} -A --apply --yes", id(&before))).await;
+    let done = company.json(&format!("fix {} -A --apply --yes", id(&memory))).await;
     assert_eq!((&done["applied"], &done["event"]), (&Value::Bool(true), &Value::Bool(true)), "{done}");
     assert_eq!(done["changes"], tried["changes"], "what was tried is what was done");
-    company.later(30);
-    assert_eq!(company.problem("checkout").await, None, "the problem is over");
-    let again = company.run(&format!("fix {} -A", id(&before))).await;
-    assert_eq!(again.status.code(), Some(5), "{}", stderr(&again));
-}
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_roll_back_goes_to_the_revision_whose_pods_are_ready() {
-    let mut company = Company::new().await;
-    let problem = company.problem("search").await.unwrap();
-    let remedies = problem["remedies"].as_array().unwrap();
+    // A roll back goes to the revision whose pods are ready.
+    let image = company.problem("search").await.unwrap();
+    let remedies = image["remedies"].as_array().unwrap();
     let option = remedies.iter().find(|remedy| remedy["kind"] == "roll-back").unwrap()["option"].clone();
-    let done = company.json(&format!("fix {} --option {option} -A --apply -y", id(&problem))).await;
-    assert_eq!(done["applied"], true, "{done}");
-    let image = problem["cause"]["from"].clone();
-    let back = done["changes"].as_array().unwrap().iter().find(|change| change["from"] == problem["cause"]["to"]);
-    assert_eq!(back.unwrap()["to"], image, "{done}");
+    let done = company.json(&format!("fix {} --option {option} -A --apply -y", id(&image))).await;
+    let changes = done["changes"].as_array().unwrap();
+    let back = changes.iter().find(|change| change["from"] == image["cause"]["to"]);
+    assert_eq!(back.unwrap()["to"], image["cause"]["from"], "{done}");
+
+    // What has no generation, by the name of what it is about.
+    let done = company.json("fix svc/reviews -n shop --apply -y").await;
+    assert_eq!(done["changes"][0]["pointer"], "/spec/selector/app.kubernetes.io~1name", "{done}");
+
     company.later(30);
-    assert_eq!(company.problem("search").await, None);
+    for name in ["checkout", "search", "reviews"] {
+        assert_eq!(company.problem(name).await, None, "{name} is over");
+    }
+    let again = company.run(&format!("fix {} -A", id(&memory))).await;
+    assert_eq!(again.status.code(), Some(5), "{}", stderr(&again));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
