@@ -32,16 +32,22 @@ pub struct Case {
     /// The command line that is asked, without namespace and output format.
     #[serde(default)]
     pub ask: Option<String>,
+    /// How long after the last step the question is asked, such as `11m`: of a capture, by a clock that is ahead. For graces
+    /// that are longer than a test may wait.
+    #[serde(default)]
+    pub later: Option<String>,
     /// What must be answered.
     pub expect: Expect,
 }
 
-/// Failure, or look-alike.
+/// What a case is an example of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Group {
-    /// Something is broken.
+    /// One thing is broken.
     Failure,
+    /// Several are, or something else looks guilty.
+    Combined,
     /// Nothing is.
     LookAlike,
 }
@@ -58,6 +64,8 @@ pub enum Step {
     Until(Until),
     /// Lets time pass: a program has to be healthy for a while before it may fail.
     Seconds(u64),
+    /// A `reckon fix` command line without namespace: it is applied, without a question.
+    Fix(String),
 }
 
 /// What the cluster has to show.
@@ -88,6 +96,9 @@ pub struct Expect {
     /// The problem: a part of its JSON. There must be exactly one problem then, and none without this.
     #[serde(default)]
     pub problem: Option<Value>,
+    /// Several problems: a part of the JSON of each. There must be these and no others.
+    #[serde(default)]
+    pub problems: Vec<Value>,
     /// Seconds in which the answer must come to be so; a minute and a half if not given.
     #[serde(default)]
     pub within: Option<u64>,
@@ -116,16 +127,17 @@ fn read(path: &Path) -> Result<Case> {
     let mut case: Case = serde_saphyr::from_str(first)?;
     case.name = path.file_stem().context("a file without a name")?.to_string_lossy().into_owned();
     objects.clone_into(&mut case.objects);
-    match (case.group, &case.expect.problem) {
-        (Group::Failure, None) => bail!("a failure without a problem"),
-        (Group::LookAlike, Some(_)) => bail!("a look-alike with a problem"),
+    match (case.group, case.expect.all().count()) {
+        (Group::Failure | Group::Combined, 0) => bail!("a failure without a problem"),
+        (Group::Failure, 2..) => bail!("several problems are a combined case"),
+        (Group::LookAlike, 1..) => bail!("a look-alike with a problem"),
         _ => Ok(case),
     }
 }
 
-impl Case {
-    /// The failure that must be found.
-    pub fn failure(&self) -> Option<&str> {
-        self.expect.problem.as_ref()?["failure"].as_str()
+impl Expect {
+    /// The problems that must be there.
+    pub fn all(&self) -> impl Iterator<Item = &Value> {
+        self.problem.iter().chain(&self.problems)
     }
 }

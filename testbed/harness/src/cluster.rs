@@ -138,15 +138,18 @@ impl Namespace<'_> {
         self.cluster
     }
 
-    /// `kubectl -n NAMESPACE`.
+    /// `kubectl -n NAMESPACE`. Where the words have `$NAMESPACE`, its name is put in: for what lives in no namespace and is to
+    /// be told apart from the other cases'.
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
         self.kubectl_with(arguments, "")
     }
 
     fn kubectl_with(&self, arguments: &[&str], input: &str) -> Result<String> {
+        let named = |text: &str| text.replace("$NAMESPACE", &self.name);
+        let arguments: Vec<String> = arguments.iter().map(|argument| named(argument)).collect();
         let mut all = vec!["-n", &self.name];
-        all.extend(arguments);
-        self.cluster.kubectl_with(&all, input)
+        all.extend(arguments.iter().map(String::as_str));
+        self.cluster.kubectl_with(&all, &named(input))
     }
 
     /// `kubectl -n NAMESPACE get … -o json`.

@@ -31,7 +31,10 @@ fn attempt(namespace: &Namespace<'_>, case: &Case, last: &mut Option<Value>) -> 
     arguments.extend(["-n".to_owned(), namespace.name().to_owned()]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut ask = || -> Result<Vec<String>> {
-        let document = Reckon::json(namespace.cluster().kubeconfig(), &arguments)?;
+        let document = match &case.later {
+            None => Reckon::json(namespace.cluster().kubeconfig(), &arguments)?,
+            Some(later) => ask_later(namespace, &arguments, later)?,
+        };
         let wrong = wrong(&case.expect, &document);
         *last = Some(document);
         Ok(wrong)
@@ -57,6 +60,25 @@ fn attempt(namespace: &Namespace<'_>, case: &Case, last: &mut Option<Value>) -> 
     })
 }
 
+/// The answer of a capture by a clock that is so far ahead.
+fn ask_later(namespace: &Namespace<'_>, question: &[&str], later: &str) -> Result<Value> {
+    let ahead: jiff::SignedDuration = later.parse().with_context(|| format!("later: {later}"))?;
+    let scratch = tempfile::tempdir()?;
+    let bundle = scratch.path().join("bundle");
+    let place = bundle.to_str().context("a path of letters")?;
+    // `why X -n N` is captured as X, and `problems -n N` as the namespace.
+    let words = question.iter().filter(|word| !matches!(**word, "why" | "problems"));
+    let mut capture = vec!["capture", "-o", place];
+    capture.extend(words);
+    let kubeconfig = namespace.cluster().kubeconfig();
+    let captured = Reckon::run(kubeconfig, &capture)?;
+    if captured.code != Some(0) {
+        bail!("reckon {} exited with {:?}: {}", capture.join(" "), captured.code, captured.stderr.trim());
+    }
+    let at = (jiff::Timestamp::now() + ahead).to_string();
+    Reckon::json(kubeconfig, &[question, &["-f", place, "--at", &at]].concat())
+}
+
 /// What in the answer is not as expected.
 fn wrong(expect: &Expect, document: &Value) -> Vec<String> {
     let mut wrong = Vec::new();
@@ -65,21 +87,33 @@ fn wrong(expect: &Expect, document: &Value) -> Vec<String> {
         wrong.push(format!("answer: expected {}, got {answer:?}", expect.answer.join(" or ")));
     }
     let open: Vec<&Value> = document["problems"].as_array().into_iter().flatten().filter(is_open).collect();
-    match (&expect.problem, open.as_slice()) {
-        (None, []) => {}
-        (Some(problem), [only]) => wrong.extend(differences(problem, only)),
+    let wanted: Vec<&Value> = expect.all().collect();
+    match (wanted.as_slice(), open.as_slice()) {
+        ([wanted], [only]) => wrong.extend(differences(wanted, only)),
+        (wanted, problems) if wanted.len() == problems.len() => {
+            for one in wanted {
+                if !problems.iter().any(|problem| differences(one, problem).is_empty()) {
+                    let titles = titles(problems);
+                    wrong.push(format!("problems: none is {one} in {titles}"));
+                }
+            }
+        }
         (wanted, problems) => {
-            let titles: Vec<String> =
-                problems.iter().map(|problem| format!("{}: {}", problem["failure"], problem["title"])).collect();
             wrong.push(format!(
                 "problems: expected {}, got {}: {}",
-                u8::from(wanted.is_some()),
+                wanted.len(),
                 problems.len(),
-                titles.join("; ")
+                titles(problems)
             ));
         }
     }
     wrong
+}
+
+fn titles(problems: &[&Value]) -> String {
+    let titles: Vec<String> =
+        problems.iter().map(|problem| format!("{}: {}", problem["failure"], problem["title"])).collect();
+    titles.join("; ")
 }
 
 fn is_open(problem: &&Value) -> bool {
@@ -94,6 +128,17 @@ fn take(namespace: &Namespace<'_>, step: &Step) -> Result<()> {
             namespace.kubectl(&words).map(drop)
         }
         Step::Apply(yaml) => namespace.apply(yaml),
+        Step::Fix(line) => {
+            let words = words(line)?;
+            let mut arguments = vec!["fix"];
+            arguments.extend(words.iter().map(String::as_str));
+            arguments.extend(["--apply", "--yes", "-n", namespace.name()]);
+            let answer = Reckon::json(namespace.cluster().kubeconfig(), &arguments)?;
+            if answer["applied"] != true || answer["event"] != true {
+                bail!("reckon {}: {answer}", arguments.join(" "));
+            }
+            Ok(())
+        }
         Step::Seconds(seconds) => {
             std::thread::sleep(Duration::from_secs(*seconds));
             Ok(())

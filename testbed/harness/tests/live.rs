@@ -33,7 +33,11 @@ fn main() -> ExitCode {
     ];
     for case in cases {
         let tier = if case.smoke { "smoke" } else { "full" };
-        let group = if case.group == Group::Failure { "failure" } else { "look-alike" };
+        let group = match case.group {
+            Group::Failure => "failure",
+            Group::Combined => "combined",
+            Group::LookAlike => "look-alike",
+        };
         let cluster = Arc::clone(&cluster);
         trials.push(live(format!("{tier}::{group}::{}", case.name), move || {
             let _shared = cluster.read().unwrap_or_else(PoisonError::into_inner);
@@ -61,7 +65,7 @@ fn live(name: String, test: impl FnOnce() -> anyhow::Result<()> + Send + 'static
 fn verified(cases: &[Case]) -> Result<(), Failed> {
     let mut known: Vec<String> = whole::FAILURES.iter().map(ToString::to_string).collect();
     let mut know = |value: &Value| known.extend(value.as_str().map(str::to_owned));
-    for problem in cases.iter().filter_map(|case| case.expect.problem.as_ref()) {
+    for problem in cases.iter().flat_map(|case| case.expect.all()) {
         know(&problem["failure"]);
         know(&problem["class"]);
         problem["symptoms"].as_array().into_iter().flatten().for_each(|symptom| know(&symptom["failure"]));
@@ -73,7 +77,9 @@ fn verified(cases: &[Case]) -> Result<(), Failed> {
         know(&row["expect"]["class"]);
     }
     let mut missing = Vec::new();
-    for entry in fs::read_dir(reckon_testbed::root().join("crates/detect/src/detectors"))? {
+    let source = reckon_testbed::root().join("crates/detect/src");
+    let pages = ["detectors", "pages"].map(|directory| fs::read_dir(source.join(directory)));
+    for entry in pages.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().flatten() {
         let path = entry?.path();
         if path.extension().is_none_or(|end| end != "md") {
             continue;
