@@ -67,7 +67,10 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
         view.recheck_at(due);
         return Vec::new();
     }
+    // Who says something of it has looked at it.
+    let told = || view.events(subject).iter().any(|event| event.last_seen().is_none_or(|at| at >= written));
     let finding = match subject.kind {
+        _ if told() => None,
         Kind::Other(_) => of_operator(view, subject, written),
         _ => of_manager(view, subject, written),
     };
@@ -121,12 +124,13 @@ fn finding(subject: &Object, written: Timestamp, who: &str, cause: Cause) -> Fin
 
 /// A built-in kind: the control plane's own controllers.
 fn of_manager<'a>(view: &View<'a>, subject: &'a Object, written: Timestamp) -> Option<Finding> {
-    let object = view.object(&Lease::kind(), Some(SYSTEM), MANAGER).found();
-    let lease = object.and_then(|object| Some((object, Lease::of(object)?)));
+    let found = view.object(&Lease::kind(), Some(SYSTEM), MANAGER);
+    let lease = found.found().and_then(|object| Some((object, Lease::of(object)?)));
     let name = describe::object(subject);
     let Some((object, lease)) = lease else {
+        let why = if found.is_absent() { "they have no lease" } else { "their lease could not be read" };
         let sentence = format!(
-            "The control plane's controllers have not looked at {name}; whether they run is not known: their lease could not be read or does not exist."
+            "The control plane's controllers have not looked at {name}; whether they run is not known, as {why}."
         );
         let cause = Cause::plain(CauseKind::External, Some(&subject.reference()), sentence);
         let mut finding = finding(subject, written, "its controller", cause);

@@ -51,6 +51,8 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
 struct Rival {
     actor: Actor,
     at: Timestamp,
+    /// Whether the field is its own now.
+    owns: bool,
     /// What stands in what it applies, where that is known.
     number: Option<i64>,
 }
@@ -69,19 +71,18 @@ fn found<'a>(view: &View<'a>, subject: &'a Object, workload: &'a Object) -> Opti
     if live == 0 || view.reached(over) {
         return None;
     }
-    let rival = rival(workload)?;
-    if rival.number == Some(live) {
+    let mut rival = rival(workload)?;
+    let turns = turns(view, workload, rival.number).filter(|(_, _, count)| *count >= TURNS);
+    // Who owns the number and wrote last wrote the one that is there.
+    if turns.is_some() && rival.number.is_none() && rival.owns && rival.at > scaled {
+        rival.number = Some(live);
+    }
+    // A number that is there anyway changes nothing when it is applied again.
+    if turns.is_none() && rival.number.is_none_or(|number| number == live) {
         return None;
     }
-    let turns = turns(view, workload, rival.number);
-    let (class, count) = match &turns {
-        Some((_, _, count)) if *count >= TURNS => ("in-turns", *count),
-        // It applied before the autoscaler ever came, and has not since: whether it will, nobody knows.
-        _ if rival.number.is_none() => return None,
-        _ => ("applied-number", 0),
-    };
     view.recheck_at(over);
-    Some(finding(subject, workload, &rival, live, scaled, class, turns.filter(|_| count > 0)))
+    Some(finding(subject, workload, &rival, live, scaled, turns))
 }
 
 fn is_autoscaler(manager: &str) -> bool {
@@ -102,7 +103,7 @@ fn rival(workload: &Object) -> Option<Rival> {
         entry.owned("spec").iter().any(|(_, pointer)| pointer == "/spec/replicas")
     };
     if let Some((at, actor)) = newest(&owns) {
-        return Some(Rival { actor, at, number });
+        return Some(Rival { actor, at, owns: true, number });
     }
     number?;
     // The autoscaler took the field from it; the annotation is written by `kubectl apply` and what is built on it.
@@ -111,7 +112,7 @@ fn rival(workload: &Object) -> Option<Rival> {
         name == "kubectl-client-side-apply" || name.contains("argocd") || name.contains("kubectl")
     };
     let (at, actor) = newest(&applies)?;
-    Some(Rival { actor, at, number })
+    Some(Rival { actor, at, owns: false, number })
 }
 
 /// What the Deployment's controller tells of going up and down between two numbers: the lower, the higher, and how often.
@@ -147,7 +148,6 @@ fn finding(
     rival: &Rival,
     live: i64,
     scaled: Timestamp,
-    class: &'static str,
     turns: Option<(i64, i64, u32)>,
 ) -> Finding {
     let name = describe::object(workload);
@@ -157,7 +157,7 @@ fn finding(
     let (title, sentence) = match &turns {
         Some((low, high, count)) => (
             format!("{name}: {who} and {autoscaler} set the number of pods in turns, {count} times between {low} and {high}"),
-            format!("{who} sets spec.replicas{number} with each write, and {autoscaler} sets it back: it went between {low} and {high} {count} times."),
+            format!("{who} sets spec.replicas{number} with each write, and {autoscaler} sets it back: it went {count} times between {low} and {high}."),
         ),
         None => (
             format!("{name}: {who} applies a number of pods{number} that {autoscaler} sets, too (now {live})"),
@@ -177,9 +177,9 @@ fn finding(
         actor: Some(rival.actor.clone()),
     };
     let mut cause = match turns {
-        Some(_) => Cause::changed(&change, 0, sentence),
-        // What stands in a manifest has not been seen to do anything.
-        None => Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence).at_field(
+        Some(_) if rival.number.is_some() => Cause::changed(&change, 0, sentence),
+        // What stands in a manifest has not been seen to do anything; and a write of nobody knows what is no change.
+        _ => Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence).at_field(
             "spec.replicas",
             "/spec/replicas",
             rival.number.map(|number| json!(number)),
@@ -187,7 +187,7 @@ fn finding(
     };
     cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
     let mut finding = Finding::new("controllers-fight", Place::of(workload), title, cause);
-    finding.class = Some(class);
+    finding.class = Some(if turns.is_some() { "in-turns" } else { "applied-number" });
     finding.severity = if turns.is_some() { Severity::Warning } else { Severity::Info };
     finding.verdict = if turns.is_some() { Verdict::Confirmed } else { Verdict::Likely };
     finding.opened = Some(rival.at);

@@ -4,6 +4,7 @@ mod schedule;
 
 use super::last_write::LastWrite;
 use crate::catalogue::{Failure, Stage, Verified};
+use crate::lease::Lease;
 use crate::{Detector, Fact, Finding, Place, View, blame, describe, ownership, spot};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind, Risk, Role, Severity, Source, Verdict};
@@ -184,12 +185,37 @@ impl<'a> Case<'_, 'a> {
 
     /// The API server refuses the Job.
     fn refused(&self, event: &Event) -> Finding {
-        let words = text::shorten(event.message.trim(), 160).into_owned();
-        let sentence = format!("The API server refuses its Jobs: {words}.");
-        let cause = Cause::plain(CauseKind::Unknown, Some(&self.subject.reference()), sentence);
-        let mut finding = self.finding("refused", &format!("the API server refuses them: {words}"), cause);
+        let said = event.message.trim();
+        let said = said.strip_prefix("Error creating job: ").unwrap_or(said);
+        let words = text::shorten(said, 160).into_owned();
+        // `exceeded quota: team, requested: count/jobs.batch=1, …`
+        let quota = said.split_once("exceeded quota: ").and_then(|(_, rest)| rest.split_once(',')).map(|(name, _)| name);
+        let quota = quota.map(|name| {
+            let kind = Kind::of_group("", "ResourceQuota");
+            reckon_model::ResourceRef::new(kind, self.subject.meta.namespace.as_deref(), name.trim())
+        });
+        let what = match &quota {
+            Some(quota) => format!("quota {} is used up", quota.name),
+            None => format!("the API server refuses them: {words}"),
+        };
+        let cause = match &quota {
+            Some(quota) => {
+                let sentence = format!("Quota {} has no room for another Job: {words}.", quota.name);
+                Cause::plain(CauseKind::Resource, Some(quota), sentence)
+            }
+            None => {
+                let sentence = format!("The API server refuses its Jobs: {words}.");
+                Cause::plain(CauseKind::Unknown, Some(&self.subject.reference()), sentence)
+            }
+        };
+        let mut finding = self.finding("refused", &what, cause);
         finding.opened = event.first_seen();
         finding.evidence.push(self.told(Role::Cause, event));
+        if let Some(quota) = &quota {
+            finding.verdict = Verdict::Confirmed;
+            let sentence = "Raise the quota, or delete what is left over of earlier runs (successfulJobsHistoryLimit, ttlSecondsAfterFinished).";
+            finding.remedies.push(spot::remedy(RemedyKind::Patch, quota, sentence));
+        }
         finding
     }
 
@@ -216,10 +242,13 @@ impl<'a> Case<'_, 'a> {
             .view
             .children(&job.reference())
             .find(|pod| pod.pod().is_some_and(|pod| !pod.is_finished()));
-        let runs = pod.map_or_else(|| "has no pod that runs".to_owned(), |pod| {
-            let phase = pod.pod().map_or("", |pod| pod.status.phase.as_str());
-            format!("is {phase}: pod {}", pod.meta.name)
-        });
+        let runs = match pod {
+            Some(pod) => {
+                let phase = pod.pod().map_or("", |pod| pod.status.phase.as_str());
+                format!("Job {name} is active, its pod {} is {phase}", pod.meta.name)
+            }
+            None => format!("Job {name} is active and has no pod"),
+        };
         let sentence = format!(
             "Job {name} has been running{since} and {}; concurrencyPolicy Forbid starts no other beside it.",
             pod.map_or_else(|| "has no pod".to_owned(), |pod| format!("its pod {} has not ended", pod.meta.name))
@@ -230,7 +259,7 @@ impl<'a> Case<'_, 'a> {
         finding.opened = event.and_then(|event| event.first_seen());
         finding.shows_on.insert(job.reference());
         finding.shows_on.extend(pod.map(Object::reference));
-        finding.evidence.push(Fact::new(Role::Cause, Source::Status, began, job, format!("Job {name} is active and {runs}")));
+        finding.evidence.push(Fact::new(Role::Cause, Source::Status, began, job, runs));
         finding.evidence.extend(event.map(|event| self.told(Role::Symptom, event)));
         let sentence = format!("If Job {name} hangs, delete it; the next run is then started.");
         let mut remedy = spot::remedy(RemedyKind::Delete, &job.reference(), sentence);
@@ -277,16 +306,35 @@ impl<'a> Case<'_, 'a> {
         finding
     }
 
-    /// Nobody says why.
+    /// Nobody says why: then whether the controller runs is the question.
     fn silent(&self, due: Timestamp) -> Finding {
-        let sentence = format!(
-            "By its schedule {:?} a Job had to be started by {}, and nothing says why there was none: the CronJob controller may not be running.",
-            text::shorten(&self.cron.spec.schedule, 80),
-            describe::time(due)
-        );
+        let schedule = text::shorten(&self.cron.spec.schedule, 80).into_owned();
+        let late = format!("By its schedule {schedule:?} a Job had to be started by {}", describe::time(due));
+        let manager = self.view.object(&Lease::kind(), Some("kube-system"), "kube-controller-manager").found();
+        let lease = manager.and_then(|object| Some((object, Lease::of(object)?)));
+        if let Some((object, lease)) = &lease
+            && self.view.reached(lease.expires())
+        {
+            let when = describe::time(lease.renewed);
+            let sentence = format!("{late}; kube-controller-manager, which starts it, last renewed its lease at {when}.");
+            let cause = Cause::plain(CauseKind::Resource, Some(&object.reference()), sentence);
+            let mut finding = self.finding("manager-down", "kube-controller-manager has stopped", cause);
+            finding.verdict = Verdict::Confirmed;
+            let text = format!("lease {} was last renewed at {when} by {}", describe::object(object), lease.host);
+            finding.evidence.push(Fact::new(Role::Cause, Source::Status, Some(lease.renewed), object, text));
+            let sentence = "Start kube-controller-manager again; on a managed cluster its provider has to.";
+            finding.remedies.push(spot::remedy(RemedyKind::Outside, &object.reference(), sentence));
+            return finding;
+        }
+        let sentence = format!("{late}, and nothing says why there was none.");
         let cause = Cause::plain(CauseKind::Unknown, Some(&self.subject.reference()), sentence);
         let mut finding = self.finding("overdue", "one is overdue and nothing says why", cause);
         finding.verdict = Verdict::Unknown;
+        if let Some((object, lease)) = lease {
+            self.view.recheck_at(lease.expires());
+            let text = format!("kube-controller-manager runs: it renewed its lease at {}", describe::time(lease.renewed));
+            finding.evidence.push(Fact::new(Role::RuledOut, Source::Status, Some(lease.renewed), object, text));
+        }
         finding
     }
 }

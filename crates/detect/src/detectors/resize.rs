@@ -55,6 +55,17 @@ struct Wanted<'a> {
     pointer: String,
 }
 
+impl Wanted<'_> {
+    /// `the memory request of app`.
+    fn words(&self) -> String {
+        format!("the {} {} of {}", self.resource, self.part.trim_end_matches('s'), self.container.name)
+    }
+}
+
+fn shown(value: Option<&Quantity>) -> &str {
+    value.map_or("none", Quantity::as_str)
+}
+
 /// The first difference between what is in force and what is asked for.
 fn wanted(pod: &Pod) -> Option<Wanted<'_>> {
     pod.containers().find_map(|(kind, container, status)| {
@@ -92,32 +103,28 @@ fn found<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod, condition: &'a 
     let workload = view.workload_of(subject);
     let wanted = wanted(pod);
     let said = text::shorten(condition.message.trim().trim_end_matches('.'), 200).into_owned();
-    let why = match (class, said.as_str()) {
-        ("infeasible", "") => "the node can never give it".to_owned(),
-        ("infeasible", said) => format!("the node can never give it: {said}"),
-        ("deferred", "") => "the node has no room for it now".to_owned(),
-        ("deferred", said) => format!("the node has no room for it now: {said}"),
-        (_, "") => format!("the kubelet says {}", condition.reason),
-        (_, said) => format!("the kubelet says {}: {said}", condition.reason),
+    let node = &pod.spec.node_name;
+    let why = match class {
+        "infeasible" => format!("node {node} can never give it"),
+        "deferred" => format!("node {node} has no room for it now"),
+        _ => format!("the kubelet of {node} says {}", condition.reason),
     };
-    let pod_name = subject.meta.name.as_str();
-    let what = wanted.as_ref().map_or_else(|| format!("the resources of {pod_name}"), |wanted| {
-        let value = |value: Option<&Quantity>| value.map_or("none", Quantity::as_str).to_owned();
-        format!(
-            "{} {} of {} in {pod_name} ({} to {})",
-            wanted.resource,
-            wanted.part,
-            wanted.container.name,
-            value(wanted.from),
-            value(wanted.to)
-        )
-    });
-    let title = format!("{}: the change of {what} is not done, {why}", describe::object(workload));
+    let why = if said.is_empty() { why } else { format!("{why}: {said}") };
+    let name = describe::object(workload);
+    let title = match &wanted {
+        Some(wanted) => format!(
+            "{name}: {} stays at {} though {} was asked for, {why}",
+            wanted.words(),
+            shown(wanted.from),
+            shown(wanted.to)
+        ),
+        None => format!("{name}: the resources of {} are not changed as asked for, {why}", subject.meta.name),
+    };
     let place = match &wanted {
         Some(wanted) => Place::container(workload, &wanted.container.name, wanted.kind),
         None => Place::of(workload),
     };
-    let mut finding = Finding::new("resize-stuck", place, title, cause(subject, pod, wanted.as_ref(), &what, &why));
+    let mut finding = Finding::new("resize-stuck", place, title, cause(subject, wanted.as_ref(), &why));
     finding.class = Some(class);
     finding.severity = Severity::Warning;
     finding.verdict = if class == "other" { Verdict::Likely } else { Verdict::Confirmed };
@@ -130,7 +137,8 @@ fn found<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod, condition: &'a 
     let fact = Fact::new(Role::Symptom, Source::Condition, condition.since, subject, text.trim_end_matches([':', ' ']));
     finding.evidence.push(fact.raw(json!({"reason": condition.reason, "message": condition.message})));
     if let Some(Wanted { part, resource, from: Some(from), container, .. }) = &wanted {
-        let text = format!("{} still runs with {} {part} of {}", container.name, resource, from.as_str());
+        let part = part.trim_end_matches('s');
+        let text = format!("{} still runs with a {resource} {part} of {}", container.name, from.as_str());
         finding.evidence.push(Fact::new(Role::Symptom, Source::Status, None, subject, text));
     }
     finding.remedies.extend(remedies(subject, workload, wanted.as_ref(), class));
@@ -138,17 +146,21 @@ fn found<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod, condition: &'a 
 }
 
 /// The field in the pod, and whoever wrote it.
-fn cause(subject: &Object, pod: &Pod, wanted: Option<&Wanted<'_>>, what: &str, why: &str) -> Cause {
-    let node = &pod.spec.node_name;
-    let sentence = format!("{what} was asked for, and on {node} {why}.");
-    let mut chars = sentence.chars();
-    let sentence = chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect());
-    let Some(wanted) = wanted else { return Cause::plain(CauseKind::Resource, Some(&subject.reference()), sentence) };
+fn cause(subject: &Object, wanted: Option<&Wanted<'_>>, why: &str) -> Cause {
+    let name = &subject.meta.name;
+    let Some(wanted) = wanted else {
+        let sentence = format!("Other resources were asked for in {name}, and {why}.");
+        return Cause::plain(CauseKind::Resource, Some(&subject.reference()), sentence);
+    };
     let value = |value: Option<&Quantity>| value.map(|value| json!(value.as_str()));
     let list = spot::Spot::list(wanted.kind);
     let field = format!("spec.{list}[{}].resources.{}.{}", wanted.container.name, wanted.part, wanted.resource);
-    let mut cause = match LastWrite::of(subject, &field, &wanted.pointer, value(wanted.to)) {
-        Some(write) => write.cause(format!("{sentence} It was written {}.", write.words())),
+    let write = LastWrite::of(subject, &field, &wanted.pointer, value(wanted.to));
+    let by = write.as_ref().map(|write| format!(" {}", write.words())).unwrap_or_default();
+    let what = format!("{} in {name} was set from {} to {}{by}", wanted.words(), shown(wanted.from), shown(wanted.to));
+    let sentence = format!("T{}, and {why}.", what.trim_start_matches('t'));
+    let mut cause = match write {
+        Some(write) => write.cause(sentence),
         None => Cause::plain(CauseKind::Resource, Some(&subject.reference()), sentence).at_field(
             field,
             &wanted.pointer,

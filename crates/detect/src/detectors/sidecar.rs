@@ -6,7 +6,7 @@ use crate::{Detector, Fact, Finding, Place, View, describe, ownership, spot};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, RemedyKind, Risk, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Pod};
-use reckon_model::{Kind, Object, Timestamp, duration};
+use reckon_model::{Kind, Object, Timestamp};
 use serde_json::json;
 
 pub(crate) static DETECTOR: Detector = Detector {
@@ -150,8 +150,8 @@ fn finding(case: &Case<'_>) -> Finding {
     let text = format!("{main} completed with exit code 0");
     finding.evidence.push(Fact::new(Role::Symptom, Source::Status, Some(since), subject, text));
     let began = status.state.running.as_ref().and_then(|running| running.started_at);
-    let long = began.map(|began| format!(", since {}", duration::short(duration::between(began, since)) + " before")).unwrap_or_default();
-    let text = format!("{who} is running{long}");
+    let since = began.map(|began| format!(" since {}", describe::time(began))).unwrap_or_default();
+    let text = format!("{who} has been running{since}");
     finding.evidence.push(Fact::new(Role::Cause, Source::Status, began, subject, text));
     if injected {
         let sentence = format!(
