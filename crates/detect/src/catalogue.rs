@@ -63,6 +63,8 @@ pub enum Stage {
     Node,
     /// A claim or volume is.
     Storage,
+    /// What its controller was told keeps new pods from coming, whatever they are like.
+    Strategy,
     /// No pod is made.
     Admission,
     /// The pod finds no node.

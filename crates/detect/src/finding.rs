@@ -1,5 +1,6 @@
 //! What a detector claims.
 
+use crate::catalogue::Stage;
 use reckon_model::document::{Alternative, Cause, Death, Remedy, Role, Severity, Source, Verdict};
 use reckon_model::k8s::ContainerType;
 use reckon_model::{Gap, Object, ResourceRef, Timestamp};
@@ -13,6 +14,8 @@ pub struct Finding {
     pub failure: &'static str,
     /// Which sort of that failure: a closed set per failure, documented on its page.
     pub class: Option<&'static str>,
+    /// Where it strikes, if that is not where its failure mostly does.
+    pub stage: Option<Stage>,
     /// What it is about.
     pub place: Place,
     /// The objects it shows on: the failing pods, or the subject itself.
@@ -87,6 +90,7 @@ impl Finding {
         Finding {
             failure,
             class: None,
+            stage: None,
             shows_on: BTreeSet::from([place.workload.clone()]),
             place,
             severity: Severity::Critical,

@@ -41,6 +41,7 @@ fn absorb(first: &mut Finding, other: Finding) {
     let Finding {
         failure: _,
         class: _,
+        stage: _,
         place: _,
         shows_on,
         severity,

@@ -116,14 +116,14 @@ fn explanation(findings: &[Finding], near: &Near<'_>, at: usize) -> Option<usize
     let blamed = symptom.cause.reference.as_ref().map(ResourceRef::from);
     let blamed = blamed.iter().flat_map(|blamed| near.about(blamed));
     let blamed = blamed.filter(|&other| other != at && ails(&findings[other], symptom));
-    if let Some(other) = blamed.min_by_key(|&other| (failure_of(&findings[other]).map(|failure| failure.stage), other))
+    if let Some(other) = blamed.min_by_key(|&other| (stage_of(&findings[other]), other))
     {
         return Some(other);
     }
     let near = near.to(symptom).into_iter();
     near.filter(|&other| other != at && explains(&findings[other], symptom)).min_by_key(|&other| {
         (
-            failure_of(&findings[other]).map(|failure| failure.stage),
+            stage_of(&findings[other]),
             findings[other].began().is_none(),
             findings[other].began(),
             other,
@@ -133,6 +133,11 @@ fn explanation(findings: &[Finding], near: &Near<'_>, at: usize) -> Option<usize
 
 fn failure_of(finding: &Finding) -> Option<&'static Failure> {
     catalogue::failure(finding.failure).map(|(_, failure)| failure)
+}
+
+/// Where a finding strikes on the way from admission to traffic.
+fn stage_of(finding: &Finding) -> Option<Stage> {
+    finding.stage.or_else(|| failure_of(finding).map(|failure| failure.stage))
 }
 
 /// Whether a finding is about the very object that another one blames as it stands: a node that is lost, a claim without a
@@ -148,11 +153,12 @@ pub(crate) fn ails(other: &Finding, symptom: &Finding) -> bool {
 
 fn explains(root: &Finding, symptom: &Finding) -> bool {
     let (Some(cause), Some(effect)) = (failure_of(root), failure_of(symptom)) else { return false };
-    let earlier = cause.stage < effect.stage || (cause.stage == effect.stage && !cause.echo && effect.echo);
-    if !earlier || !connected(root, symptom, effect) {
+    let (Some(from), Some(to)) = (stage_of(root), stage_of(symptom)) else { return false };
+    let earlier = from < to || (from == to && !cause.echo && effect.echo);
+    if !earlier || !connected(root, symptom, to) {
         return false;
     }
-    if cause.stage == Stage::Node {
+    if from == Stage::Node {
         // A node takes down what ran on it, not what had failed on its own before or fails elsewhere too.
         let after = match (root.began(), symptom.began()) {
             (Some(node), Some(pod)) => pod.checked_add(CLOCK_SLACK).is_ok_and(|pod| pod >= node),
@@ -163,7 +169,7 @@ fn explains(root: &Finding, symptom: &Finding) -> bool {
             finding.shows_on.iter().filter(|it| it.kind == Kind::Pod).cloned().collect::<BTreeSet<_>>()
         };
         let elsewhere = !effect.echo && !pods(symptom).is_subset(&pods(root));
-        return after && !elsewhere && (effect.echo || effect.stage >= Stage::Probe);
+        return after && !elsewhere && (effect.echo || to >= Stage::Probe);
     }
     match (&root.place.container, &symptom.place.container) {
         // Two containers of one pod that fail each in its own way are two problems.
@@ -174,9 +180,9 @@ fn explains(root: &Finding, symptom: &Finding) -> bool {
 
 /// Whether a root can show as this symptom: on the same objects, or, for what controllers and Services echo, on the same
 /// workload.
-fn connected(root: &Finding, symptom: &Finding, effect: &Failure) -> bool {
+fn connected(root: &Finding, symptom: &Finding, effect: Stage) -> bool {
     let common = root.shows_on.intersection(&symptom.shows_on).next().is_some();
-    let whole = effect.stage >= Stage::Rollout && root.place.workload == symptom.place.workload;
+    let whole = effect >= Stage::Rollout && root.place.workload == symptom.place.workload;
     common || whole
 }
 

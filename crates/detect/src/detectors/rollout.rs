@@ -1,5 +1,6 @@
 //! Controllers that do not get ahead.
 
+pub(crate) mod deadlock;
 mod not_created;
 mod refusal;
 

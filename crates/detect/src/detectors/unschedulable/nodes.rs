@@ -4,8 +4,8 @@ use super::hurdle::Hurdle;
 use super::rules;
 use super::spread::Limit;
 use crate::View;
-use crate::detectors::host_ports;
-use reckon_model::k8s::{Node, Pod, PodAffinityTerm, Taint, Toleration};
+use crate::detectors::{host_ports, tolerations};
+use reckon_model::k8s::{Node, Pod, PodAffinityTerm, Taint};
 use reckon_model::selector::Requirement;
 use reckon_model::{Body, Kind, Object, Quantity};
 use std::collections::{BTreeMap, BTreeSet};
@@ -269,13 +269,5 @@ fn untolerated<'n>(pod: &Pod, node: &'n Node) -> impl Iterator<Item = &'n Taint>
 }
 
 fn tolerated(pod: &Pod, taint: &Taint) -> bool {
-    pod.spec.tolerations.iter().any(|toleration| tolerates(toleration, taint))
-}
-
-fn tolerates(toleration: &Toleration, taint: &Taint) -> bool {
-    let effect = toleration.effect.is_empty() || toleration.effect == taint.effect;
-    let exists = toleration.operator == "Exists";
-    effect
-        && ((toleration.key.is_empty() && exists)
-            || (toleration.key == taint.key && (exists || toleration.value == taint.value)))
+    tolerations::tolerated(&pod.spec.tolerations, taint)
 }
