@@ -1,9 +1,13 @@
 //! One file and one line of the registry for each group of failures; pages of single failures are in `pages/`.
 
+pub(crate) mod admission;
+pub(crate) mod backend;
 pub(crate) mod claim;
 pub(crate) mod config_missing;
 pub(crate) mod configuration;
 pub(crate) mod crash;
+pub(crate) mod deletion;
+pub(crate) mod edit;
 pub(crate) mod endpoints;
 pub(crate) mod host_ports;
 pub(crate) mod image;
@@ -17,6 +21,7 @@ pub(crate) mod node_labels;
 pub(crate) mod oom_killed;
 pub(crate) mod preemption;
 pub(crate) mod probe;
+pub(crate) mod refusal;
 pub(crate) mod rejected;
 pub(crate) mod revision;
 pub(crate) mod rollout;

@@ -17,5 +17,7 @@ pub(crate) static DETECTORS: &[&Detector] = &[
     &detectors::job_failed::DETECTOR,
     &detectors::endpoints::DETECTOR,
     &detectors::node::DETECTOR,
+    &detectors::admission::DETECTOR,
     &detectors::rollout::DETECTOR,
+    &detectors::deletion::DETECTOR,
 ];
