@@ -1,5 +1,7 @@
 //! One file and one line of the registry for each group of failures; pages of single failures are in `pages/`.
 
+pub(crate) mod admission;
+pub(crate) mod backend;
 pub(crate) mod claim;
 pub(crate) mod config_missing;
 pub(crate) mod configuration;
@@ -8,6 +10,8 @@ pub(crate) mod controllers_fight;
 pub(crate) mod crash;
 pub(crate) mod cronjob;
 pub(crate) mod daemonset_gap;
+pub(crate) mod deletion;
+pub(crate) mod edit;
 pub(crate) mod endpoints;
 pub(crate) mod held_back;
 pub(crate) mod host_ports;
@@ -22,6 +26,7 @@ pub(crate) mod node_labels;
 pub(crate) mod oom_killed;
 pub(crate) mod preemption;
 pub(crate) mod probe;
+pub(crate) mod refusal;
 pub(crate) mod rejected;
 pub(crate) mod resize;
 pub(crate) mod revision;

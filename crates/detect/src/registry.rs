@@ -17,6 +17,7 @@ pub(crate) static DETECTORS: &[&Detector] = &[
     &detectors::job_failed::DETECTOR,
     &detectors::endpoints::DETECTOR,
     &detectors::node::DETECTOR,
+    &detectors::admission::DETECTOR,
     &detectors::rollout::DETECTOR,
     &detectors::rollout::deadlock::DETECTOR,
     &detectors::stateful::DETECTOR,
@@ -29,4 +30,5 @@ pub(crate) static DETECTORS: &[&Detector] = &[
     &detectors::controllers_fight::DETECTOR,
     &detectors::controller_silent::DETECTOR,
     &detectors::resize::DETECTOR,
+    &detectors::deletion::DETECTOR,
 ];

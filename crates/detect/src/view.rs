@@ -500,6 +500,11 @@ impl<'a> View<'a> {
         !self.asked.borrow().gaps.is_empty()
     }
 
+    /// Whether anything that was read is still to be asked: what will be known then may undo what is concluded now.
+    pub fn is_waiting(&self) -> bool {
+        !self.asked.borrow().needs.is_empty()
+    }
+
     fn ask(&self, need: Need) -> Lookup<'a> {
         self.asked.borrow_mut().needs.insert(need);
         Lookup::Unread

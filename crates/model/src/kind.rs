@@ -196,6 +196,8 @@ impl Kind {
         match self.served() {
             Some(Served { group: "", version, .. }) => (*version).to_owned(),
             Some(Served { group, version, .. }) => format!("{group}/{version}"),
+            // The core group has one version.
+            None if self.group().is_empty() => "v1".to_owned(),
             None => self.group().to_owned(),
         }
     }
@@ -205,6 +207,7 @@ impl Kind {
         match self.served() {
             Some(Served { group: "", plural, .. }) => (*plural).to_owned(),
             Some(Served { group, plural, .. }) => format!("{plural}.{group}"),
+            None if self.group().is_empty() => format!("{}s", self.name().to_ascii_lowercase()),
             None => format!("{}.{}", self.name().to_ascii_lowercase(), self.group()),
         }
     }
@@ -271,7 +274,8 @@ mod tests {
     #[test]
     fn every_kind_is_found_again_by_what_is_written_of_it() {
         let lease = Kind::of("coordination.k8s.io/v1", "Lease");
-        for kind in Kind::named().cloned().chain([lease]) {
+        let quota = Kind::of_group("", "ResourceQuota");
+        for kind in Kind::named().cloned().chain([lease, quota]) {
             assert_eq!(Kind::of(&kind.api_version(), kind.name()), kind);
         }
     }

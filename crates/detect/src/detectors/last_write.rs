@@ -27,6 +27,11 @@ impl LastWrite {
         (!made).then(|| LastWrite { change, managed_by: ownership::managed_by(object) })
     }
 
+    /// It as a change.
+    pub(crate) fn into_change(self) -> Change {
+        self.change
+    }
+
     /// When.
     pub(crate) fn at(&self) -> Timestamp {
         self.change.at

@@ -1,9 +1,8 @@
 //! Controllers that do not get ahead.
 
 pub(crate) mod deadlock;
-mod not_created;
-mod refusal;
 
+use super::admission;
 use super::last_write::LastWrite;
 use crate::catalogue::{Failure, Stage, Verified};
 use crate::spot;
@@ -22,15 +21,6 @@ const PAGE: &str = include_str!("rollout.md");
 pub(crate) static DETECTOR: Detector = Detector {
     name: "rollout",
     failures: &[
-        Failure {
-            slug: "pods-not-created",
-            title: "The API server refuses a workload's pods",
-            stage: Stage::Admission,
-            family: "admission",
-            echo: false,
-            verified: Verified::Constructed,
-            page: PAGE,
-        },
         echo("rollout-stalled", "A rollout has not finished in time"),
         echo("replicas-missing", "Fewer pods serve than are wanted"),
         Failure {
@@ -43,7 +33,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             page: PAGE,
         },
     ],
-    subjects: &[Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet, Kind::Job],
+    subjects: &[Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet],
     others: &[],
     detect,
 };
@@ -61,9 +51,6 @@ const fn echo(slug: &'static str, title: &'static str) -> Failure {
     }
 }
 
-/// A refusal at first may be one that heals: a ServiceAccount, or a webhook's pod, that is made in the same moment.
-const REFUSED: SignedDuration = SignedDuration::from_secs(60);
-
 /// How long pods may take to be ready where no deadline is set: the default `progressDeadlineSeconds`.
 const DEADLINE: SignedDuration = SignedDuration::from_secs(600);
 
@@ -74,9 +61,6 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     if subject.meta.deleted.is_some() || status.observed_generation < subject.meta.generation {
         return Vec::new();
     }
-    if subject.kind == Kind::Job {
-        return job(view, subject, workload).into_iter().collect();
-    }
     let wanted = match subject.kind {
         Kind::DaemonSet => status.desired_number_scheduled,
         _ => workload.spec.replicas.unwrap_or(1),
@@ -84,65 +68,18 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     if wanted == 0 {
         return Vec::new();
     }
-    // Pods that are refused are missed whether a new template waits or not.
+    // Pods that are refused are missed whether a new template waits or not: that is told there, and nothing here.
     let behind = status.ready_replicas < wanted || status.updated_replicas < wanted;
-    let refused = if behind { refused(view, subject, workload, wanted) } else { None };
-    if let Some(finding) = refused.or_else(|| paused(view, subject, workload)) {
+    if behind && admission::is_refused(view, subject) {
+        return Vec::new();
+    }
+    if let Some(finding) = paused(view, subject, workload) {
         return vec![finding];
     }
     if !behind {
         return Vec::new();
     }
     stalled(view, subject, workload).or_else(|| missing(view, subject, workload, wanted)).into_iter().collect()
-}
-
-/// Pods that the API server refuses. A Deployment has the words in a condition, the other controllers only in Events.
-fn refused<'a>(view: &View<'a>, subject: &'a Object, workload: &Workload, wanted: i64) -> Option<Finding> {
-    if subject.kind == Kind::Deployment {
-        let failure = Condition::find(&workload.status.conditions, "ReplicaFailure")
-            .filter(|failure| failure.is_true() && failure.reason == "FailedCreate")?;
-        let due = failure.since.and_then(|since| since.checked_add(REFUSED).ok());
-        if let Some(due) = due.filter(|due| !view.reached(*due)) {
-            view.recheck_at(due);
-            return None;
-        }
-        return Some(not_created::finding(view, subject, &failure.message, failure.since, Source::Condition));
-    }
-    if workload.status.replicas >= wanted {
-        return None;
-    }
-    by_event(view, subject)
-}
-
-/// A Job that never got a pod.
-fn job<'a>(view: &View<'a>, subject: &'a Object, workload: &Workload) -> Option<Finding> {
-    let status = &workload.status;
-    let idle = status.active == 0 && status.succeeded == 0 && status.failed == 0;
-    let over = ["Complete", "Failed", "FailureTarget"]
-        .iter()
-        .any(|kind| Condition::find(&status.conditions, kind).is_some_and(Condition::is_true));
-    let due = subject.meta.created?.checked_add(REFUSED).ok()?;
-    if !idle || over || workload.spec.suspend || status.completion_time.is_some() {
-        return None;
-    }
-    if !view.reached(due) {
-        view.recheck_at(due);
-        return None;
-    }
-    by_event(view, subject)
-}
-
-fn by_event<'a>(view: &View<'a>, subject: &'a Object) -> Option<Finding> {
-    let events = view.events(subject);
-    let refused = events.iter().rev().find(|event| event.reason == "FailedCreate")?;
-    // A success after it: the refusal is over.
-    let over = events.iter().any(|event| event.reason == "SuccessfulCreate" && event.last_seen() > refused.last_seen());
-    let due = refused.first_seen().and_then(|since| since.checked_add(REFUSED).ok());
-    if let Some(due) = due.filter(|due| !view.reached(*due)) {
-        view.recheck_at(due);
-        return None;
-    }
-    (!over).then(|| not_created::finding(view, subject, &refused.message, refused.first_seen(), Source::Event))
 }
 
 /// A new template waits for a person.
