@@ -1,5 +1,6 @@
 //! One file and one line of the registry for each group of failures; pages of single failures are in `pages/`.
 
+pub(crate) mod application;
 pub(crate) mod claim;
 pub(crate) mod config_missing;
 pub(crate) mod configuration;
