@@ -4,9 +4,13 @@
 //! other container. A program that ends is looked at first by `crash`; what changed of its own template comes before what it
 //! says, unless the far end is ill beyond doubt.
 
+mod credentials;
 mod dependency;
 mod far_end;
+mod files;
 mod init;
+mod port;
+mod setting;
 
 use super::crash;
 use super::logs::testimony::Testimony;
@@ -48,6 +52,15 @@ pub(crate) static DETECTOR: Detector = Detector {
             "A program calls a port that the Service does not have",
             include_str!("../pages/service-port-mismatch.md"),
         ),
+        failure("setting-missing", "A program asks for a setting that it does not have", include_str!("../pages/setting-missing.md")),
+        failure(
+            "credentials-rejected",
+            "A program's credentials are not taken",
+            include_str!("../pages/credentials-rejected.md"),
+        ),
+        failure("port-in-use", "A port that a program wants is in use", include_str!("../pages/port-in-use.md")),
+        failure("file-permission", "A program may not touch a file", include_str!("../pages/file-permission.md")),
+        failure("read-only-root", "A program writes where nothing can be written", include_str!("../pages/read-only-root.md")),
         failure("init-waiting", "An init container waits for what does not come", include_str!("../pages/init-waiting.md")),
     ],
     subjects: &[Kind::Pod],
@@ -148,6 +161,12 @@ impl<'a> Speaker<'_, 'a> {
             Testimony::TimedOut(far) => dependency::unreachable(self, dependency::How::TimedOut, far.as_ref()),
             Testimony::UnknownHost(far) => dependency::unknown_name(self, far.as_ref()?),
             Testimony::NoDns(far) => dependency::no_dns(self, far.as_ref()),
+            Testimony::Unset(name) => setting::unset(self, name),
+            Testimony::Schema(what) => Some(setting::schema(self, what)),
+            Testimony::Rejected(by) => Some(credentials::rejected(self, by)),
+            Testimony::PortInUse(port) => Some(port::in_use(self, *port)),
+            Testimony::Denied(path) => files::denied(self, path),
+            Testimony::ReadOnly(path) => files::read_only(self, path),
             _ => None,
         }
     }

@@ -8,6 +8,7 @@ use crate::blame::{self, Blame};
 use crate::detectors::logs::testimony::Far;
 use crate::detectors::template::Site;
 use crate::spot::{self, Path, Spot};
+use crate::view::Lookup;
 use crate::{Fact, Finding, describe, ownership};
 use reckon_model::document::{Alternative, Cause, CauseKind, Remedy, RemedyKind, Role, Source, Verdict};
 use reckon_model::{Body, FieldChange, Kind, Object, ResourceRef, text};
@@ -47,7 +48,11 @@ pub(super) fn unreachable(speaker: &Speaker<'_, '_>, how: How, far: Option<&Far>
     match end {
         FarEnd::Down(down) => Some(is_down(speaker, how.slug(), &how.words(&words), &down)),
         FarEnd::NoPort(service, port) => Some(no_port(speaker, service, port, &address, mention.as_ref())),
-        FarEnd::Absent(service) => Some(absent(speaker, &service, &address, mention.as_ref())),
+        // Whom nobody knows cannot refuse; one that was deleted may have, or its number is still called.
+        FarEnd::Absent(service) => {
+            let deleted = matches!(speaker.view.look_up(&service), Lookup::Absent { deleted: Some(_) });
+            deleted.then(|| absent(speaker, &service, &address, mention.as_ref()))
+        }
         FarEnd::Serving(service, workload, since) => {
             let recovered = match (since, speaker.ended) {
                 (Some(since), Some(ended)) => since > ended,
@@ -360,7 +365,13 @@ pub(super) fn absent(
     };
     let why = format!("Service {name}, which it calls, does not exist");
     let make = format!("Create Service {name}.");
-    let remedy = spot::supply(&cause, service, make);
+    let mut cause = cause;
+    let meant = place.as_ref().filter(|place| cause.kind == CauseKind::Resource && cause.field.as_ref() == Some(&place.path.field));
+    if let Some(place) = meant {
+        cause.to.clone_from(&place.value);
+    }
+    let corrected = meant.and_then(|place| correct_host(speaker, place, service, address));
+    let remedy = corrected.unwrap_or_else(|| spot::supply(&cause, service, make));
     let mut finding = speaker.claim("service-missing", None, &why, cause);
     finding.verdict = Verdict::Confirmed;
     let words = format!("there is no Service {name}");
@@ -371,6 +382,34 @@ pub(super) fn absent(
     }
     finding.remedies.push(remedy);
     finding
+}
+
+/// The value with the Service that may have been meant: a slip of the name, or one of another namespace.
+fn correct_host(
+    speaker: &Speaker<'_, '_>,
+    place: &Place<'_>,
+    service: &ResourceRef,
+    address: &Address,
+) -> Option<Remedy> {
+    let siblings = speaker.view.all(&Kind::Service, service.namespace.as_deref()).items;
+    let distance = |object: &&Object| blame::distance(&object.meta.name, &service.name);
+    let near = siblings.into_iter().min_by_key(distance).filter(|object| {
+        blame::is_slip(blame::distance(&object.meta.name, &service.name), object.meta.name.chars().count())
+    });
+    let right = match near {
+        Some(near) => address.host.replacen(&service.name, &near.meta.name, 1),
+        None => {
+            let mut same = speaker.view.known(&Kind::Service, None).filter(|object| object.meta.name == service.name);
+            let elsewhere = same.next().filter(|_| same.next().is_none() && address.host == service.name)?;
+            format!("{}.{}", service.name, elsewhere.namespace())
+        }
+    };
+    let value = place.value.as_ref()?.as_str().filter(|value| !value.contains("[redacted]"))?;
+    let name = place.variable.as_ref()?;
+    let value = value.replacen(&address.host, &right, 1);
+    let site = Site::new(speaker.workload, &speaker.container.name);
+    let sentence = format!("Let {name} name {right}.");
+    Some(site.remedy(RemedyKind::Patch, json!({"env": [{"name": name, "value": value}]}), sentence))
 }
 
 /// The Service has no such port.

@@ -64,7 +64,8 @@ pub(super) fn of<'a>(speaker: &Speaker<'_, 'a>, far: Option<&Far>) -> (FarEnd<'a
     let mention = |address: &Address| {
         let same = |(other, _): &&Mention| other.host == address.host;
         let port = |(other, _): &&Mention| address.port.is_none() || other.port == address.port;
-        given.iter().filter(same).find(port).or_else(|| given.iter().find(same)).cloned()
+        let found = given.iter().filter(same).find(port).or_else(|| given.iter().find(same)).cloned();
+        found.or_else(|| in_words(speaker, address))
     };
     let Some(far) = far else {
         return match only_one_down(speaker, &given) {
@@ -113,6 +114,17 @@ pub(super) fn of<'a>(speaker: &Speaker<'_, 'a>, far: Option<&Far>) -> (FarEnd<'a
             }
         }
     }
+}
+
+/// A word of the command that is this host: `nc -z db 5432`.
+fn in_words(speaker: &Speaker<'_, '_>, address: &Address) -> Option<Mention> {
+    let part = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '.'));
+    let names = |words: &[String]| {
+        words.iter().flat_map(|word| word.split(part)).any(|word| word.eq_ignore_ascii_case(&address.host))
+    };
+    let container = speaker.container;
+    let field = [("command", &container.command), ("args", &container.args)].into_iter().find(|(_, words)| names(words));
+    field.map(|(field, _)| (address.clone(), Written::Words(container.name.clone(), field)))
 }
 
 /// Whether an address is one of a Service's.
