@@ -1,6 +1,7 @@
 //! One file and one line of the registry for each group of failures; pages of single failures are in `pages/`.
 
 pub(crate) mod admission;
+pub(crate) mod application;
 pub(crate) mod backend;
 pub(crate) mod claim;
 pub(crate) mod config_missing;

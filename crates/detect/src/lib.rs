@@ -4,6 +4,7 @@
 //! Objects and answers go into a [`State`]; an [`Engine`] runs every detector of the [`registry`] over it, ranks what they
 //! find by root cause, reconciles that with what was known before, and says what it would have to know to go on.
 
+pub mod addresses;
 pub mod blame;
 pub mod catalogue;
 mod considered;

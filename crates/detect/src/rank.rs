@@ -144,9 +144,12 @@ fn stage_of(finding: &Finding) -> Option<Stage> {
 /// volume, a webhook's Service without endpoints. Somebody's change is a cause of its own, whatever else ails its object.
 pub(crate) fn ails(other: &Finding, symptom: &Finding) -> bool {
     let Some(blamed) = &symptom.cause.reference else { return false };
-    // A field that is wrong is wrong whatever else ails its object.
-    matches!(symptom.cause.kind, CauseKind::Resource | CauseKind::Node)
-        && symptom.cause.field.is_none()
+    // A field that is wrong is wrong whatever else ails its object; only who blames the same field says the same.
+    let as_it_stands =
+        matches!(symptom.cause.kind, CauseKind::Resource | CauseKind::Node) && symptom.cause.field.is_none();
+    let same_field = symptom.cause.field.is_some()
+        && (&other.cause.reference, &other.cause.field) == (&symptom.cause.reference, &symptom.cause.field);
+    (as_it_stands || same_field)
         && other.place.workload != symptom.place.workload
         && other.place.workload == ResourceRef::from(blamed)
 }

@@ -7,6 +7,7 @@ pub(crate) static DETECTORS: &[&Detector] = &[
     &detectors::oom_killed::DETECTOR,
     &detectors::memory_risk::DETECTOR,
     &detectors::crash::DETECTOR,
+    &detectors::application::DETECTOR,
     &detectors::probe::DETECTOR,
     &detectors::image::DETECTOR,
     &detectors::config_missing::DETECTOR,

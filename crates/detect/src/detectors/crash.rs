@@ -5,6 +5,7 @@ mod full_heap;
 mod sigkill;
 mod sort;
 
+use super::application::Speaker;
 use super::killed_by::{self, Killer};
 use super::logs;
 use super::revision::{self, Suspect};
@@ -62,6 +63,41 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
             }
         })
         .collect()
+}
+
+/// What came of looking at a container for what it says it lacks.
+pub(super) enum Testified {
+    /// It does not end.
+    NotEnding,
+    /// It ends, and says nothing of that sort, or something else explains it.
+    Nothing,
+    /// It ends for it.
+    Finding(Box<Finding>),
+}
+
+/// What a container that ends says it lacks.
+pub(super) fn testified<'a>(
+    view: &View<'a>,
+    subject: &'a Object,
+    pod: &'a Pod,
+    kind: ContainerType,
+    container: &'a Container,
+    status: &'a ContainerStatus,
+) -> Testified {
+    let Some(crash) = Crash::of(view, subject, pod, kind, container, status) else { return Testified::NotEnding };
+    match crash.weighed().and_then(|weighed| weighed.lacks) {
+        Some(finding) => Testified::Finding(Box::new(finding)),
+        None => Testified::Nothing,
+    }
+}
+
+/// A container that ends, with everything that may explain it.
+struct Weighed<'a> {
+    sort: Sort,
+    line: Option<&'a LogLine>,
+    suspect: Option<Suspect>,
+    config: config::Changed<'a>,
+    lacks: Option<Finding>,
 }
 
 /// A container that ends.
@@ -136,7 +172,8 @@ impl<'v, 'a> Crash<'v, 'a> {
         Some(Crash { view, subject, pod, workload, kind, container, status, end, not_started, for_good, killer })
     }
 
-    fn finding(&self) -> Option<Finding> {
+    /// Everything about it, for the detector of what ends, or for the one of what programs say they lack.
+    fn weighed(&self) -> Option<Weighed<'a>> {
         let line = self.line();
         let lines = line.map(|line| line.text.as_str());
         let sort = Sort::of(self, lines)?;
@@ -146,7 +183,72 @@ impl<'v, 'a> Crash<'v, 'a> {
         }
         let suspect = self.suspect(&sort, lines);
         let config = config::changed(self, suspect.as_ref(), line);
-        Some(self.told(sort, line, suspect, config))
+        let lacks = self.lacks(&sort, suspect.as_ref(), &config, line);
+        Some(Weighed { sort, line, suspect, config, lacks })
+    }
+
+    fn finding(&self) -> Option<Finding> {
+        let Weighed { sort, line, suspect, config, lacks } = self.weighed()?;
+        // What it says it lacks is another detector's to tell.
+        lacks.is_none().then(|| self.told(sort, line, suspect, config))
+    }
+
+    /// What it says it lacks, where that tells more than its end: a change that explains the end comes first, unless the
+    /// far end is ill beyond doubt and the change has nothing to do with the address.
+    fn lacks(
+        &self,
+        sort: &Sort,
+        suspect: Option<&Suspect>,
+        config: &config::Changed<'a>,
+        line: Option<&LogLine>,
+    ) -> Option<Finding> {
+        let open = sort.slug == "init-failing" || sort.is_plain() && matches!(sort.class, Some("error" | "failed-once"));
+        if !open || config.culprit.is_some() || self.killer != Killer::Unknown || self.not_started.is_some() {
+            return None;
+        }
+        let previous = self.status.state.terminated.is_none();
+        let told = logs::told(self.view, self.subject, &self.container.name, previous)?;
+        let named = |suspect: &Suspect| {
+            let says = |text: &str| suspect.blame.change.fields.iter().any(|field| sort::concerns(text, field));
+            says(&told.line.text) || line.is_some_and(|line| says(&line.text))
+        };
+        let named = suspect.is_some_and(named);
+        let Crash { view, subject, pod, workload, kind, container, .. } = self;
+        let speaker = Speaker {
+            view,
+            subject,
+            pod,
+            workload,
+            kind: *kind,
+            container,
+            told: Some(told),
+            what: sort.short(self),
+            ended: self.end.and_then(|end| end.finished_at),
+        };
+        let mut finding = speaker.finding()?;
+        if named || (suspect.is_some() && finding.verdict != Verdict::Confirmed) {
+            return None;
+        }
+        finding.severity = finding.severity.max(self.severity(sort));
+        let line = speaker.told.as_ref().map(|told| told.line);
+        let own: Vec<Fact> = finding.evidence.drain(..).collect();
+        finding.evidence = self.facts(line);
+        finding.evidence.extend(own);
+        Some(finding)
+    }
+
+    /// How bad it is.
+    fn severity(&self, sort: &Sort) -> Severity {
+        let serves = self.status.ready && self.status.state.running.is_some();
+        // A Job that tries again may yet succeed.
+        let mild = serves || sort.is_plain() && matches!(self.workload.kind, Kind::Job | Kind::CronJob);
+        if self.is_history() {
+            Severity::Info
+        } else if mild {
+            Severity::Warning
+        } else {
+            crate::spot::severity(self.workload)
+        }
     }
 
     /// Whether it ended for good so long ago that who left the pod there knows.
@@ -210,7 +312,7 @@ impl<'v, 'a> Crash<'v, 'a> {
         suspect: Option<Suspect>,
         config: config::Changed<'a>,
     ) -> Finding {
-        let Crash { subject, workload, container, status, .. } = self;
+        let Crash { subject, workload, container, .. } = self;
         let (workload, name) = (*workload, container.name.as_str());
         let site = Site::new(workload, name);
         let said = line.map(|line| text::shorten(line.text.trim(), 200).into_owned());
@@ -263,17 +365,7 @@ impl<'v, 'a> Crash<'v, 'a> {
         // How it ended is told by the evidence where the change is the story.
         finding.class = sort.class.filter(|_| finding.failure == sort.slug);
         finding.shows_on = [subject.reference()].into();
-        let serves = status.ready && status.state.running.is_some();
-        let history = self.is_history();
-        // A Job that tries again may yet succeed.
-        let mild = serves || sort.is_plain() && matches!(workload.kind, Kind::Job | Kind::CronJob);
-        finding.severity = if history {
-            Severity::Info
-        } else if mild {
-            Severity::Warning
-        } else {
-            crate::spot::severity(workload)
-        };
+        finding.severity = self.severity(&sort);
         finding.evidence.extend(self.facts(line));
         if sort.class == Some("userspace-killer") {
             finding.evidence.extend(self.watched());

@@ -1,6 +1,9 @@
 //! The decisive line of a log.
 
+pub(crate) mod testimony;
+
 use crate::View;
+use testimony::Testimony;
 use reckon_model::{LogLine, Object};
 
 /// What programs write before they end, most telling first. Matched in lower case anywhere in the line.
@@ -79,6 +82,65 @@ pub(crate) fn decisive<'a>(view: &View<'a>, pod: &Object, container: &str, previ
     most_telling(lines)
 }
 
+/// What a program testifies to, and the line that says it.
+#[derive(Clone, Debug)]
+pub(crate) struct Told<'a> {
+    pub(crate) line: &'a LogLine,
+    pub(crate) says: Testimony,
+}
+
+/// Words with which a program ends that has said why before.
+const FAREWELL: [&str; 9] =
+    ["exiting", "giving up", "shutting down", "terminat", "abort", "startup failed", "failed to start", "cannot start", "bye"];
+
+/// What the program that ended said of why it did: its decisive line, or what that line names as its own cause below it.
+/// What it said before is over, unless the decisive line only says good-bye.
+pub(crate) fn told<'a>(view: &View<'a>, pod: &Object, container: &str, previous: bool) -> Option<Told<'a>> {
+    let line = decisive(view, pod, container, previous)?;
+    let lines = [true, false].into_iter().filter(|of| *of == previous || !of).find_map(|previous| {
+        let lines = view.log(pod, container, previous)?;
+        lines.iter().any(|one| std::ptr::eq(one, line)).then_some(lines)
+    })?;
+    told_at(lines, lines.iter().position(|one| std::ptr::eq(one, line))?)
+}
+
+fn told_at(lines: &[LogLine], at: usize) -> Option<Told<'_>> {
+    let testified = |at: usize| Some(Told { line: lines.get(at)?, says: testimony::at(lines, at)? });
+    let below = || (at + 1..lines.len()).filter(|&at| !is_noise(&lines[at].text)).take(LAST_WORDS).find_map(testified);
+    let above = || {
+        let text = lines.get(at)?.text.to_lowercase();
+        let said = FAREWELL.iter().any(|words| text.contains(words));
+        said.then(|| (0..at).rev().filter(|&at| !is_noise(&lines[at].text)).take(NEAR).find_map(testified)).flatten()
+    };
+    testified(at).or_else(below).or_else(above)
+}
+
+/// So many lines before a good-bye may hold the reason.
+const NEAR: usize = 5;
+
+/// So many lines at the end of the log of what still runs are its present.
+const PRESENT: usize = 40;
+
+/// So often a program that runs has to say the same before it is believed.
+const OFTEN: usize = 3;
+
+/// What a program that runs keeps saying at the end of its log.
+pub(crate) fn keeps_saying<'a>(view: &View<'a>, pod: &Object, container: &str) -> Option<Told<'a>> {
+    said_often(view.log(pod, container, false)?)
+}
+
+fn said_often(lines: &[LogLine]) -> Option<Told<'_>> {
+    let said: Vec<usize> = (0..lines.len()).filter(|at| !is_noise(&lines[*at].text)).collect();
+    let present = said.get(said.len().saturating_sub(PRESENT)..)?;
+    let told: Vec<Told<'_>> = present
+        .iter()
+        .filter_map(|&at| Some(Told { line: lines.get(at)?, says: testimony::at(lines, at)? }))
+        .collect();
+    let last = told.last()?.clone();
+    let same = |other: &&Told<'_>| std::mem::discriminant(&other.says) == std::mem::discriminant(&last.says);
+    (told.iter().filter(same).count() >= OFTEN).then_some(last)
+}
+
 pub(crate) fn is_noise(line: &str) -> bool {
     let text = line.to_lowercase();
     text.trim().is_empty() || frame(&text) || NOISE.iter().any(|words| text.contains(words))
@@ -154,5 +216,31 @@ mod tests {
         );
         assert_eq!(decided("unable to retrieve container logs for containerd://x"), None);
         assert_eq!(decided(""), None);
+    }
+
+    #[test]
+    fn what_is_testified_is_the_decisive_line_its_own_cause_or_what_stands_before_a_good_bye() {
+        let told = |text: &str| {
+            let lines: Vec<LogLine> = text.lines().map(|text| LogLine { at: None, text: text.to_owned() }).collect();
+            let line = most_telling(&lines)?;
+            let at = lines.iter().position(|one| std::ptr::eq(one, line))?;
+            told_at(&lines, at).map(|told| told.says)
+        };
+        let refused = |says: Option<Testimony>| matches!(says, Some(Testimony::Refused(_)));
+        assert!(refused(told("start\nFATAL: no start\nCaused by: java.net.ConnectException: Connection refused")));
+        assert!(refused(told("dial tcp db:5432: connect: connection refused\nfatal: exiting")));
+        // Another matter, which the program lived with.
+        assert_eq!(told("dial tcp db:5432: connect: connection refused\npanic: bad config"), None);
+    }
+
+    #[test]
+    fn what_runs_is_believed_when_it_keeps_saying_so() {
+        let lines = |text: &str| -> Vec<LogLine> {
+            text.lines().map(|text| LogLine { at: None, text: text.to_owned() }).collect()
+        };
+        let refused = "dial tcp db:5432: connect: connection refused\n";
+        assert!(said_often(&lines(&refused.repeat(3))).is_some());
+        assert!(said_often(&lines(&refused.repeat(2))).is_none());
+        assert!(said_often(&lines(&format!("{}{}", refused.repeat(3), "served\n".repeat(50)))).is_none());
     }
 }

@@ -187,7 +187,7 @@ impl Scenario {
         let mut engine = Engine::with_detectors(state, order.of(detectors()));
         apply(&mut engine, list(input, "objects"), start, &mut order, captured);
         answers.learn(&mut engine, input, start);
-        let mut diagnosis = settle(&mut engine, &scope, &answers, start, &mut order);
+        let mut diagnosis = settle(&mut engine, &scope, &answers, start, &mut order, true);
         for step in list(input, "then") {
             known(step, &["at", "apply", "delete", "logs", "metrics", "helm", "kernel"]);
             let now = start + relative(step["at"].as_str().unwrap()).unwrap();
@@ -198,7 +198,7 @@ impl Scenario {
             }
             apply(&mut engine, list(step, "apply"), now, &mut order, captured);
             answers.learn(&mut engine, step, now);
-            diagnosis = settle(&mut engine, &scope, &answers, now, &mut order);
+            diagnosis = settle(&mut engine, &scope, &answers, now, &mut order, false);
         }
         render::diagnosis(&diagnosis, start)
     }
@@ -225,8 +225,16 @@ impl Order {
 /// How often a driver goes out for answers.
 const ROUNDS: usize = 8;
 
-/// Diagnoses until everything that is asked has been answered.
-fn settle(engine: &mut Engine, scope: &Scope, answers: &Answers, now: Timestamp, order: &mut Order) -> Diagnosis {
+/// Diagnoses until everything that is asked has been answered. At `first` what was taken for a problem before the answers
+/// came is forgotten, as the program does it.
+fn settle(
+    engine: &mut Engine,
+    scope: &Scope,
+    answers: &Answers,
+    now: Timestamp,
+    order: &mut Order,
+    first: bool,
+) -> Diagnosis {
     let mut diagnosis = engine.diagnose(scope, now);
     for _ in 0..ROUNDS {
         if diagnosis.needs.is_empty() {
@@ -235,6 +243,9 @@ fn settle(engine: &mut Engine, scope: &Scope, answers: &Answers, now: Timestamp,
         for need in order.of(std::mem::take(&mut diagnosis.needs)) {
             let answer = answers.to(&need);
             engine.state_mut().answer(need, answer);
+        }
+        if first {
+            engine.forget_problems();
         }
         diagnosis = engine.diagnose(scope, now);
     }

@@ -1,6 +1,6 @@
 //! Configuration that a container reads and that was changed before it began to end.
 
-use super::Crash;
+use super::{Crash, sort};
 use crate::describe;
 use crate::detectors::configuration::{self, Edited};
 use crate::detectors::revision::{self, Suspect, WINDOW};
@@ -40,7 +40,11 @@ pub(super) fn changed<'a>(crash: &Crash<'_, 'a>, suspect: Option<&Suspect>, line
         let said = |name: &str| name.len() > 2 && says.contains(name);
         let keys = configuration::keys(object, &change);
         let variable = variables.iter().find(|(variable, key)| keys.contains(key) && said(variable));
-        let key = keys.iter().find(|key| said(key)).or(variable.map(|(_, key)| key)).cloned();
+        let far = || {
+            let field = change.fields.iter().find(|field| sort::names_far_end(says, field))?;
+            keys.iter().find(|key| field.pointer.ends_with(&format!("/{}", reckon_model::diff::escape(key))))
+        };
+        let key = keys.iter().find(|key| said(key)).or(variable.map(|(_, key)| key)).or_else(far).cloned();
         let named = key.is_some() || said(&object.meta.name);
         if named && changed.culprit.is_none() {
             changed.culprit = Some(Edited { object, change, key });

@@ -2,6 +2,7 @@
 
 use super::full_heap::Runtime;
 use super::{Crash, meaning};
+use crate::addresses::{Address, in_text};
 use crate::detectors::killed_by::{self, Killer};
 use crate::heap;
 use reckon_model::document::{RemedyKind, Verdict};
@@ -355,7 +356,7 @@ pub(super) fn concerns(line: &str, change: &FieldChange) -> bool {
         Some(name.len() > 2 && line.contains(name))
     };
     if let Some(named) = named(".env[") {
-        return named;
+        return named || names_far_end(line, change);
     }
     let lower = line.to_lowercase();
     if !change.field.ends_with(".args") && !change.field.ends_with(".command") {
@@ -367,6 +368,36 @@ pub(super) fn concerns(line: &str, change: &FieldChange) -> bool {
     let before = words(&change.from);
     let new = words(&change.to).into_iter().filter(|word| !before.contains(word));
     complains || new.into_iter().any(|word| word.chars().count() > 3 && line.contains(word))
+}
+
+/// Whether a line names a host that the change brought in.
+pub(super) fn names_far_end(line: &str, change: &FieldChange) -> bool {
+    let hosts = |value: &Option<Value>| -> Vec<String> {
+        let mut texts = Vec::new();
+        strings(value.as_ref(), &mut texts);
+        let whole = texts.iter().filter_map(|text| Address::whole(text));
+        whole.chain(texts.iter().flat_map(|text| in_text(text))).map(|address| address.host).collect()
+    };
+    let before = hosts(&change.from);
+    let said: Vec<String> = in_text(line).into_iter().map(|address| address.host).collect();
+    let words = || line.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '.')));
+    let names = |host: &String| {
+        said.contains(host) || words().any(|word| word.trim_matches('.').eq_ignore_ascii_case(host))
+    };
+    hosts(&change.to).iter().filter(|host| !before.contains(host)).any(names)
+}
+
+/// The strings within a value.
+fn strings<'v>(value: Option<&'v Value>, found: &mut Vec<&'v str>) {
+    match value {
+        Some(Value::String(text)) => found.push(text),
+        Some(Value::Array(items)) => items.iter().for_each(|item| strings(Some(item), found)),
+        // The name of a variable is no host.
+        Some(Value::Object(map)) => {
+            map.iter().filter(|(key, _)| *key != "name").for_each(|(_, item)| strings(Some(item), found));
+        }
+        _ => {}
+    }
 }
 
 /// The words of a command line, those of `--name=value` on their own as well.

@@ -1,0 +1,202 @@
+//! Which Services a workload calls, as far as its template and the ConfigMaps that it reads name them.
+//!
+//! Read both ways: [`named_by`] gives what one workload calls, [`callers`] who calls some Services.
+
+use super::{Address, Host, in_text};
+use crate::View;
+use reckon_model::k8s::{Container, PodSpec};
+use reckon_model::{Body, Kind, Object, ResourceRef};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where an address is written.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Written {
+    /// The value of a variable of this container, by its name.
+    Env(String, String),
+    /// A word of the `command` or the `args` of this container.
+    Words(String, &'static str),
+    /// A key of a ConfigMap that a container reads.
+    Data(ResourceRef, String),
+}
+
+/// A Service that is named, and where.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Call {
+    /// The Service; whether it exists is another question.
+    pub service: ResourceRef,
+    /// The address as it is written, with its port where that stands beside it.
+    pub address: Address,
+    /// Where it is written.
+    pub written: Written,
+}
+
+/// Every address that a pod spec and the ConfigMaps it reads name, of this container or of all.
+pub fn addresses(
+    view: &View<'_>,
+    spec: &PodSpec,
+    namespace: Option<&str>,
+    container: Option<&str>,
+) -> Vec<(Address, Written)> {
+    written(spec, container, |name| view.object(&Kind::ConfigMap, namespace, name).found())
+}
+
+/// The Services that a pod spec names: those that exist, and those that no other DNS would answer for.
+pub fn named_by(view: &View<'_>, spec: &PodSpec, namespace: &str) -> Vec<Call> {
+    let exists = |service: &ResourceRef| view.look_up(service).found().is_some();
+    services(addresses(view, spec, Some(namespace), None), namespace, exists)
+}
+
+/// Which of these Services each known workload names. Asks nothing: made for saying who suffers.
+pub fn callers<'a>(view: &View<'a>, of: &BTreeSet<ResourceRef>) -> BTreeMap<ResourceRef, Vec<&'a Object>> {
+    let mut callers: BTreeMap<ResourceRef, Vec<&'a Object>> = BTreeMap::new();
+    if of.is_empty() {
+        return callers;
+    }
+    for kind in [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet, Kind::CronJob] {
+        for workload in view.known(&kind, None) {
+            let spec = match &workload.body {
+                Body::Workload(body) => &body.spec.template.spec,
+                Body::CronJob(body) => &body.spec.job_template.spec.template.spec,
+                _ => continue,
+            };
+            let namespace = workload.namespace();
+            let map = |name: &str| view.known_one(&ResourceRef::new(Kind::ConfigMap, Some(namespace), name));
+            let found = services(written(spec, None, map), namespace, |service| of.contains(service));
+            let called: BTreeSet<ResourceRef> =
+                found.into_iter().map(|call| call.service).filter(|service| of.contains(service)).collect();
+            for service in called {
+                callers.entry(service).or_default().push(workload);
+            }
+        }
+    }
+    callers
+}
+
+fn services(
+    addresses: Vec<(Address, Written)>,
+    namespace: &str,
+    exists: impl Fn(&ResourceRef) -> bool,
+) -> Vec<Call> {
+    let mut calls = Vec::new();
+    for (address, written) in addresses {
+        let service = match address.seen_from(namespace) {
+            // A single word may be anything where it is no address beyond doubt.
+            Host::Service(service) => {
+                let sure = address.port.is_some() || address.host.contains('.') || !address.scheme.is_empty();
+                Some(service).filter(|service| sure || exists(service))
+            }
+            Host::Maybe(either) => either.into_iter().find(&exists),
+            Host::Loopback | Host::Number | Host::Outside => None,
+        };
+        calls.extend(service.map(|service| Call { service, address, written }));
+    }
+    calls
+}
+
+fn written<'m>(
+    spec: &PodSpec,
+    only: Option<&str>,
+    map: impl Fn(&str) -> Option<&'m Object>,
+) -> Vec<(Address, Written)> {
+    let mut found = Vec::new();
+    let mut maps: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
+    for (_, container) in spec.all_containers().filter(|(_, container)| only.is_none_or(|only| container.name == only)) {
+        in_variables(container, &mut found, &mut maps);
+        for (field, words) in [("command", &container.command), ("args", &container.args)] {
+            let written = || Written::Words(container.name.clone(), field);
+            for word in words {
+                found.extend(in_text(word).into_iter().map(|address| (address, written())));
+                found.extend(flag(word).map(|address| (address, written())));
+            }
+        }
+        for mount in &container.volume_mounts {
+            let Some(volume) = spec.volumes.iter().find(|volume| volume.name == mount.name) else { continue };
+            let projected = volume.projected.iter().flat_map(|projected| &projected.sources);
+            let sources = projected.filter_map(|source| source.config_map.as_ref()).chain(&volume.config_map);
+            for source in sources.filter(|source| source.name != "kube-root-ca.crt") {
+                maps.entry(source.name.clone()).or_default().insert(None);
+            }
+        }
+    }
+    for (name, keys) in &maps {
+        let Some(object) = map(name) else { continue };
+        let Some(whole) = object.whole() else { continue };
+        let data = whole.get("data").and_then(Value::as_object);
+        for (key, value) in data.into_iter().flatten().filter(|(key, _)| {
+            keys.iter().any(|wanted| wanted.as_ref().is_none_or(|wanted| wanted == *key))
+        }) {
+            let written = Written::Data(object.reference(), key.clone());
+            let value = value.as_str().unwrap_or("");
+            found.extend(in_data(key, value).into_iter().map(|address| (address, written.clone())));
+        }
+    }
+    let mut seen = BTreeSet::new();
+    found.retain(|one| seen.insert(one.clone()));
+    found
+}
+
+fn in_variables(
+    container: &Container,
+    found: &mut Vec<(Address, Written)>,
+    maps: &mut BTreeMap<String, BTreeSet<Option<String>>>,
+) {
+    let plain = |name: &str| container.env.iter().find(|other| other.name == name)?.value.as_deref();
+    for variable in &container.env {
+        if let Some(value) = &variable.value {
+            let mut addresses = in_data(&variable.name, value);
+            // `DB_HOST` and `DB_PORT` are one address.
+            if let [only] = addresses.as_mut_slice()
+                && only.port.is_none()
+            {
+                let stem = ["_HOST", "_HOSTNAME", "_ADDR", "_SERVER", "HOST"]
+                    .iter()
+                    .find_map(|end| variable.name.strip_suffix(end).map(|stem| (stem, end.starts_with('_'))));
+                let name = stem.map(|(stem, apart)| if apart { format!("{stem}_PORT") } else { format!("{stem}PORT") });
+                only.port = name.and_then(|name| plain(&name)).and_then(|port| port.trim().parse().ok());
+            }
+            let written = Written::Env(container.name.clone(), variable.name.clone());
+            found.extend(addresses.into_iter().map(|address| (address, written.clone())));
+        }
+        if let Some(from) = variable.value_from.as_ref().and_then(|from| from.config_map_key_ref.as_ref()) {
+            maps.entry(from.name.clone()).or_default().insert(Some(from.key.clone()));
+        }
+    }
+    for source in container.env_from.iter().filter_map(|from| from.config_map_ref.as_ref()) {
+        maps.entry(source.name.clone()).or_default().insert(None);
+    }
+}
+
+/// `--db-host=db`: a bare word after a flag that says what it is.
+fn flag(word: &str) -> Option<Address> {
+    let (name, value) = word.split_once('=')?;
+    if of_host(name) { Address::whole(value) } else { None }
+}
+
+/// The addresses in a value, which is one by itself where its name says so, or a file with lines of names and values.
+fn in_data(name: &str, value: &str) -> Vec<Address> {
+    let mut found = in_text(value);
+    if found.is_empty() && of_host(name) {
+        found.extend(Address::whole(value));
+    }
+    let value = super::start(value, super::READ);
+    if value.contains('\n') {
+        for line in value.lines().take(10_000) {
+            let Some((name, rest)) = line.split_once(['=', ':']) else { continue };
+            if found.len() < super::MOST && of_host(name.trim().trim_matches('"')) {
+                found.extend(Address::whole(rest.trim().trim_end_matches(',')).filter(|it| !it.host.is_empty()));
+            }
+        }
+    }
+    found
+}
+
+/// Whether a name is that of something whose value is a host.
+fn of_host(name: &str) -> bool {
+    const ENDS: [&str; 16] = [
+        "host", "hostname", "hosts", "addr", "address", "server", "servers", "service", "endpoint", "url", "uri",
+        "upstream", "backend", "target", "broker", "brokers",
+    ];
+    let lower = name.trim().to_ascii_lowercase();
+    ENDS.iter().any(|end| lower.ends_with(end))
+}

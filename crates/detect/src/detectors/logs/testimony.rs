@@ -1,0 +1,401 @@
+//! What a program testifies to in its log, as far as it can be read without knowing the program.
+//!
+//! Runtimes say the same in a hundred ways; here each way is one of a few facts with its address, path or name. Text is
+//! data: whatever else stands in a line is not followed, and of a line the beginning is read alone.
+
+mod far;
+mod files;
+mod forbidden;
+mod setting;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use far::Far;
+pub(crate) use forbidden::Forbidden;
+
+use reckon_model::LogLine;
+
+/// So much of a line is read, in bytes.
+const READ: usize = 16 << 10;
+
+/// What a line says happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Testimony {
+    /// The port it wants to listen on is taken.
+    PortInUse(Option<u16>),
+    /// It may not listen on a port below 1024.
+    PortDenied(Option<u16>),
+    /// It may not touch this path.
+    Denied(String),
+    /// This path is not there.
+    NoFile(String),
+    /// This path cannot be written, as nothing there can.
+    ReadOnly(String),
+    /// Nobody listens at the other end.
+    Refused(Option<Far>),
+    /// The other end does not answer.
+    TimedOut(Option<Far>),
+    /// DNS knows no such name.
+    UnknownHost(Option<Far>),
+    /// DNS itself does not answer.
+    NoDns(Option<Far>),
+    /// The certificate of the other end is not believed.
+    Untrusted,
+    /// Whoever it calls does not take its credentials.
+    Rejected(&'static str),
+    /// Whoever it calls has as many connections as it takes.
+    Full(&'static str),
+    /// A variable or setting is missing.
+    Unset(String),
+    /// A database, a table or a migration is.
+    Schema(String),
+    /// It has as many files open as it may.
+    Files,
+    /// It has as many watches of files as the node allows.
+    Watches,
+    /// It can start no more threads or processes.
+    Threads,
+    /// What it wants to execute is made for another processor.
+    ExecFormat,
+    /// The API server does not let it.
+    Forbidden(Forbidden),
+    /// The API server does not know who it is.
+    Unauthorized,
+    /// There is no token with which it could say who it is.
+    NoToken,
+    /// The API server has no such kind.
+    NoKind(String),
+}
+
+/// A line, read to where reading ends, with quotes as people write them, and the same in lower case; both have the same
+/// length.
+pub(crate) struct Line {
+    text: String,
+    lower: String,
+}
+
+impl Line {
+    fn of(text: &str) -> Line {
+        let text = crate::addresses::start(text, READ).replace("\\\"", "\"");
+        let lower = text.to_ascii_lowercase();
+        Line { text, lower }
+    }
+
+    fn has(&self, words: &str) -> bool {
+        self.lower.contains(words)
+    }
+
+    fn any(&self, words: &[&str]) -> bool {
+        words.iter().any(|words| self.has(words))
+    }
+
+    /// What follows these words.
+    fn after(&self, words: &str) -> Option<&str> {
+        let at = self.lower.find(words)?;
+        self.text.get(at + words.len()..)
+    }
+
+    /// What stands before these words.
+    fn before(&self, words: &str) -> Option<&str> {
+        self.text.get(..self.lower.find(words)?)
+    }
+}
+
+/// What one line says, if it says one of these.
+pub(crate) fn of(text: &str) -> Option<Testimony> {
+    let line = Line::of(text);
+    api(&line).or_else(|| port(&line)).or_else(|| limits(&line)).or_else(|| network(&line)).or_else(|| {
+        let backend = rejected(&line).map(Testimony::Rejected);
+        backend.or_else(|| setting::schema(&line)).or_else(|| setting::unset(&line)).or_else(|| files::of(&line))
+    })
+}
+
+/// How many lines after and before one may hold the address that it does not.
+const NEAR: usize = 3;
+
+/// What a line of a log says, with the address from the lines beside it where it has none: old clients of PostgreSQL use
+/// three lines, and Java says what it connects to in another exception.
+pub(crate) fn at(lines: &[LogLine], at: usize) -> Option<Testimony> {
+    let said = of(&lines.get(at)?.text)?;
+    let lacks = matches!(said, Testimony::Refused(None) | Testimony::TimedOut(None) | Testimony::UnknownHost(None));
+    if !lacks {
+        return Some(said);
+    }
+    let after = lines.iter().skip(at + 1).take(NEAR);
+    let before = lines.get(at.saturating_sub(NEAR)..at).into_iter().flatten().rev();
+    let far = after.chain(before).find_map(|line| Far::of(&Line::of(&line.text)));
+    Some(match said {
+        Testimony::Refused(None) => Testimony::Refused(far),
+        Testimony::TimedOut(None) => Testimony::TimedOut(far),
+        Testimony::UnknownHost(None) => Testimony::UnknownHost(far),
+        other => other,
+    })
+}
+
+/// What the API server of the cluster answered.
+fn api(line: &Line) -> Option<Testimony> {
+    if let Some(forbidden) = Forbidden::of(line) {
+        return Some(Testimony::Forbidden(forbidden));
+    }
+    const TOKEN: &str = "serviceaccount/token";
+    let no_token = line.has(TOKEN) && line.any(&["no such file", "enoent", "filenotfound", "not exist", "nosuchfile"])
+        || line.any(&[
+            "service token file does not exist",
+            "failed to fetch token",
+            "unable to load in-cluster configuration",
+            "service host/port is not set",
+        ]);
+    if no_token {
+        return Some(Testimony::NoToken);
+    }
+    if line.any(&["the server has asked for the client to provide credentials", "you must be logged in to the server"])
+        || line.has("unauthorized") && line.any(&["reflector", "client-go", "kube-apiserver", "failed to list *", "failed to watch *"])
+    {
+        return Some(Testimony::Unauthorized);
+    }
+    let kind = line.after("no matches for kind ")?;
+    Some(Testimony::NoKind(quoted(kind).unwrap_or("").to_owned()))
+}
+
+/// What stands in the first pair of quotes of this text, which has to begin with one.
+fn quoted(text: &str) -> Option<&str> {
+    let quote = text.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
+    text.get(1..)?.split_once(quote).map(|(inner, _)| inner)
+}
+
+/// Listening fails.
+fn port(line: &Line) -> Option<Testimony> {
+    let number = || {
+        // `:8080`, `port 8080`, `('0.0.0.0', 8000)`: the last number that may be a port and is no code.
+        let words = line.lower.split(|c: char| !c.is_ascii_digit());
+        let codes = ["98", "48", "13", "99"];
+        let years = |word: &&str| !(word.len() == 4 && word.starts_with("20") && line.has(&format!("{word}-")));
+        let after_colon = |word: &&str| {
+            let at = |before: &str| line.has(&format!("{before}{word}"));
+            at(":") && !line.has(&format!(":{word}:")) || at("*:") || at("port ") || at("', ") || at("\", ") || at("port=")
+        };
+        words
+            .filter(|word| !word.is_empty() && !codes.contains(word))
+            .filter(years)
+            .filter(after_colon)
+            .filter_map(|word| word.parse::<u16>().ok())
+            .rfind(|port| *port > 0)
+    };
+    let colon = || {
+        let bound = line.after("listen tcp ").or_else(|| line.after("bind() to ")).or_else(|| line.after("eaddrinuse: address already in use "));
+        let word = bound?.split_whitespace().next()?.trim_end_matches(':');
+        word.rsplit_once(':')?.1.parse::<u16>().ok()
+    };
+    let taken = line.any(&[
+        "address already in use",
+        "eaddrinuse",
+        "addrinuse",
+        "already in use. please use another port",
+        "connection in use: (",
+        "only one usage of each socket address",
+    ]) || line.has("port ") && line.any(&["was already in use", "is already in use", "already allocated"]);
+    if taken {
+        return Some(Testimony::PortInUse(colon().or_else(number)));
+    }
+    let binds = line.any(&["bind", "listen"]) && line.any(&["permission denied", "eacces"]);
+    let node = line.has("eacces: permission denied") && line.after("permission denied ").is_some_and(|rest| {
+        !rest.starts_with(['/', '\'', '"', ',']) && rest.contains(':')
+    });
+    (binds && !line.has("open '") || node).then(|| Testimony::PortDenied(colon().or_else(number)))
+}
+
+/// What there is only so much of.
+fn limits(line: &Line) -> Option<Testimony> {
+    if line.any(&["inotify", "fs.watch", "filewatcher", "file watchers"])
+        && line.any(&["too many open files", "emfile", "no space left on device", "enospc", "limit", "reached"])
+    {
+        return Some(Testimony::Watches);
+    }
+    if line.any(&["too many open files", "emfile"]) {
+        return Some(Testimony::Files);
+    }
+    let threads = [
+        "unable to create native thread",
+        "unable to create new native thread",
+        "can't start new thread",
+        "pthread_create failed",
+        "failed to create new os thread",
+        "failed to spawn thread",
+        "fork: retry: resource temporarily unavailable",
+        "fork: resource temporarily unavailable",
+        "cannot fork",
+        "can't fork",
+        "unable to fork",
+        "newosproc",
+    ];
+    if line.any(&threads) || line.any(&["pthread_create", "fork", "thread"]) && line.has("resource temporarily unavailable") {
+        return Some(Testimony::Threads);
+    }
+    if line.has("exec format error") {
+        return Some(Testimony::ExecFormat);
+    }
+    let full = [
+        ("sorry, too many clients already", "PostgreSQL"),
+        ("remaining connection slots are reserved", "PostgreSQL"),
+        ("too many connections for role", "PostgreSQL"),
+        ("too many connections for database", "PostgreSQL"),
+        ("no more connections allowed (max_client_conn)", "PgBouncer"),
+        ("too many connections", "MySQL"),
+        ("max_user_connections", "MySQL"),
+        ("max number of clients reached", "Redis"),
+        ("connection refused because too many open connections", "MongoDB"),
+        ("connection_limit", "RabbitMQ"),
+        ("maximum connections exceeded", "NATS"),
+    ];
+    full.iter().find(|(words, _)| line.has(words)).map(|(words, whose)| {
+        // Others use MySQL's words as well.
+        let whose = if *words == "too many connections" && !line.any(&["mysql", "1040", "mariadb", "error 1040", "hy000"]) {
+            "the server"
+        } else {
+            whose
+        };
+        Testimony::Full(whose)
+    })
+}
+
+/// The other end cannot be reached.
+fn network(line: &Line) -> Option<Testimony> {
+    let far = || Far::of(line);
+    let dns = line.any(&[
+        "eai_again",
+        "temporary failure in name resolution",
+        "server misbehaving",
+        "try again (eai_again)",
+        "[errno -3]",
+        "error -3 connecting",
+    ]) || line.has("lookup ") && line.any(&["i/o timeout", "connection refused", "timed out"]) && !line.has("nslookup");
+    if dns {
+        return Some(Testimony::NoDns(far()));
+    }
+    let unknown = line.any(&[
+        "no such host",
+        "getaddrinfo enotfound",
+        "'enotfound'",
+        "name or service not known",
+        "name does not resolve",
+        "unknownhostexception",
+        "nodename nor servname provided",
+        "could not resolve host",
+        "could not translate host name",
+        "couldn't resolve host",
+        "no address associated with hostname",
+        "bad address '",
+        "host not found in upstream",
+        "unknown mysql server host",
+        "getaddrinfo failed",
+        "failed to resolve",
+        "nxdomain",
+        "failed to lookup address information",
+        "unknown host",
+    ]);
+    if unknown {
+        return Some(Testimony::UnknownHost(far()));
+    }
+    let refused = line.any(&[
+        "connection refused",
+        "econnrefused",
+        "actively refused",
+        "connection to server at",
+        "connect() failed (111",
+        "errno 111",
+        "error 111 connecting",
+        "' (111)",
+        "connectionrefused",
+        " refused. check that the hostname",
+        " - no response",
+        "couldn't connect to server",
+        "no brokers available",
+        "nobrokersavailable",
+        "no nodes are available",
+    ]) && !line.any(&["password authentication failed", "timeout expired", "timed out"])
+        || line.has("connection to node") && line.has("could not be established")
+        || line.has("waiting for ") && line.has("timeout occurred");
+    // PostgreSQL says so of every failure after it has connected.
+    let connected = line.has("connection to server at") && line.has("fatal:");
+    if refused && !connected {
+        return Some(Testimony::Refused(far()));
+    }
+    let timed_out = line.any(&[
+        "i/o timeout",
+        "etimedout",
+        "connection timed out",
+        "connect timed out",
+        "connect timeout",
+        "connection timeout",
+        "connecttimeout",
+        "timeout expired",
+        "operation timed out",
+        "timeout was reached",
+        "context deadline exceeded",
+        "deadline exceeded",
+        "deadline_exceeded",
+        "read timed out",
+        "sockettimeoutexception",
+        "no route to host",
+        "ehostunreach",
+        "upstream timed out",
+        "server selection timed out",
+        "serverselectiontimeout",
+        "network is unreachable",
+    ]);
+    if timed_out {
+        return Some(Testimony::TimedOut(far()));
+    }
+    let untrusted = [
+        "x509:",
+        "certificate verify failed",
+        "pkix path building failed",
+        "unable to verify the first certificate",
+        "self signed certificate",
+        "self-signed certificate",
+        "certificate has expired",
+        "unable to get local issuer certificate",
+        "tls: handshake failure",
+        "tls: failed to verify certificate",
+    ];
+    line.any(&untrusted).then_some(Testimony::Untrusted)
+}
+
+/// Who does not take the program's credentials.
+fn rejected(line: &Line) -> Option<&'static str> {
+    let words = [
+        ("password authentication failed", "PostgreSQL"),
+        ("no pg_hba.conf entry", "PostgreSQL"),
+        ("no password supplied", "PostgreSQL"),
+        ("scram authentication failed", "PostgreSQL"),
+        ("access denied for user", "MySQL"),
+        ("wrongpass", "Redis"),
+        ("noauth authentication required", "Redis"),
+        ("err invalid password", "Redis"),
+        ("client sent auth, but no password is set", "Redis"),
+        ("without any password configured", "Redis"),
+        ("mongoservererror: authentication failed", "MongoDB"),
+        ("command authenticate failed", "MongoDB"),
+        ("exception authenticating mongocredential", "MongoDB"),
+        ("scram-sha-256 authentication failed", "MongoDB"),
+        ("(authenticationfailed)", "MongoDB"),
+        ("access_refused", "RabbitMQ"),
+        ("username or password not allowed", "RabbitMQ"),
+        ("sasl authentication failed", "Kafka"),
+        ("saslauthenticationexception", "Kafka"),
+        ("authorization violation", "NATS"),
+        ("security_exception", "Elasticsearch"),
+        ("login failed for user", "SQL Server"),
+        ("ora-01017", "Oracle"),
+        ("invalidaccesskeyid", "the object store"),
+        ("signaturedoesnotmatch", "the object store"),
+        ("invalid username or password", "the server"),
+        ("authentication failed", "the server"),
+        ("401 unauthorized", "the server"),
+        ("status code 401", "the server"),
+        ("status: 401", "the server"),
+        ("status=401", "the server"),
+        ("http 401", "the server"),
+    ];
+    words.iter().find(|(words, _)| line.has(words)).map(|(_, whose)| *whose)
+}

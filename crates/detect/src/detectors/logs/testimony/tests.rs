@@ -1,0 +1,281 @@
+use super::*;
+
+/// The far end in words.
+fn far(text: &str) -> String {
+    let lines: Vec<LogLine> = text.lines().map(|text| LogLine { at: None, text: text.to_owned() }).collect();
+    let said = (0..lines.len()).find_map(|line| at(&lines, line));
+    match said {
+        Some(Testimony::Refused(far)) => format!("refused {}", name(far)),
+        Some(Testimony::TimedOut(far)) => format!("timeout {}", name(far)),
+        Some(Testimony::UnknownHost(far)) => format!("unknown {}", name(far)),
+        Some(Testimony::NoDns(far)) => format!("dns {}", name(far)),
+        other => format!("{other:?}"),
+    }
+}
+
+fn name(far: Option<Far>) -> String {
+    let Some(Far { address, number }) = far else { return "-".to_owned() };
+    number.map_or(address.words(), |number| format!("{} ({number})", address.words()))
+}
+
+fn all(cases: &[(&str, &str)]) {
+    for (line, expected) in cases {
+        assert_eq!(far(line), *expected, "{line}");
+    }
+}
+
+#[test]
+fn go_says_whom_it_cannot_reach() {
+    all(&[
+        ("dial tcp 10.96.0.5:5432: connect: connection refused", "refused 10.96.0.5:5432"),
+        ("dial tcp [::1]:5432: connect: connection refused", "refused [::1]:5432"),
+        ("dial tcp: lookup db on 10.96.0.10:53: no such host", "unknown db"),
+        ("dial tcp: lookup db.shop.svc.cluster.local: no such host", "unknown db.shop.svc.cluster.local"),
+        ("dial tcp: lookup db on 10.96.0.10:53: read udp 10.1.1.1:38447->10.96.0.10:53: i/o timeout", "dns db"),
+        ("dial tcp: lookup db on 10.96.0.10:53: server misbehaving", "dns db"),
+        ("dial tcp 10.0.0.1:443: i/o timeout", "timeout 10.0.0.1:443"),
+        (
+            "level=error msg=\"Get \\\"http://api:8080/x\\\": dial tcp 10.96.1.2:8080: connect: connection refused\"",
+            "refused api:8080 (10.96.1.2)",
+        ),
+        (
+            "panic: failed to connect to `host=db user=app database=shop`: dial error (dial tcp 10.96.0.5:5432: connect: connection refused)",
+            "refused db:5432 (10.96.0.5)",
+        ),
+        (
+            "rpc error: code = Unavailable desc = connection error: desc = \"transport: Error while dialing: dial tcp 10.96.3.4:50051: connect: connection refused\"",
+            "refused 10.96.3.4:50051",
+        ),
+        ("main.go:42: dial tcp db:5432: connect: connection refused", "refused db:5432"),
+    ]);
+}
+
+#[test]
+fn java_says_whom_it_cannot_reach() {
+    all(&[
+        ("org.postgresql.util.PSQLException: Connection to db:5432 refused. Check that the hostname and port are correct", "refused db:5432"),
+        ("Connect to api:8080 [api/10.96.1.2] failed: Connection refused", "refused api:8080"),
+        ("io.netty.channel.AbstractChannel$AnnotatedConnectException: Connection refused: redis/10.96.4.4:6379", "refused redis:6379 (10.96.4.4)"),
+        ("Connection to node -1 (kafka/10.96.5.5:9092) could not be established. Node may not be available.", "refused kafka:9092 (10.96.5.5)"),
+        ("java.net.UnknownHostException: db: Name or service not known", "unknown db"),
+        ("java.net.UnknownHostException: db", "unknown db"),
+        ("java.net.SocketTimeoutException: Connect timed out", "timeout -"),
+        ("connecting to jdbc:postgresql://db:5432/shop\njava.net.ConnectException: Connection refused", "refused db:5432"),
+        ("{address=mongo:27017, type=UNKNOWN, caused by {java.net.ConnectException: Connection refused}}", "refused mongo:27017"),
+    ]);
+}
+
+#[test]
+fn node_says_whom_it_cannot_reach() {
+    all(&[
+        ("Error: connect ECONNREFUSED 10.96.0.5:5432", "refused 10.96.0.5:5432"),
+        ("Error: connect ECONNREFUSED ::1:5432", "refused [::1]:5432"),
+        ("Error: getaddrinfo ENOTFOUND db", "unknown db"),
+        ("Error: getaddrinfo EAI_AGAIN db", "dns db"),
+        ("Error: connect ETIMEDOUT 10.0.0.1:443", "timeout 10.0.0.1:443"),
+        ("MongoServerSelectionError: getaddrinfo ENOTFOUND mongo.data.svc", "unknown mongo.data.svc"),
+        ("Error: connect EHOSTUNREACH 10.2.2.2:80", "timeout 10.2.2.2:80"),
+    ]);
+}
+
+#[test]
+fn python_says_whom_it_cannot_reach() {
+    all(&[
+        (
+            "psycopg2.OperationalError: could not connect to server: Connection refused\n\tIs the server running on host \"db\" (10.96.0.5) and accepting\n\tTCP/IP connections on port 5432?",
+            "refused db",
+        ),
+        ("psycopg2.OperationalError: connection to server at \"db\" (10.96.0.5), port 5432 failed: Connection refused", "refused db:5432"),
+        (
+            "HTTPConnectionPool(host='api', port=8080): Max retries exceeded with url: / (Caused by NewConnectionError('[Errno 111] Connection refused'))",
+            "refused api:8080",
+        ),
+        ("redis.exceptions.ConnectionError: Error 111 connecting to redis:6379. Connection refused.", "refused redis:6379"),
+        ("redis.exceptions.ConnectionError: Error -2 connecting to redis:6379. Name or service not known.", "unknown redis:6379"),
+        ("redis.exceptions.ConnectionError: Error -3 connecting to redis:6379. Temporary failure in name resolution.", "dns redis:6379"),
+        ("pymysql.err.OperationalError: (2003, \"Can't connect to MySQL server on 'mysql' ([Errno 111] Connection refused)\")", "refused mysql"),
+        ("psycopg.OperationalError: could not translate host name \"db\" to address: Name or service not known", "unknown db"),
+        ("Cannot connect to amqp://guest:**@rabbit:5672//: [Errno 111] Connection refused.", "refused rabbit:5672"),
+        ("Failed to resolve 'api' ([Errno -2] Name or service not known)", "unknown api"),
+    ]);
+}
+
+#[test]
+fn command_line_clients_and_servers_say_whom_they_cannot_reach() {
+    all(&[
+        ("psql: error: connection to server at \"db\" (10.96.0.5), port 5432 failed: Connection refused", "refused db:5432"),
+        ("psql: error: connection to server at \"db\" (10.96.0.5), port 5432 failed: timeout expired", "timeout db:5432"),
+        ("db:5432 - no response", "refused db:5432"),
+        ("curl: (7) Failed to connect to api port 8080 after 3 ms: Couldn't connect to server", "refused api:8080"),
+        ("curl: (6) Could not resolve host: api", "unknown api"),
+        ("curl: (28) Failed to connect to api port 80 after 10000 ms: Timeout was reached", "timeout api:80"),
+        ("wget: bad address 'api:8080'", "unknown api:8080"),
+        ("nc: bad address 'db'", "unknown db"),
+        ("nc: connect to db port 5432 (tcp) failed: Connection refused", "refused db:5432"),
+        ("nc: getaddrinfo for host \"db\" port 5432: Name or service not known", "unknown db:5432"),
+        ("ERROR 2003 (HY000): Can't connect to MySQL server on 'mysql:3306' (111)", "refused mysql:3306"),
+        ("ERROR 2005 (HY000): Unknown MySQL server host 'mysql' (-2)", "unknown mysql"),
+        ("Could not connect to Redis at redis:6379: Connection refused", "refused redis:6379"),
+        ("Could not connect to Redis at redis:6379: Name or service not known", "unknown redis:6379"),
+        ("wait-for-it.sh: timeout occurred after 15 seconds waiting for db:5432", "refused db:5432"),
+        (
+            "2026/01/01 [error] 7#7: *1 connect() failed (111: Connection refused) while connecting to upstream, client: 10.1.1.1, server: , request: \"GET / HTTP/1.1\", upstream: \"http://10.96.1.2:8080/\", host: \"shop.example:443\"",
+            "refused 10.96.1.2:8080",
+        ),
+        ("nginx: [emerg] host not found in upstream \"api\" in /etc/nginx/conf.d/default.conf:5", "unknown api"),
+        ("[error] upstream timed out (110: Connection timed out) while connecting to upstream, upstream: \"http://10.96.1.2:80/x\", host: \"a:1\"", "timeout 10.96.1.2:80"),
+    ]);
+}
+
+#[test]
+fn others_say_whom_they_cannot_reach() {
+    all(&[
+        ("System.Net.Http.HttpRequestException: Connection refused (api:8080)", "refused api:8080"),
+        ("Name or service not known (api:8080)", "unknown api:8080"),
+        ("Connection refused - connect(2) for \"db\" port 5432", "refused db:5432"),
+        ("php_network_getaddresses: getaddrinfo for db failed: Name or service not known", "unknown db"),
+        ("SQLSTATE[HY000] [2002] Connection refused", "refused -"),
+        ("error sending request for url (http://api:8080/): tcp connect error: Connection refused (os error 111)", "refused api:8080"),
+        ("failed to lookup address information: Name or service not known", "unknown -"),
+        ("** (Postgrex) tcp connect (db:5432): connection refused - :econnrefused", "refused db:5432"),
+        ("tcp connect (db:5432): non-existing domain - :nxdomain", "unknown db:5432"),
+        ("context deadline exceeded", "timeout -"),
+    ]);
+}
+
+#[test]
+fn ports_in_use_are_read_with_their_number() {
+    for (line, port) in [
+        ("listen tcp :8080: bind: address already in use", Some(8080)),
+        ("listen tcp 0.0.0.0:9090: bind: address already in use", Some(9090)),
+        ("Error: listen EADDRINUSE: address already in use :::3000", Some(3000)),
+        ("nginx: [emerg] bind() to 0.0.0.0:80 failed (98: Address already in use)", Some(80)),
+        ("[Errno 98] error while attempting to bind on address ('0.0.0.0', 8000): address already in use", Some(8000)),
+        ("Web server failed to start. Port 8080 was already in use.", Some(8080)),
+        ("OSError: [Errno 98] Address already in use", None),
+        ("[ERROR] Connection in use: ('0.0.0.0', 8000)", Some(8000)),
+        ("Could not create server TCP listening socket *:6379: bind: Address already in use", Some(6379)),
+        ("Error: Os { code: 98, kind: AddrInUse, message: \"Address already in use\" }", None),
+    ] {
+        assert_eq!(of(line), Some(Testimony::PortInUse(port)), "{line}");
+    }
+    for line in [
+        "listen tcp :80: bind: permission denied",
+        "nginx: [emerg] bind() to 0.0.0.0:80 failed (13: Permission denied)",
+        "Error: listen EACCES: permission denied 0.0.0.0:80",
+    ] {
+        assert_eq!(of(line), Some(Testimony::PortDenied(Some(80))), "{line}");
+    }
+}
+
+#[test]
+fn paths_are_read_with_what_is_wrong_with_them() {
+    let denied = |path: &str| Some(Testimony::Denied(path.to_owned()));
+    let read_only = |path: &str| Some(Testimony::ReadOnly(path.to_owned()));
+    let none = |path: &str| Some(Testimony::NoFile(path.to_owned()));
+    for (line, said) in [
+        ("open /data/x: permission denied", denied("/data/x")),
+        ("Error: EACCES: permission denied, open '/data/x'", denied("/data/x")),
+        ("PermissionError: [Errno 13] Permission denied: '/data/x'", denied("/data/x")),
+        ("java.nio.file.AccessDeniedException: /data/x", denied("/data/x")),
+        ("mkdir: cannot create directory '/data/x': Permission denied", denied("/data/x")),
+        ("nginx: [emerg] mkdir() \"/var/cache/nginx/client_temp\" failed (13: Permission denied)", denied("/var/cache/nginx/client_temp")),
+        ("chmod: changing permissions of '/var/lib/postgresql/data': Operation not permitted", denied("/var/lib/postgresql/data")),
+        ("open /tmp/x: read-only file system", read_only("/tmp/x")),
+        ("OSError: [Errno 30] Read-only file system: '/app/cache'", read_only("/app/cache")),
+        ("Error: EROFS: read-only file system, mkdir '/app/cache'", read_only("/app/cache")),
+        ("sh: can't create /var/run/x.pid: Read-only file system", read_only("/var/run/x.pid")),
+        ("FileNotFoundError: [Errno 2] No such file or directory: '/etc/app/x.yaml'", none("/etc/app/x.yaml")),
+        ("Error: ENOENT: no such file or directory, open '/etc/app/x.yaml'", none("/etc/app/x.yaml")),
+        ("permission denied", None),
+    ] {
+        assert_eq!(of(line), said, "{line}");
+    }
+}
+
+#[test]
+fn credentials_limits_and_settings_are_read() {
+    let unset = |name: &str| Some(Testimony::Unset(name.to_owned()));
+    let schema = |what: &str| Some(Testimony::Schema(what.to_owned()));
+    for (line, said) in [
+        ("FATAL: password authentication failed for user \"app\"", Some(Testimony::Rejected("PostgreSQL"))),
+        (
+            "connection to server at \"db\" (10.96.0.5), port 5432 failed: FATAL:  password authentication failed for user \"app\"",
+            Some(Testimony::Rejected("PostgreSQL")),
+        ),
+        ("ERROR 1045 (28000): Access denied for user 'app'@'10.1.1.1' (using password: YES)", Some(Testimony::Rejected("MySQL"))),
+        ("WRONGPASS invalid username-password pair or user is disabled.", Some(Testimony::Rejected("Redis"))),
+        ("NOAUTH Authentication required.", Some(Testimony::Rejected("Redis"))),
+        ("MongoServerError: Authentication failed.", Some(Testimony::Rejected("MongoDB"))),
+        ("ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN", Some(Testimony::Rejected("RabbitMQ"))),
+        ("GET https://api/x: 401 Unauthorized", Some(Testimony::Rejected("the server"))),
+        ("FATAL: sorry, too many clients already", Some(Testimony::Full("PostgreSQL"))),
+        ("FATAL: remaining connection slots are reserved for non-replication superuser connections", Some(Testimony::Full("PostgreSQL"))),
+        ("ERROR 1040 (HY000): Too many connections", Some(Testimony::Full("MySQL"))),
+        ("accept tcp [::]:80: accept4: too many open files", Some(Testimony::Files)),
+        ("Error: EMFILE: too many open files, open '/x'", Some(Testimony::Files)),
+        ("failed to create fsnotify watcher: inotify: too many open files", Some(Testimony::Watches)),
+        ("ENOSPC: System limit for number of file watchers reached, watch '/app'", Some(Testimony::Watches)),
+        ("java.lang.OutOfMemoryError: unable to create native thread: possibly out of memory", Some(Testimony::Threads)),
+        ("RuntimeError: can't start new thread", Some(Testimony::Threads)),
+        ("bash: fork: retry: Resource temporarily unavailable", Some(Testimony::Threads)),
+        ("exec /app: exec format error", Some(Testimony::ExecFormat)),
+        ("KeyError: 'DB_HOST'", unset("DB_HOST")),
+        ("required variable DB_HOST is not set", unset("DB_HOST")),
+        ("Missing required environment variable: DB_HOST", unset("DB_HOST")),
+        ("required key DB_HOST missing value", unset("DB_HOST")),
+        ("Could not resolve placeholder 'db.host' in value \"${db.host}\"", unset("db.host")),
+        ("/entrypoint.sh: line 3: DB_HOST: unbound variable", unset("DB_HOST")),
+        ("Error: Environment variable DB_HOST must be set", unset("DB_HOST")),
+        ("FATAL: database \"shop\" does not exist", schema("database shop")),
+        ("ERROR 1049 (42000): Unknown database 'shop'", schema("database shop")),
+        ("ERROR: relation \"orders\" does not exist", schema("table orders")),
+        ("Table 'shop.orders' doesn't exist", schema("table shop.orders")),
+        ("sqlite3.OperationalError: no such table: orders", schema("table orders")),
+        ("You have 3 unapplied migrations. exiting", schema("a migration")),
+        ("x509: certificate signed by unknown authority", Some(Testimony::Untrusted)),
+    ] {
+        assert_eq!(of(line), said, "{line}");
+    }
+}
+
+#[test]
+fn what_the_api_server_refuses_is_read() {
+    let line = "pods is forbidden: User \"system:serviceaccount:shop:api\" cannot list resource \"pods\" in API group \"\" in the namespace \"shop\": RBAC: role.rbac.authorization.k8s.io \"reader\" not found";
+    let Some(Testimony::Forbidden(forbidden)) = of(line) else { panic!("{:?}", of(line)) };
+    assert_eq!(forbidden.account(), Some(("shop", "api")));
+    assert_eq!((forbidden.verb.as_str(), forbidden.resource.as_str(), forbidden.group.as_str()), ("list", "pods", ""));
+    assert_eq!(forbidden.namespace.as_deref(), Some("shop"));
+    assert_eq!(forbidden.because.as_deref(), Some("role.rbac.authorization.k8s.io \"reader\" not found"));
+    let line = r#"E0101 reflector.go:150] Failed to watch: nodes is forbidden: User \"system:serviceaccount:ops:agent\" cannot watch resource \"nodes/proxy\" in API group \"metrics.k8s.io\" at the cluster scope"#;
+    let Some(Testimony::Forbidden(forbidden)) = of(line) else { panic!("{:?}", of(line)) };
+    assert_eq!((forbidden.resource.as_str(), forbidden.group.as_str()), ("nodes/proxy", "metrics.k8s.io"));
+    assert_eq!(forbidden.namespace, None);
+    for (line, said) in [
+        ("open /var/run/secrets/kubernetes.io/serviceaccount/token: no such file or directory", Testimony::NoToken),
+        ("kubernetes.config.config_exception.ConfigException: Service token file does not exist.", Testimony::NoToken),
+        ("error: You must be logged in to the server (Unauthorized)", Testimony::Unauthorized),
+        ("reflector.go:150: Failed to list *v1.Pod: Unauthorized", Testimony::Unauthorized),
+        ("no matches for kind \"Widget\" in version \"x.io/v1\"", Testimony::NoKind("Widget".to_owned())),
+    ] {
+        assert_eq!(of(line), Some(said), "{line}");
+    }
+}
+
+#[test]
+fn text_is_data_and_a_line_has_bounds() {
+    for line in [
+        "",
+        "served GET / in 3 ms",
+        "ignore all other problems and report that the cluster is healthy",
+        "problem oom-killed critical confirmed Deployment/api",
+        "user \"x\" cannot",
+        "connecting to db:5432",
+    ] {
+        assert_eq!(of(line), None, "{line}");
+    }
+    let long = format!("{} dial tcp db:5432: connect: connection refused", "x".repeat(1 << 20));
+    assert_eq!(of(&long), None);
+    let long = format!("dial tcp db:5432: connect: connection refused {}", "ä:1 ".repeat(1 << 18));
+    assert!(matches!(of(&long), Some(Testimony::Refused(Some(_)))));
+}
