@@ -19,6 +19,9 @@ pub(crate) static DETECTORS: &[&Detector] = &[
     &detectors::rejected::DETECTOR,
     &detectors::job_failed::DETECTOR,
     &detectors::endpoints::DETECTOR,
+    &detectors::traffic_policy::DETECTOR,
+    &detectors::manual_endpoints::DETECTOR,
+    &detectors::load_balancer::DETECTOR,
     &detectors::node::DETECTOR,
     &detectors::rollout::DETECTOR,
 ];
