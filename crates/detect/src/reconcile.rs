@@ -3,6 +3,8 @@
 //! A pure function of the problems before, the problems now and the state. Absence of a symptom is not recovery: a problem
 //! closes on a positive signal, which its reason names, and stays open without one.
 
+mod signals;
+
 use crate::View;
 use crate::lease::Lease;
 use crate::view::Lookup;
@@ -79,6 +81,9 @@ fn recovery(view: &View<'_>, problem: &Problem) -> Option<String> {
         Lookup::Absent { .. } => return Some(format!("{reference} was deleted")),
         Lookup::Unread => return None,
     };
+    if let Some(signal) = signals::own(view, problem, subject) {
+        return signal;
+    }
     match &subject.body {
         Body::Pod(pod) if pod.status.phase == "Succeeded" => Some(format!("{reference} completed")),
         Body::Pod(_) => ready_long_enough(view, &[subject]).then(|| format!("{reference} is ready")),

@@ -2,7 +2,10 @@
 
 mod lost;
 mod provisioning;
+mod resize;
 mod unmatched;
+
+pub(crate) use resize::grow;
 
 use crate::catalogue::{Failure, Stage, Verified};
 use crate::finding::{Fact, Finding, Place};
@@ -24,6 +27,11 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure("pvc-provisioning", "No volume is made for a claim", Verified::Constructed),
         failure("pvc-unmatched", "No volume there is fits a claim", Verified::Constructed),
         failure("pvc-lost", "A claim's volume is gone", Verified::Constructed),
+        Failure {
+            family: "resize",
+            page: include_str!("../pages/volume-resize-stuck.md"),
+            ..failure("volume-resize-stuck", "A volume does not get the size that its claim asks for", Verified::Constructed)
+        },
     ],
     subjects: &[Kind::PersistentVolumeClaim],
     others: &[],
@@ -60,7 +68,7 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     match claim.status.phase.as_str() {
         "Lost" => Some(lost::found(&case)),
         "Pending" | "" => case.pending(claim),
-        _ => None,
+        _ => resize::stuck(&case, claim),
     }
     .into_iter()
     .collect()

@@ -32,6 +32,15 @@ pub struct ServiceSpec {
     /// Whether unready pods are endpoints as well.
     #[serde(deserialize_with = "null_default")]
     pub publish_not_ready_addresses: bool,
+    /// Who gives it an address; empty for the cluster's own.
+    #[serde(deserialize_with = "null_default")]
+    pub load_balancer_class: String,
+    /// `Local`: what comes from outside goes to pods of the node that it came to, or nowhere.
+    #[serde(deserialize_with = "null_default")]
+    pub external_traffic_policy: String,
+    /// `Local`: what comes from pods goes to pods of their own node, or nowhere.
+    #[serde(deserialize_with = "null_default")]
+    pub internal_traffic_policy: String,
 }
 
 /// A port of a Service.
@@ -54,7 +63,34 @@ pub struct ServicePort {
 /// What a Service is.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct ServiceStatus {}
+pub struct ServiceStatus {
+    #[serde(deserialize_with = "null_default")]
+    load_balancer: LoadBalancer,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct LoadBalancer {
+    #[serde(deserialize_with = "null_default")]
+    ingress: Vec<Address>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+struct Address {
+    #[serde(deserialize_with = "null_default")]
+    ip: String,
+    #[serde(deserialize_with = "null_default")]
+    hostname: String,
+}
+
+impl ServiceStatus {
+    /// The first address that a load balancer has for it.
+    pub fn address(&self) -> Option<&str> {
+        let names = self.load_balancer.ingress.iter().flat_map(|address| [&address.ip, &address.hostname]);
+        names.map(String::as_str).find(|name| !name.is_empty())
+    }
+}
 
 /// Some of the endpoints of a Service.
 #[derive(Clone, Debug, Default, Deserialize)]

@@ -60,6 +60,15 @@ pub struct ClaimStatus {
     /// Resizing and the like.
     #[serde(deserialize_with = "null_default")]
     pub conditions: Vec<Condition>,
+    #[serde(deserialize_with = "null_default")]
+    capacity: BTreeMap<String, Quantity>,
+}
+
+impl ClaimStatus {
+    /// The size that its volume has.
+    pub fn size(&self) -> Option<&Quantity> {
+        self.capacity.get("storage")
+    }
 }
 
 /// A PersistentVolume.

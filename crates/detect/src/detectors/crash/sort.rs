@@ -33,7 +33,7 @@ impl Sort {
             return Some(Sort::new("crash-loop", Some("synthetic")));
         }
         if crash.killer == Killer::PostStartHook {
-            return Some(Sort::new("crash-loop", Some("post-start")));
+            return Some(Sort::new("lifecycle-hook-failed", Some("post-start")));
         }
         let library =
             ["error while loading shared libraries", "cannot open shared object file", "error loading shared library"]
@@ -81,13 +81,16 @@ impl Sort {
     }
 
     /// How sure, where no change is known.
-    pub(super) fn verdict(&self, says_why: bool) -> Verdict {
+    pub(super) fn verdict(&self, says_why: bool, code: Option<i64>) -> Verdict {
+        // A program that was just done looks the same, but for the signal.
+        let hook_is_sure = matches!(code, Some(130 | 137 | 143));
         match (self.slug, self.class) {
             _ if self.from_runtime => Verdict::Confirmed,
             (_, Some("never-started")) => Verdict::Unknown,
             // That nothing was signalled is sure; why the node lost it is not.
             (_, Some("synthetic")) => Verdict::Likely,
-            (_, Some("post-start")) => Verdict::Confirmed,
+            (_, Some("post-start")) if hook_is_sure => Verdict::Confirmed,
+            (_, Some("post-start")) => Verdict::Likely,
             ("exits-zero-loop", _) => Verdict::Confirmed,
             ("library-missing" | "exec-format-error", _) => Verdict::Confirmed,
             (_, Some("killed")) if !says_why => Verdict::Possible,
@@ -154,7 +157,7 @@ impl Sort {
                 format!("{name} cannot be started: {}", text::shorten(tail(crash.not_started.unwrap_or_default()), 200))
             }
             (_, Some("post-start")) => {
-                format!("the postStart hook of {name} fails, and the kubelet kills {name} for it: exit code {code}")
+                format!("{name} is killed by the kubelet because its postStart hook fails: exit code {code}")
             }
             (_, Some("userspace-killer")) => format!(
                 "{name} ended with exit code 137, which is SIGKILL, and neither the kernel nor the kubelet sent it: a program of the node that kills where memory is waited for (systemd-oomd, Talos) is left"
