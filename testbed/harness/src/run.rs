@@ -99,12 +99,7 @@ fn wrong(expect: &Expect, document: &Value) -> Vec<String> {
             }
         }
         (wanted, problems) => {
-            wrong.push(format!(
-                "problems: expected {}, got {}: {}",
-                wanted.len(),
-                problems.len(),
-                titles(problems)
-            ));
+            wrong.push(format!("problems: expected {}, got {}: {}", wanted.len(), problems.len(), titles(problems)));
         }
     }
     wrong

@@ -1,16 +1,12 @@
 //! The decisive line of a log.
 
-<<<<<<< HEAD
 pub(crate) mod testimony;
 
-use crate::View;
-use testimony::Testimony;
-=======
 use super::killed_by;
 use crate::View;
 use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Pod};
->>>>>>> breadth-d
 use reckon_model::{LogLine, Object};
+use testimony::Testimony;
 
 /// What programs write before they end, most telling first. Matched in lower case anywhere in the line.
 const TELLING: [&[&str]; 3] = [
@@ -88,7 +84,6 @@ pub(crate) fn decisive<'a>(view: &View<'a>, pod: &Object, container: &str, previ
     most_telling(lines)
 }
 
-<<<<<<< HEAD
 /// What a program testifies to, and the line that says it.
 #[derive(Clone, Debug)]
 pub(crate) struct Told<'a> {
@@ -146,7 +141,6 @@ fn said_often(lines: &[LogLine]) -> Option<Told<'_>> {
     let last = told.last()?.clone();
     let same = |other: &&Told<'_>| std::mem::discriminant(&other.says) == std::mem::discriminant(&last.says);
     (told.iter().filter(same).count() >= OFTEN).then_some(last)
-=======
 /// The last words of a container that fails: of the instance that ended where there is one, else of the one that runs.
 pub(crate) fn last_words<'a>(view: &View<'a>, pod: &Object, status: &ContainerStatus) -> &'a [LogLine] {
     let ended = status.state.terminated.is_none() && status.last_end().is_some();
@@ -171,7 +165,6 @@ pub(crate) fn failing<'a>(
         let unready = status.state.running.is_some() && !status.ready;
         (ended || (unready && !ended_well)).then_some((kind, container, status))
     })
->>>>>>> breadth-d
 }
 
 pub(crate) fn is_noise(line: &str) -> bool {
