@@ -94,7 +94,8 @@ pub fn in_text(text: &str) -> Vec<Address> {
     let text = start(text, READ);
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
-    for word in text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '\\' | '|' | ';')) {
+    for word in text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '\\' | '|' | ';'))
+    {
         if found.len() >= MOST {
             break;
         }

@@ -46,13 +46,21 @@ pub(crate) static DETECTOR: Detector = Detector {
             "A program cannot resolve the name of what it calls",
             include_str!("../pages/dependency-name.md"),
         ),
-        failure("service-missing", "A program calls a Service that does not exist", include_str!("../pages/service-missing.md")),
+        failure(
+            "service-missing",
+            "A program calls a Service that does not exist",
+            include_str!("../pages/service-missing.md"),
+        ),
         failure(
             "service-port-mismatch",
             "A program calls a port that the Service does not have",
             include_str!("../pages/service-port-mismatch.md"),
         ),
-        failure("setting-missing", "A program asks for a setting that it does not have", include_str!("../pages/setting-missing.md")),
+        failure(
+            "setting-missing",
+            "A program asks for a setting that it does not have",
+            include_str!("../pages/setting-missing.md"),
+        ),
         failure(
             "credentials-rejected",
             "A program's credentials are not taken",
@@ -60,8 +68,16 @@ pub(crate) static DETECTOR: Detector = Detector {
         ),
         failure("port-in-use", "A port that a program wants is in use", include_str!("../pages/port-in-use.md")),
         failure("file-permission", "A program may not touch a file", include_str!("../pages/file-permission.md")),
-        failure("read-only-root", "A program writes where nothing can be written", include_str!("../pages/read-only-root.md")),
-        failure("init-waiting", "An init container waits for what does not come", include_str!("../pages/init-waiting.md")),
+        failure(
+            "read-only-root",
+            "A program writes where nothing can be written",
+            include_str!("../pages/read-only-root.md"),
+        ),
+        failure(
+            "init-waiting",
+            "An init container waits for what does not come",
+            include_str!("../pages/init-waiting.md"),
+        ),
     ],
     subjects: &[Kind::Pod],
     others: &[],

@@ -227,7 +227,9 @@ fn of_operator<'a>(view: &View<'a>, subject: &'a Object, written: Timestamp) -> 
     let about = finding.cause.reference.as_ref().map_or_else(|| subject.reference(), reckon_model::ResourceRef::from);
     let (kind, sentence) = match class {
         "operator-off" => (RemedyKind::Scale, "Scale the operator up again, if it is not off on purpose."),
-        "operator-silent" => (RemedyKind::Restart, "Look at the operator's log for this object's name, then restart it."),
+        "operator-silent" => {
+            (RemedyKind::Restart, "Look at the operator's log for this object's name, then restart it.")
+        }
         "operator-down" => (RemedyKind::Restart, "See to the operator's pods."),
         _ => (RemedyKind::Outside, "Install the operator, or find out under which name it runs."),
     };

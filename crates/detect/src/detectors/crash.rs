@@ -211,7 +211,8 @@ impl<'v, 'a> Crash<'v, 'a> {
         config: &config::Changed<'a>,
         line: Option<&LogLine>,
     ) -> Option<Finding> {
-        let open = sort.slug == "init-failing" || sort.is_plain() && matches!(sort.class, Some("error" | "failed-once"));
+        let open =
+            sort.slug == "init-failing" || sort.is_plain() && matches!(sort.class, Some("error" | "failed-once"));
         if !open || config.culprit.is_some() || self.killer != Killer::Unknown || self.not_started.is_some() {
             return None;
         }

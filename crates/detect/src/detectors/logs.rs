@@ -92,8 +92,17 @@ pub(crate) struct Told<'a> {
 }
 
 /// Words with which a program ends that has said why before.
-const FAREWELL: [&str; 9] =
-    ["exiting", "giving up", "shutting down", "terminat", "abort", "startup failed", "failed to start", "cannot start", "bye"];
+const FAREWELL: [&str; 9] = [
+    "exiting",
+    "giving up",
+    "shutting down",
+    "terminat",
+    "abort",
+    "startup failed",
+    "failed to start",
+    "cannot start",
+    "bye",
+];
 
 /// What the program that ended said of why it did: its decisive line, or what that line names as its own cause below it.
 /// What it said before is over, unless the decisive line only says good-bye.
@@ -134,13 +143,13 @@ pub(crate) fn keeps_saying<'a>(view: &View<'a>, pod: &Object, container: &str) -
 fn said_often(lines: &[LogLine]) -> Option<Told<'_>> {
     let said: Vec<usize> = (0..lines.len()).filter(|at| !is_noise(&lines[*at].text)).collect();
     let present = said.get(said.len().saturating_sub(PRESENT)..)?;
-    let told: Vec<Told<'_>> = present
-        .iter()
-        .filter_map(|&at| Some(Told { line: lines.get(at)?, says: testimony::at(lines, at)? }))
-        .collect();
+    let told: Vec<Told<'_>> =
+        present.iter().filter_map(|&at| Some(Told { line: lines.get(at)?, says: testimony::at(lines, at)? })).collect();
     let last = told.last()?.clone();
     let same = |other: &&Told<'_>| std::mem::discriminant(&other.says) == std::mem::discriminant(&last.says);
     (told.iter().filter(same).count() >= OFTEN).then_some(last)
+}
+
 /// The last words of a container that fails: of the instance that ended where there is one, else of the one that runs.
 pub(crate) fn last_words<'a>(view: &View<'a>, pod: &Object, status: &ContainerStatus) -> &'a [LogLine] {
     let ended = status.state.terminated.is_none() && status.last_end().is_some();

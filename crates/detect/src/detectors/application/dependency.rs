@@ -1,9 +1,9 @@
 //! Somebody who does not answer, or whom nobody knows.
 
-use super::far_end::{self, Down, FarEnd, Mention};
 use super::Speaker;
-use crate::addresses::calls::Written;
+use super::far_end::{self, Down, FarEnd, Mention};
 use crate::addresses::Address;
+use crate::addresses::calls::Written;
 use crate::blame::{self, Blame};
 use crate::detectors::logs::testimony::Far;
 use crate::detectors::template::Site;
@@ -167,9 +167,11 @@ fn scaled(speaker: &Speaker<'_, '_>, workload: &Object, service: &str) -> Cause 
     let who = format!("{} {}", workload.kind.singular(), describe::object(workload));
     let told = format!("no pod is behind Service {service}, which {} calls", speaker.who());
     let replicas = |field: &FieldChange| (field.pointer == "/spec/replicas").then_some(0);
-    let changed = speaker.view.look_up(&workload.reference()).found().and_then(|workload| {
-        blame::object_change(speaker.view, workload, None, replicas)
-    });
+    let changed = speaker
+        .view
+        .look_up(&workload.reference())
+        .found()
+        .and_then(|workload| blame::object_change(speaker.view, workload, None, replicas));
     match changed {
         Some(blame) => {
             let sentence = format!("spec.replicas of {who} was {}: {told}.", blame.words());
@@ -247,7 +249,9 @@ fn serving(
         sentence,
     };
     let ports = match &service.body {
-        Body::Service(body) => body.spec.ports.iter().find(|port| address.port.is_none_or(|own| port.port == i64::from(own))),
+        Body::Service(body) => {
+            body.spec.ports.iter().find(|port| address.port.is_none_or(|own| port.port == i64::from(own)))
+        }
         _ => None,
     };
     if how == How::Refused {
@@ -293,7 +297,8 @@ fn own_pod(speaker: &Speaker<'_, '_>, how: How, words: &str) -> Finding {
         .map(|(_, container, _)| container.name.as_str())
         .collect();
     let sentence = if others.is_empty() {
-        "Many programs fall back to localhost where the setting that names their database or broker is missing.".to_owned()
+        "Many programs fall back to localhost where the setting that names their database or broker is missing."
+            .to_owned()
     } else {
         format!("{} in the same pod is not ready, and may be who should listen there.", text::enumerate(&others))
     };
@@ -323,7 +328,9 @@ pub(super) fn outside(
         None => Cause::plain(CauseKind::External, Some(&speaker.workload.reference()), sentence),
     };
     let mut finding = speaker.claim(slug, Some("outside"), why, cause);
-    let ask = format!("Ask whoever runs {words} whether it can be reached from this cluster, and whether the address is right.");
+    let ask = format!(
+        "Ask whoever runs {words} whether it can be reached from this cluster, and whether the address is right."
+    );
     finding.remedies.push(spot::remedy(RemedyKind::Outside, &speaker.workload.reference(), ask));
     finding
 }
@@ -349,13 +356,9 @@ pub(super) fn absent(
                 );
                 blame.cause(speaker.view, sentence)
             }
-            None => blame::missing_reference(
-                speaker.view,
-                place.object,
-                service,
-                &place.path.field,
-                &place.path.pointer,
-            ),
+            None => {
+                blame::missing_reference(speaker.view, place.object, service, &place.path.field, &place.path.pointer)
+            }
         },
         None => blame::missing_reference(speaker.view, speaker.workload, service, "", ""),
     };
@@ -366,7 +369,9 @@ pub(super) fn absent(
     let why = format!("Service {name}, which it calls, does not exist");
     let make = format!("Create Service {name}.");
     let mut cause = cause;
-    let meant = place.as_ref().filter(|place| cause.kind == CauseKind::Resource && cause.field.as_ref() == Some(&place.path.field));
+    let meant = place
+        .as_ref()
+        .filter(|place| cause.kind == CauseKind::Resource && cause.field.as_ref() == Some(&place.path.field));
     if let Some(place) = meant {
         cause.to.clone_from(&place.value);
     }
@@ -429,9 +434,11 @@ fn no_port(
     let difference = format!("Service {name} has no port {port}, it has {has}");
     let place = mention.and_then(|(_, written)| place(speaker, written));
     let of_ports = |field: &FieldChange| field.pointer.starts_with("/spec/ports").then_some(0);
-    let moved = speaker.view.look_up(&service.reference()).found().and_then(|service| {
-        blame::object_change(speaker.view, service, None, of_ports)
-    });
+    let moved = speaker
+        .view
+        .look_up(&service.reference())
+        .found()
+        .and_then(|service| blame::object_change(speaker.view, service, None, of_ports));
     let called = place.as_ref().and_then(|place| changed(speaker, place, &address.words()));
     let newer = match (&moved, &called) {
         (Some(moved), Some(called)) => moved.change.at > called.change.at,
@@ -440,7 +447,12 @@ fn no_port(
     };
     let cause = match (moved, called, &place) {
         (Some(moved), ..) if newer => {
-            let sentence = format!("The ports of Service {name} were changed at {}: {difference}, and {} calls {}.", describe::time(moved.change.at), speaker.who(), address.words());
+            let sentence = format!(
+                "The ports of Service {name} were changed at {}: {difference}, and {} calls {}.",
+                describe::time(moved.change.at),
+                speaker.who(),
+                address.words()
+            );
             moved.cause(speaker.view, sentence)
         }
         (_, Some(called), Some(place)) => {
@@ -467,12 +479,7 @@ fn no_port(
 }
 
 /// The address with the port that the Service has, where it has one and the value is known as a whole.
-fn correct_port(
-    speaker: &Speaker<'_, '_>,
-    place: Option<&Place<'_>>,
-    port: u16,
-    ports: &[i64],
-) -> Option<Remedy> {
+fn correct_port(speaker: &Speaker<'_, '_>, place: Option<&Place<'_>>, port: u16, ports: &[i64]) -> Option<Remedy> {
     let place = place?;
     let right = match ports {
         [only] => only,
@@ -480,14 +487,20 @@ fn correct_port(
     };
     let sentence = format!("Let {} say {right} in place of {port}.", place.path.field);
     let value = place.value.as_ref().and_then(Value::as_str).filter(|value| !value.contains("[redacted]"));
-    let corrected = value.filter(|value| value.contains(&format!(":{port}"))).map(|value| value.replace(&format!(":{port}"), &format!(":{right}")));
+    let corrected = value
+        .filter(|value| value.contains(&format!(":{port}")))
+        .map(|value| value.replace(&format!(":{port}"), &format!(":{right}")));
     match (&place.variable, corrected) {
         (Some(name), Some(value)) => {
             let site = Site::new(speaker.workload, &speaker.container.name);
             Some(site.remedy(RemedyKind::Patch, json!({"env": [{"name": name, "value": value}]}), sentence))
         }
         (None, Some(value)) if place.object.kind == Kind::ConfigMap => {
-            let mut remedy = spot::remedy(RemedyKind::Patch, &place.object.reference(), format!("{sentence} Then restart the pods."));
+            let mut remedy = spot::remedy(
+                RemedyKind::Patch,
+                &place.object.reference(),
+                format!("{sentence} Then restart the pods."),
+            );
             let key = place.key.clone()?;
             remedy.managed_by = ownership::managed_by(place.object).map(str::to_owned);
             remedy.patch_type = Some("merge".to_owned());
@@ -511,11 +524,12 @@ struct Place<'a> {
 }
 
 fn place<'a>(speaker: &Speaker<'_, 'a>, written: &Written) -> Option<Place<'a>> {
-    let of_template = |container: &str, path: &dyn Fn(&Spot<'_>, Path) -> Option<(Path, Option<Value>, Option<String>)>| {
-        let spot = Spot::of(speaker.workload)?;
-        let (path, value, variable) = path(&spot, spot.container(container)?)?;
-        Some(Place { object: speaker.workload, path, value, variable, key: None })
-    };
+    let of_template =
+        |container: &str, path: &dyn Fn(&Spot<'_>, Path) -> Option<(Path, Option<Value>, Option<String>)>| {
+            let spot = Spot::of(speaker.workload)?;
+            let (path, value, variable) = path(&spot, spot.container(container)?)?;
+            Some(Place { object: speaker.workload, path, value, variable, key: None })
+        };
     match written {
         Written::Env(container, name) => of_template(container, &|spot, path| {
             let (_, container) = spot.spec.container(container)?;
@@ -540,7 +554,8 @@ fn place<'a>(speaker: &Speaker<'_, 'a>, written: &Written) -> Option<Place<'a>> 
 fn changed(speaker: &Speaker<'_, '_>, place: &Place<'_>, words: &str) -> Option<Blame> {
     let rank = |field: &FieldChange| {
         let names = |value: &Option<Value>| value.as_ref().is_some_and(|value| value.to_string().contains(words));
-        (place.path.is_touched_by(field) && names(&field.to) && !names(&field.from) && field.from.is_some()).then_some(0)
+        (place.path.is_touched_by(field) && names(&field.to) && !names(&field.from) && field.from.is_some())
+            .then_some(0)
     };
     if place.object.reference() == speaker.workload.reference() {
         return blame::template_change(speaker.view, speaker.workload, Some(speaker.subject), None, rank);

@@ -115,7 +115,9 @@ fn told_to_await<'a>(speaker: &Speaker<'_, 'a>) -> Option<(String, far_end::Down
     for word in text.chain(variables).flat_map(|text| text.split(part)).filter(|word| !word.is_empty()).take(WORDS) {
         let Some(address) = Address::whole(word) else { continue };
         let service = match address.seen_from(namespace) {
-            Host::Service(service) if service.namespace() != namespace || known.contains(service.name.as_str()) => service,
+            Host::Service(service) if service.namespace() != namespace || known.contains(service.name.as_str()) => {
+                service
+            }
             Host::Maybe([service, _]) => service,
             _ => continue,
         };

@@ -149,7 +149,8 @@ fn api(line: &Line) -> Option<Testimony> {
         return Some(Testimony::NoToken);
     }
     if line.any(&["the server has asked for the client to provide credentials", "you must be logged in to the server"])
-        || line.has("unauthorized") && line.any(&["reflector", "client-go", "kube-apiserver", "failed to list *", "failed to watch *"])
+        || line.has("unauthorized")
+            && line.any(&["reflector", "client-go", "kube-apiserver", "failed to list *", "failed to watch *"])
     {
         return Some(Testimony::Unauthorized);
     }
@@ -172,7 +173,12 @@ fn port(line: &Line) -> Option<Testimony> {
         let years = |word: &&str| !(word.len() == 4 && word.starts_with("20") && line.has(&format!("{word}-")));
         let after_colon = |word: &&str| {
             let at = |before: &str| line.has(&format!("{before}{word}"));
-            at(":") && !line.has(&format!(":{word}:")) || at("*:") || at("port ") || at("', ") || at("\", ") || at("port=")
+            at(":") && !line.has(&format!(":{word}:"))
+                || at("*:")
+                || at("port ")
+                || at("', ")
+                || at("\", ")
+                || at("port=")
         };
         words
             .filter(|word| !word.is_empty() && !codes.contains(word))
@@ -182,7 +188,10 @@ fn port(line: &Line) -> Option<Testimony> {
             .rfind(|port| *port > 0)
     };
     let colon = || {
-        let bound = line.after("listen tcp ").or_else(|| line.after("bind() to ")).or_else(|| line.after("eaddrinuse: address already in use "));
+        let bound = line
+            .after("listen tcp ")
+            .or_else(|| line.after("bind() to "))
+            .or_else(|| line.after("eaddrinuse: address already in use "));
         let word = bound?.split_whitespace().next()?.trim_end_matches(':');
         word.rsplit_once(':')?.1.parse::<u16>().ok()
     };
@@ -198,9 +207,10 @@ fn port(line: &Line) -> Option<Testimony> {
         return Some(Testimony::PortInUse(colon().or_else(number)));
     }
     let binds = line.any(&["bind", "listen"]) && line.any(&["permission denied", "eacces"]);
-    let node = line.has("eacces: permission denied") && line.after("permission denied ").is_some_and(|rest| {
-        !rest.starts_with(['/', '\'', '"', ',']) && rest.contains(':')
-    });
+    let node = line.has("eacces: permission denied")
+        && line
+            .after("permission denied ")
+            .is_some_and(|rest| !rest.starts_with(['/', '\'', '"', ',']) && rest.contains(':'));
     (binds && !line.has("open '") || node).then(|| Testimony::PortDenied(colon().or_else(number)))
 }
 
@@ -228,7 +238,9 @@ fn limits(line: &Line) -> Option<Testimony> {
         "unable to fork",
         "newosproc",
     ];
-    if line.any(&threads) || line.any(&["pthread_create", "fork", "thread"]) && line.has("resource temporarily unavailable") {
+    if line.any(&threads)
+        || line.any(&["pthread_create", "fork", "thread"]) && line.has("resource temporarily unavailable")
+    {
         return Some(Testimony::Threads);
     }
     if line.has("exec format error") {
@@ -249,11 +261,12 @@ fn limits(line: &Line) -> Option<Testimony> {
     ];
     full.iter().find(|(words, _)| line.has(words)).map(|(words, whose)| {
         // Others use MySQL's words as well.
-        let whose = if *words == "too many connections" && !line.any(&["mysql", "1040", "mariadb", "error 1040", "hy000"]) {
-            "the server"
-        } else {
-            whose
-        };
+        let whose =
+            if *words == "too many connections" && !line.any(&["mysql", "1040", "mariadb", "error 1040", "hy000"]) {
+                "the server"
+            } else {
+                whose
+            };
         Testimony::Full(whose)
     })
 }
@@ -268,7 +281,9 @@ fn network(line: &Line) -> Option<Testimony> {
         "try again (eai_again)",
         "[errno -3]",
         "error -3 connecting",
-    ]) || line.has("lookup ") && line.any(&["i/o timeout", "connection refused", "timed out"]) && !line.has("nslookup");
+    ]) || line.has("lookup ")
+        && line.any(&["i/o timeout", "connection refused", "timed out"])
+        && !line.has("nslookup");
     if dns {
         return Some(Testimony::NoDns(far()));
     }
