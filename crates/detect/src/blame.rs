@@ -165,6 +165,8 @@ fn reference_changed<'a>(view: &View<'a>, referrer: &'a Object, target: &Resourc
             return None;
         }
         match &field.from {
+            // The old name of another field, which is written along with that one.
+            _ if field.pointer.ends_with("/serviceAccount") => Some(2),
             None => Some(1),
             // A list that is written as a whole may have named it all along.
             Some(from) if mentions(from, &target.name) => None,

@@ -113,7 +113,19 @@ fn neighbours<'a>(view: &View<'a>, object: &'a Object, related: &mut BTreeSet<Re
     match &object.body {
         Body::Service(service) if !service.spec.selector.is_empty() => {
             let selector = LabelSelector::exact(&service.spec.selector);
-            for pod in view.matching(&Kind::Pod, namespace, &selector).items {
+            let pods = view.matching(&Kind::Pod, namespace, &selector).items;
+            // Whose pods it would select had they any: what became of those is why there are none.
+            if pods.is_empty() {
+                for kind in [Kind::Deployment, Kind::StatefulSet] {
+                    let made = |object: &&Object| {
+                        object.workload().is_some_and(|body| selector.matches(&body.spec.template.metadata.labels))
+                    };
+                    for owner in view.all(&kind, namespace).items.into_iter().filter(made) {
+                        workload(view, owner, related);
+                    }
+                }
+            }
+            for pod in pods {
                 workload(view, pod, related);
             }
         }

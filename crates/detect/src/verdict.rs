@@ -28,6 +28,10 @@ pub(crate) fn of(view: &View<'_>, scope: &Scope, problems: &[Problem]) -> Verdic
         };
         return Verdict { answer, sentence };
     }
+    // Somebody holds it back, and what it says of itself follows from that.
+    if let (Scope::Object(_), Some(held)) = (scope, open.iter().find(|problem| HELD.contains(&&*problem.failure))) {
+        return quiet(Answer::Intentional, format!("{}.", held.title));
+    }
     match scope {
         Scope::Cluster => none_found(view, None, "in the cluster"),
         Scope::Namespace(namespace) => match view.look_up(&ResourceRef::new(Kind::Namespace, None, namespace)) {
@@ -46,6 +50,10 @@ pub(crate) fn of(view: &View<'_>, scope: &Scope, problems: &[Problem]) -> Verdic
         },
     }
 }
+
+/// Failures that are a person's decision as long as they are no more than worth knowing.
+const HELD: [&str; 5] =
+    ["rollout-paused", "scheduling-gated", "update-not-applied", "cronjob-not-running", "scaled-to-zero"];
 
 /// No problem is known; whether that says anything depends on whether what fails could be read.
 fn none_found(view: &View<'_>, namespace: Option<&str>, place: &str) -> Verdict {

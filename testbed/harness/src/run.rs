@@ -128,11 +128,14 @@ fn take(namespace: &Namespace<'_>, step: &Step) -> Result<()> {
             let mut arguments = vec!["fix"];
             arguments.extend(words.iter().map(String::as_str));
             arguments.extend(["--apply", "--yes", "-n", namespace.name()]);
-            let answer = Reckon::json(namespace.cluster().kubeconfig(), &arguments)?;
-            if answer["applied"] != true || answer["event"] != true {
-                bail!("reckon {}: {answer}", arguments.join(" "));
-            }
-            Ok(())
+            // The problem may have a grace to wait for.
+            wait(Duration::from_secs(120), "the problem that is fixed", || {
+                let answer = Reckon::json(namespace.cluster().kubeconfig(), &arguments)?;
+                if answer["applied"] != true || answer["event"] != true {
+                    bail!("reckon {}: {answer}", arguments.join(" "));
+                }
+                Ok(true)
+            })
         }
         Step::Seconds(seconds) => {
             std::thread::sleep(Duration::from_secs(*seconds));

@@ -204,14 +204,23 @@ impl<'a> Case<'_, 'a> {
         if let Some(whole) = spot.spec.resources.requests.get(resource) {
             return spot.wrong(&spot.path("resources").key("requests").entry(resource), Some(written(whole)), sentence);
         }
+        // Where only a limit is written, it is the request as well.
+        let asked = |container: &reckon_model::k8s::Container| {
+            let resources = &container.resources;
+            let of = |part: &'static str| match part {
+                "requests" => resources.requests.get(resource).cloned(),
+                _ => resources.limits.get(resource).cloned(),
+            };
+            ["requests", "limits"].into_iter().find_map(|part| Some((part, of(part)?)))
+        };
         let asks = |container: &&reckon_model::k8s::Container| {
-            container.resources.requests.get(resource).and_then(Quantity::nanos).unwrap_or(0)
+            asked(container).and_then(|(_, quantity)| quantity.nanos()).unwrap_or(0)
         };
         let all = spot.spec.containers.iter().chain(&spot.spec.init_containers);
         let Some(most) = all.filter(|container| asks(container) > 0).max_by_key(asks) else { return plain(sentence) };
         let Some(path) = spot.container(&most.name) else { return plain(sentence) };
-        let value = most.resources.requests.get(resource).map(written);
-        spot.wrong(&path.key("resources").key("requests").entry(resource), value, sentence)
+        let Some((part, quantity)) = asked(most) else { return plain(sentence) };
+        spot.wrong(&path.key("resources").key(part).entry(resource), Some(written(&quantity)), sentence)
     }
 
     /// The newest change of the template that can have made this, if it came shortly before.
@@ -219,12 +228,7 @@ impl<'a> Case<'_, 'a> {
         let touches = |change: &FieldChange, part: &str| change.field.contains(part) || change.pointer.contains(part);
         let blame = blame::template_change(self.view, self.workload, Some(self.subject), None, |change| {
             let fits = match hurdle {
-                Hurdle::Room | Hurdle::Size => {
-                    let asked = resource.is_some_and(|resource| {
-                        change.pointer.ends_with(&format!("/requests/{}", reckon_model::diff::escape(resource)))
-                    });
-                    asked && raised(change)
-                }
+                Hurdle::Room | Hurdle::Size => resource.is_some_and(|resource| asks_for_more(change, resource)),
                 Hurdle::Taint => touches(change, "tolerations"),
                 Hurdle::Labels => touches(change, "nodeSelector") || touches(change, "nodeAffinity"),
                 Hurdle::Affinity => touches(change, "podAffinity"),
@@ -326,6 +330,21 @@ impl<'a> Case<'_, 'a> {
             _ => Vec::new(),
         }
     }
+}
+
+/// Whether a change asks for more of a resource: by a request, or by a limit where that is the request, too. A part that is
+/// new is one change with all that is in it.
+fn asks_for_more(change: &FieldChange, resource: &str) -> bool {
+    let key = reckon_model::diff::escape(resource);
+    let within = ["requests", "limits"].into_iter().any(|part| {
+        let new =
+            |below: &str| change.from.is_none() && change.to.as_ref().is_some_and(|to| to.pointer(below).is_some());
+        (change.pointer.ends_with("/resources") && new(&format!("/{part}/{key}")))
+            || (change.pointer.ends_with(&format!("/resources/{part}")) && new(&format!("/{key}")))
+    });
+    let itself = ["requests", "limits"].into_iter().any(|part| change.pointer.ends_with(&format!("/{part}/{key}")));
+    // A limit that is raised beside a request asks for no more; it says so only of what has no request of its own.
+    within || (itself && raised(change))
 }
 
 /// Whether more is asked for than before.

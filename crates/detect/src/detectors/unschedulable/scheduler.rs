@@ -3,7 +3,7 @@
 use super::devices;
 use crate::lease::Lease;
 use crate::spot::{self, Spot};
-use crate::{Fact, Finding, Lookup, Place, View, describe};
+use crate::{Fact, Finding, Lookup, Place, View, blame, describe};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Source, Verdict};
 use reckon_model::k8s::{Condition, Event, Pod};
@@ -186,12 +186,24 @@ fn unknown<'a>(view: &View<'a>, subject: &'a Object, name: &str, last: Option<Ti
         None => (Verdict::Likely, "it does not run, or does not exist".to_owned()),
     };
     let sentence = format!("The pod waits for the scheduler {name}, which has not looked at it: {what}.");
-    let cause = match Spot::of(workload) {
-        Some(spot) => spot.wrong(&spot.path("schedulerName"), Some(json!(name)), sentence),
-        None => Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence),
+    let changed = blame::template_change(view, workload, Some(subject), None, |change| {
+        change.pointer.ends_with("/schedulerName").then_some(0)
+    });
+    let cause = match (&changed, Spot::of(workload)) {
+        (Some(blame), _) => {
+            let words = format!("{} was {}; {sentence}", blame.field().field, blame.words());
+            blame.cause(view, words.replacen("; The pod", "; the pod", 1))
+        }
+        (None, Some(spot)) => spot.wrong(&spot.path("schedulerName"), Some(json!(name)), sentence),
+        (None, None) => Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence),
     };
     let title = format!("{whose}: no scheduler takes the pod; it asks for {name}");
     let mut finding = Finding::new("scheduler-not-found", Place::of(workload), title, cause);
     finding.verdict = verdict;
+    if let (Some(blame), Some(spot)) = (changed, Spot::of(workload)) {
+        let back = blame.field().from.clone().unwrap_or_else(|| json!(DEFAULT));
+        let sentence = format!("Let {} take it again.", describe::value(&back));
+        finding.remedies.push(spot.patch(Some(json!({"schedulerName": back})), sentence));
+    }
     finding
 }
