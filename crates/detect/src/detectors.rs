@@ -9,6 +9,7 @@ pub(crate) mod crash;
 pub(crate) mod cronjob;
 pub(crate) mod daemonset_gap;
 pub(crate) mod endpoints;
+pub(crate) mod grace_period;
 pub(crate) mod held_back;
 pub(crate) mod host_ports;
 pub(crate) mod image;

@@ -116,18 +116,12 @@ fn explanation(findings: &[Finding], near: &Near<'_>, at: usize) -> Option<usize
     let blamed = symptom.cause.reference.as_ref().map(ResourceRef::from);
     let blamed = blamed.iter().flat_map(|blamed| near.about(blamed));
     let blamed = blamed.filter(|&other| other != at && ails(&findings[other], symptom));
-    if let Some(other) = blamed.min_by_key(|&other| (stage_of(&findings[other]), other))
-    {
+    if let Some(other) = blamed.min_by_key(|&other| (stage_of(&findings[other]), other)) {
         return Some(other);
     }
     let near = near.to(symptom).into_iter();
     near.filter(|&other| other != at && explains(&findings[other], symptom)).min_by_key(|&other| {
-        (
-            stage_of(&findings[other]),
-            findings[other].began().is_none(),
-            findings[other].began(),
-            other,
-        )
+        (stage_of(&findings[other]), findings[other].began().is_none(), findings[other].began(), other)
     })
 }
 

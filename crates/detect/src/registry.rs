@@ -29,4 +29,5 @@ pub(crate) static DETECTORS: &[&Detector] = &[
     &detectors::controllers_fight::DETECTOR,
     &detectors::controller_silent::DETECTOR,
     &detectors::resize::DETECTOR,
+    &detectors::grace_period::DETECTOR,
 ];

@@ -99,9 +99,8 @@ fn rival(workload: &Object) -> Option<Rival> {
         let written = entries.filter(|entry| which(entry)).filter_map(|entry| Some((entry.at?, entry.actor())));
         written.max()
     };
-    let owns = |entry: &ownership::Entry<'_>| {
-        entry.owned("spec").iter().any(|(_, pointer)| pointer == "/spec/replicas")
-    };
+    let owns =
+        |entry: &ownership::Entry<'_>| entry.owned("spec").iter().any(|(_, pointer)| pointer == "/spec/replicas");
     if let Some((at, actor)) = newest(&owns) {
         return Some(Rival { actor, at, owns: true, number });
     }
@@ -156,12 +155,18 @@ fn finding(
     let number = rival.number.map(|number| format!(" ({number})")).unwrap_or_default();
     let (title, sentence) = match &turns {
         Some((low, high, count)) => (
-            format!("{name}: {who} and {autoscaler} set the number of pods in turns, {count} times between {low} and {high}"),
-            format!("{who} sets spec.replicas{number} with each write, and {autoscaler} sets it back: it went {count} times between {low} and {high}."),
+            format!(
+                "{name}: {who} and {autoscaler} set the number of pods in turns, {count} times between {low} and {high}"
+            ),
+            format!(
+                "{who} sets spec.replicas{number} with each write, and {autoscaler} sets it back: it went {count} times between {low} and {high}."
+            ),
         ),
         None => (
             format!("{name}: {who} applies a number of pods{number} that {autoscaler} sets, too (now {live})"),
-            format!("spec.replicas stands in what {who} applies{number}, and {autoscaler} sets it, too (now {live}): each time it is applied the pods are taken away or added, until the autoscaler sets it back."),
+            format!(
+                "spec.replicas stands in what {who} applies{number}, and {autoscaler} sets it, too (now {live}): each time it is applied the pods are taken away or added, until the autoscaler sets it back."
+            ),
         ),
     };
     let change = Change {
@@ -206,7 +211,11 @@ fn finding(
     let sentence = format!(
         "Take spec.replicas out of the manifest that {} applies, and leave the number to {autoscaler}{}.",
         text::shorten(who, 60),
-        if finding.cause.managed_by.as_deref() == Some("argocd") { "; or let Argo CD ignore the difference (ignoreDifferences, with RespectIgnoreDifferences=true)" } else { "" }
+        if finding.cause.managed_by.as_deref() == Some("argocd") {
+            "; or let Argo CD ignore the difference (ignoreDifferences, with RespectIgnoreDifferences=true)"
+        } else {
+            ""
+        }
     );
     let mut remedy = spot::remedy(RemedyKind::Patch, &reference, sentence);
     remedy.managed_by.clone_from(&finding.cause.managed_by);

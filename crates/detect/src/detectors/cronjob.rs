@@ -128,9 +128,10 @@ impl<'a> Case<'_, 'a> {
         }
         let events = self.view.events(self.subject);
         let newest = |reasons: &[&str]| {
-            events.iter().rev().find(|event| {
-                reasons.contains(&event.reason.as_str()) && event.last_seen().is_none_or(|at| at >= base)
-            })
+            events
+                .iter()
+                .rev()
+                .find(|event| reasons.contains(&event.reason.as_str()) && event.last_seen().is_none_or(|at| at >= base))
         };
         let told = newest(&["UnknownTimeZone"])
             .map(|event| self.time_zone(event))
@@ -140,7 +141,9 @@ impl<'a> Case<'_, 'a> {
             })
             .or_else(|| newest(&["FailedCreate"]).map(|event| self.refused(event)))
             .or_else(|| self.hung(newest(&["JobAlreadyActive"])))
-            .or_else(|| newest(&["MissSchedule", "TooManyMissedTimes", "FailedNeedsStart"]).map(|event| self.missed(event)))
+            .or_else(|| {
+                newest(&["MissSchedule", "TooManyMissedTimes", "FailedNeedsStart"]).map(|event| self.missed(event))
+            })
             .or_else(|| pause.is_none().then(|| self.schedule(None)));
         let mut finding = told.unwrap_or_else(|| self.silent(due));
         finding.opened = finding.opened.or(Some(due));
@@ -166,7 +169,9 @@ impl<'a> Case<'_, 'a> {
         finding.verdict = Verdict::Confirmed;
         finding.opened = event.first_seen();
         finding.evidence.push(self.told(Role::Cause, event));
-        finding.remedies.push(self.patch(None, "Name a zone of the tz database, such as Europe/Berlin, or leave it out."));
+        finding
+            .remedies
+            .push(self.patch(None, "Name a zone of the tz database, such as Europe/Berlin, or leave it out."));
         finding
     }
 
@@ -179,7 +184,9 @@ impl<'a> Case<'_, 'a> {
         finding.verdict = if event.is_some() { Verdict::Confirmed } else { Verdict::Likely };
         finding.opened = event.and_then(|event| event.first_seen());
         finding.evidence.extend(event.map(|event| self.told(Role::Cause, event)));
-        finding.remedies.push(self.patch(None, "Write five fields: minute, hour, day of the month, month, day of the week."));
+        finding
+            .remedies
+            .push(self.patch(None, "Write five fields: minute, hour, day of the month, month, day of the week."));
         finding
     }
 
@@ -189,7 +196,8 @@ impl<'a> Case<'_, 'a> {
         let said = said.strip_prefix("Error creating job: ").unwrap_or(said);
         let words = text::shorten(said, 160).into_owned();
         // `exceeded quota: team, requested: count/jobs.batch=1, …`
-        let quota = said.split_once("exceeded quota: ").and_then(|(_, rest)| rest.split_once(',')).map(|(name, _)| name);
+        let quota =
+            said.split_once("exceeded quota: ").and_then(|(_, rest)| rest.split_once(',')).map(|(name, _)| name);
         let quota = quota.map(|name| {
             let kind = Kind::of_group("", "ResourceQuota");
             reckon_model::ResourceRef::new(kind, self.subject.meta.namespace.as_deref(), name.trim())
@@ -222,7 +230,8 @@ impl<'a> Case<'_, 'a> {
     /// A run before has not ended, and no two may run at once.
     fn hung(&self, event: Option<&&Event>) -> Option<Finding> {
         let whole = self.subject.whole();
-        let policy = whole.as_deref().and_then(|whole| at(whole, &["spec", "concurrencyPolicy"])).and_then(Value::as_str);
+        let policy =
+            whole.as_deref().and_then(|whole| at(whole, &["spec", "concurrencyPolicy"])).and_then(Value::as_str);
         if policy != Some("Forbid") {
             return None;
         }
@@ -238,10 +247,7 @@ impl<'a> Case<'_, 'a> {
         let name = job.meta.name.as_str();
         let began = job.workload().and_then(|body| body.status.start_time).or(job.meta.created);
         let since = began.map(|at| format!(" since {}", describe::time(at))).unwrap_or_default();
-        let pod = self
-            .view
-            .children(&job.reference())
-            .find(|pod| pod.pod().is_some_and(|pod| !pod.is_finished()));
+        let pod = self.view.children(&job.reference()).find(|pod| pod.pod().is_some_and(|pod| !pod.is_finished()));
         let runs = match pod {
             Some(pod) => {
                 let phase = pod.pod().map_or("", |pod| pod.status.phase.as_str());
@@ -265,9 +271,10 @@ impl<'a> Case<'_, 'a> {
         let mut remedy = spot::remedy(RemedyKind::Delete, &job.reference(), sentence);
         remedy.risk = Risk::Medium;
         finding.remedies.push(remedy);
-        finding.remedies.push(
-            self.patch(None, "Let no run hang for ever: set activeDeadlineSeconds in jobTemplate.spec, or concurrencyPolicy Replace."),
-        );
+        finding.remedies.push(self.patch(
+            None,
+            "Let no run hang for ever: set activeDeadlineSeconds in jobTemplate.spec, or concurrencyPolicy Replace.",
+        ));
         Some(finding)
     }
 
@@ -283,21 +290,27 @@ impl<'a> Case<'_, 'a> {
                     "A run may start {seconds} s late at most, and the controller came later: what it misses it does not start."
                 );
                 let cause = self.field(field, pointer, Some(json!(seconds)), &sentence);
-                let mut finding =
-                    self.finding("deadline", &format!("they may be {seconds} s late, and the controller was later"), cause);
+                let mut finding = self.finding(
+                    "deadline",
+                    &format!("they may be {seconds} s late, and the controller was later"),
+                    cause,
+                );
                 let short = seconds < SHORTEST_DEADLINE;
                 finding.verdict = if short { Verdict::Confirmed } else { Verdict::Likely };
                 let patch = short.then(|| json!({"spec": {"startingDeadlineSeconds": 200}}));
-                finding.remedies.push(self.patch(patch, "Allow for more: a few minutes, as long as a late run is still of use."));
+                finding
+                    .remedies
+                    .push(self.patch(patch, "Allow for more: a few minutes, as long as a late run is still of use."));
                 finding
             }
             None => {
                 let sentence = "More than a hundred runs were missed: the controller did not run for a while, or its clock is wrong.";
                 let cause = Cause::plain(CauseKind::External, Some(&self.subject.reference()), sentence);
                 let mut finding = self.finding("missed", "more than a hundred runs were missed", cause);
-                finding.remedies.push(
-                    self.patch(Some(json!({"spec": {"startingDeadlineSeconds": 200}})), "Set startingDeadlineSeconds, so that only what was missed lately counts."),
-                );
+                finding.remedies.push(self.patch(
+                    Some(json!({"spec": {"startingDeadlineSeconds": 200}})),
+                    "Set startingDeadlineSeconds, so that only what was missed lately counts.",
+                ));
                 finding
             }
         };
@@ -316,7 +329,8 @@ impl<'a> Case<'_, 'a> {
             && self.view.reached(lease.expires())
         {
             let when = describe::time(lease.renewed);
-            let sentence = format!("{late}; kube-controller-manager, which starts it, last renewed its lease at {when}.");
+            let sentence =
+                format!("{late}; kube-controller-manager, which starts it, last renewed its lease at {when}.");
             let cause = Cause::plain(CauseKind::Resource, Some(&object.reference()), sentence);
             let mut finding = self.finding("manager-down", "kube-controller-manager has stopped", cause);
             finding.verdict = Verdict::Confirmed;
@@ -332,7 +346,8 @@ impl<'a> Case<'_, 'a> {
         finding.verdict = Verdict::Unknown;
         if let Some((object, lease)) = lease {
             self.view.recheck_at(lease.expires());
-            let text = format!("kube-controller-manager runs: it renewed its lease at {}", describe::time(lease.renewed));
+            let text =
+                format!("kube-controller-manager runs: it renewed its lease at {}", describe::time(lease.renewed));
             finding.evidence.push(Fact::new(Role::RuledOut, Source::Status, Some(lease.renewed), object, text));
         }
         finding

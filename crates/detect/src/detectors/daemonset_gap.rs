@@ -117,8 +117,7 @@ fn changed<'a>(view: &View<'a>, subject: &'a Object, spec: &'a PodSpec) -> Optio
     if !pods.complete {
         return None;
     }
-    let on: BTreeSet<&str> =
-        pods.items.iter().filter_map(|pod| Some(pod.pod()?.spec.node_name.as_str())).collect();
+    let on: BTreeSet<&str> = pods.items.iter().filter_map(|pod| Some(pod.pod()?.spec.node_name.as_str())).collect();
     let fits = |selector: &BTreeMap<String, String>, tolerations, node: &Object, taints: &[Taint]| {
         has_labels(selector, spec, node) && chosen(taints).all(|taint| tolerated(tolerations, taint))
     };
@@ -148,13 +147,19 @@ fn changed<'a>(view: &View<'a>, subject: &'a Object, spec: &'a PodSpec) -> Optio
         text::count(lost.len(), "node"),
         text::enumerate(&names)
     );
-    let sentence = format!("{} was {}; the DaemonSet does not run on {}{more} since.", field.field, blame.words(), text::enumerate(&names));
+    let sentence = format!(
+        "{} was {}; the DaemonSet does not run on {}{more} since.",
+        field.field,
+        blame.words(),
+        text::enumerate(&names)
+    );
     let mut finding = Finding::new("daemonset-gap", Place::of(subject), title, blame.cause(view, sentence));
     finding.class = Some(if of_tolerations { "toleration" } else { "node-selector" });
     finding.verdict = Verdict::Confirmed;
     finding.severity = Severity::Warning;
     finding.opened = Some(blame.change.at);
-    let text = format!("of {} that it was meant for it leaves out {}", text::count(kept + lost.len(), "node"), lost.len());
+    let text =
+        format!("of {} that it was meant for it leaves out {}", text::count(kept + lost.len(), "node"), lost.len());
     finding.evidence.push(Fact::new(Role::Symptom, Source::Spec, Some(blame.change.at), subject, text));
     if let Body::Node(body) = &first.body {
         let taint = chosen(&body.spec.taints).find(|taint| !tolerated(&spec.tolerations, taint));
@@ -169,7 +174,11 @@ fn changed<'a>(view: &View<'a>, subject: &'a Object, spec: &'a PodSpec) -> Optio
             finding.evidence.push(Fact::new(Role::Symptom, Source::Node, None, first, text));
         }
     }
-    let sentence = format!("Put the {what} back, if these nodes were not to be left out: kubectl -n {} rollout undo daemonset/{}.", subject.namespace(), subject.meta.name);
+    let sentence = format!(
+        "Put the {what} back, if these nodes were not to be left out: kubectl -n {} rollout undo daemonset/{}.",
+        subject.namespace(),
+        subject.meta.name
+    );
     let mut remedy = spot::remedy(RemedyKind::RollBack, &reference, sentence);
     remedy.managed_by = ownership::managed_by(subject).map(str::to_owned);
     finding.remedies.push(remedy);
@@ -186,7 +195,8 @@ fn tainted<'a>(view: &View<'a>, node: &'a Object, taints: &'a [Taint]) -> Option
         return None;
     }
     let here = view.pods_on(&node.meta.name)?;
-    let runs = |set: &Object| here.iter().any(|pod| pod.meta.controller().is_some_and(|owner| owner.uid == set.meta.uid));
+    let runs =
+        |set: &Object| here.iter().any(|pod| pod.meta.controller().is_some_and(|owner| owner.uid == set.meta.uid));
     let left = |set: &&'a Object| {
         let Some(body) = set.workload() else { return false };
         let spec = &body.spec.template.spec;
@@ -210,8 +220,10 @@ fn tainted<'a>(view: &View<'a>, node: &'a Object, taints: &'a [Taint]) -> Option
     let names = text::enumerate(&names);
     let who = &node.meta.name;
     let title = format!("node {who} has no pod of {names}{more} since it was tainted with {taint}");
-    let sentence =
-        format!("The taints of {who} were written {}; {names}{more} ran there before and do not put up with {taint}.", write.words());
+    let sentence = format!(
+        "The taints of {who} were written {}; {names}{more} ran there before and do not put up with {taint}.",
+        write.words()
+    );
     let mut finding = Finding::new("daemonset-gap", Place::of(node), title, write.cause(sentence) as Cause);
     finding.class = Some("taint");
     // That they ran there follows from how DaemonSets work; it was not seen.
@@ -223,7 +235,8 @@ fn tainted<'a>(view: &View<'a>, node: &'a Object, taints: &'a [Taint]) -> Option
         finding.evidence.push(Fact::new(Role::Symptom, Source::Absence, None, set, text));
     }
     finding.shows_on.extend(sets.iter().map(|set| set.reference()));
-    let sentence = format!("Take the taint off again (kubectl taint node {who} {taint}-), or let {names}{more} tolerate it.");
+    let sentence =
+        format!("Take the taint off again (kubectl taint node {who} {taint}-), or let {names}{more} tolerate it.");
     finding.remedies.push(spot::remedy(RemedyKind::Patch, &node.reference(), sentence));
     Some(finding)
 }

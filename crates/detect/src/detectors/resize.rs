@@ -188,7 +188,8 @@ fn remedies(subject: &Object, workload: &Object, wanted: Option<&Wanted<'_>>, cl
         remedies.push(remedy);
     }
     if class != "error" && workload.kind != Kind::Pod {
-        let sentence = "Or set it in the template as well and evict the pod: the new one is placed where there is room.";
+        let sentence =
+            "Or set it in the template as well and evict the pod: the new one is placed where there is room.";
         let mut remedy = spot::remedy(RemedyKind::Evict, &subject.reference(), sentence);
         remedy.risk = Risk::Medium;
         remedies.push(remedy);
@@ -207,6 +208,9 @@ mod tests {
             "status":{"containerStatuses":[{"name":"a","resources":{"requests":{"cpu":"1"}}},{"name":"b","resources":{"requests":{"cpu":"250m"}}}]}}"#;
         let object = Object::decode(object.as_bytes(), None).unwrap();
         let wanted = wanted(object.pod().unwrap()).unwrap();
-        assert_eq!((wanted.container.name.as_str(), wanted.pointer.as_str()), ("b", "/spec/containers/1/resources/requests/cpu"));
+        assert_eq!(
+            (wanted.container.name.as_str(), wanted.pointer.as_str()),
+            ("b", "/spec/containers/1/resources/requests/cpu")
+        );
     }
 }

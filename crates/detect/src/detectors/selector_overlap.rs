@@ -82,11 +82,8 @@ fn twice(workload: &Object, last: &Object, names: &str) -> Finding {
     let sentence = format!("HPA {} scales {name}, which another one scales already: neither is used.", last.meta.name);
     let mut cause = Cause::plain(CauseKind::Resource, Some(&last.reference()), sentence);
     cause.managed_by = ownership::managed_by(last).map(str::to_owned);
-    let cause = cause.at_field(
-        "spec.scaleTargetRef.name",
-        "/spec/scaleTargetRef/name",
-        Some(json!(workload.meta.name)),
-    );
+    let cause =
+        cause.at_field("spec.scaleTargetRef.name", "/spec/scaleTargetRef/name", Some(json!(workload.meta.name)));
     let mut finding = Finding::new("selector-overlap", Place::of(workload), title, cause);
     finding.class = Some("same-target");
     finding.verdict = Verdict::Confirmed;

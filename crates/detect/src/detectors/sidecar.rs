@@ -70,8 +70,9 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
 /// A container that runs on, and one that has done its work.
 fn found<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) -> Option<Finding> {
     let app = || pod.containers().filter(|(kind, ..)| *kind == ContainerType::App);
-    let running: Vec<(&Container, &ContainerStatus)> =
-        app().filter_map(|(_, container, status)| Some((container, status.filter(|it| it.state.running.is_some())?))).collect();
+    let running: Vec<(&Container, &ContainerStatus)> = app()
+        .filter_map(|(_, container, status)| Some((container, status.filter(|it| it.state.running.is_some())?)))
+        .collect();
     let done: Vec<(&str, Timestamp)> = app()
         .filter_map(|(_, container, status)| {
             let end = status?.state.terminated.as_ref().filter(|end| end.exit_code == 0)?;
@@ -99,7 +100,8 @@ fn found<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) -> Option<Findi
         return None;
     }
     // The one to see to first is that which is known to stay.
-    let (helper, status) = running.iter().copied().find(|(container, _)| is_helper(container)).or(running.first().copied())?;
+    let (helper, status) =
+        running.iter().copied().find(|(container, _)| is_helper(container)).or(running.first().copied())?;
     Some(finding(&Case { subject, workload, main, since, helper, status, known }))
 }
 

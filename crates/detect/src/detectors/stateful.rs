@@ -124,7 +124,8 @@ fn stuck<'a>(
         since_when.unwrap_or_default()
     );
     let cause = Cause::plain(CauseKind::Resource, Some(&first.reference()), sentence);
-    let title = format!("{name}: the new template is not used, {who} is broken and keeps the one before until it is deleted");
+    let title =
+        format!("{name}: the new template is not used, {who} is broken and keeps the one before until it is deleted");
     let mut finding = Finding::new("statefulset-blocked", Place::of(subject), title, cause);
     finding.class = Some("stuck-revision");
     // What ails the pod was put right already, and is no cause any more.

@@ -48,7 +48,8 @@ fn is_any(field: &str) -> bool {
 
 /// The longest time between two of these moments of every day, in minutes.
 fn within_a_day(minutes: &[i64], hours: &[i64]) -> i64 {
-    let moments: Vec<i64> = hours.iter().flat_map(|hour| minutes.iter().map(move |minute| hour * 60 + minute)).collect();
+    let moments: Vec<i64> =
+        hours.iter().flat_map(|hour| minutes.iter().map(move |minute| hour * 60 + minute)).collect();
     let (Some(first), Some(last)) = (moments.first(), moments.last()) else { return DAY };
     let between = moments.iter().zip(moments.iter().skip(1)).map(|(one, next)| next - one).max().unwrap_or(0);
     let longest = between.max(first + DAY - last);
@@ -112,7 +113,17 @@ mod tests {
 
     #[test]
     fn what_is_no_schedule_is_none() {
-        for words in ["", "0 25 * * *", "61 * * * *", "* * * *", "* * * * * *", "a b c d e", "5-1 * * * *", "*/0 * * * *", "@never"] {
+        for words in [
+            "",
+            "0 25 * * *",
+            "61 * * * *",
+            "* * * *",
+            "* * * * * *",
+            "a b c d e",
+            "5-1 * * * *",
+            "*/0 * * * *",
+            "@never",
+        ] {
             assert_eq!(minutes(words), None, "{words}");
         }
     }

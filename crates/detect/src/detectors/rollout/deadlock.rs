@@ -137,7 +137,8 @@ fn of_pod<'a>(view: &View<'a>, object: &'a Object, old: &[&'a Object]) -> Option
     } else if said.contains("anti-affinity")
         && let Some(holder) = placed.iter().find(|old| avoids(pod, old))
     {
-        let why = format!("by its anti-affinity the new pod may not be beside {} or another of its kind", holder.meta.name);
+        let why =
+            format!("by its anti-affinity the new pod may not be beside {} or another of its kind", holder.meta.name);
         ("anti-affinity", why, *holder)
     } else if said.contains("ReadWriteOncePod")
         && let Some((claim, holder)) = shared_claim(pod, &placed)
@@ -281,12 +282,15 @@ fn finding<'a>(view: &View<'a>, subject: &'a Object, body: &Workload, wanted: i6
         remedy.patch = Some(json!({"spec": {"strategy": {"type": "Recreate", "rollingUpdate": null}}}));
         finding.remedies.push(remedy);
     }
-    let sentence = "Let an old pod go before the new one is made: maxSurge 0, maxUnavailable 1. One pod is missing meanwhile.";
+    let sentence =
+        "Let an old pod go before the new one is made: maxSurge 0, maxUnavailable 1. One pod is missing meanwhile.";
     let mut remedy = spot::remedy(RemedyKind::Patch, &subject.reference(), sentence);
     remedy.risk = Risk::Medium;
     remedy.managed_by = ownership::managed_by(subject).map(str::to_owned);
     remedy.patch_type = Some("merge".to_owned());
-    remedy.patch = Some(json!({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}}}));
+    remedy.patch = Some(
+        json!({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}}}),
+    );
     finding.remedies.push(remedy);
     if let Some((other, sentence)) = or {
         finding.alternatives.push(Alternative {
@@ -321,8 +325,7 @@ fn cause<'a>(
         let before = blame.field().from.clone().filter(|_| blame.field().pointer == "/spec/strategy/type");
         return (blame.cause(view, sentence), before);
     }
-    let mut cause =
-        Cause::plain(CauseKind::Resource, Some(&subject.reference()), format!("{resolved}: {follows}."));
+    let mut cause = Cause::plain(CauseKind::Resource, Some(&subject.reference()), format!("{resolved}: {follows}."));
     cause.managed_by = ownership::managed_by(subject).map(str::to_owned);
     let value = match bound {
         Some(IntOrString::Int(number)) => Some(json!(number)),
