@@ -15,6 +15,7 @@ pub(crate) mod deletion;
 pub(crate) mod edit;
 pub(crate) mod endpoints;
 pub(crate) mod ephemeral_evicted;
+pub(crate) mod grace_period;
 pub(crate) mod held_back;
 pub(crate) mod host_ports;
 pub(crate) mod image;

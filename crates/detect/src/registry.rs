@@ -38,4 +38,5 @@ pub(crate) static DETECTORS: &[&Detector] = &[
     &detectors::controller_silent::DETECTOR,
     &detectors::resize::DETECTOR,
     &detectors::deletion::DETECTOR,
+    &detectors::grace_period::DETECTOR,
 ];

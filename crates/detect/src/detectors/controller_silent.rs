@@ -57,7 +57,9 @@ const SYSTEM: &str = "kube-system";
 const MANAGER: &str = "kube-controller-manager";
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
-    if subject.meta.deleted.is_some() || !is_behind(subject) {
+    // A ReplicaSet of a Deployment is the same controllers' affair as that.
+    let owned = subject.kind == Kind::ReplicaSet && subject.meta.controller().is_some();
+    if subject.meta.deleted.is_some() || owned || !is_behind(subject) {
         return Vec::new();
     }
     let written = subject.meta.managers.iter().filter(|it| it.subresource != "status").filter_map(|it| it.time);
@@ -67,8 +69,11 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
         view.recheck_at(due);
         return Vec::new();
     }
-    // Who says something of it has looked at it.
-    let told = || view.events(subject).iter().any(|event| event.last_seen().is_none_or(|at| at >= written));
+    // Who says something of it has looked at it, and so has who made pods for it.
+    let told = || {
+        observed(subject).is_none() && view.children(&subject.reference()).next().is_some()
+            || view.events(subject).iter().any(|event| event.last_seen().is_none_or(|at| at >= written))
+    };
     let finding = match subject.kind {
         _ if told() => None,
         Kind::Other(_) => of_operator(view, subject, written),
@@ -104,17 +109,21 @@ fn number(value: &Value) -> Option<i64> {
     value.as_i64().or_else(|| value.as_str()?.parse().ok())
 }
 
+/// The generation that its controller has seen.
+fn observed(subject: &Object) -> Option<i64> {
+    match subject.workload() {
+        Some(body) if subject.kind != Kind::Job => body.status.observed_generation,
+        _ => subject.whole().and_then(|whole| at(&whole, &["status", "observedGeneration"]).and_then(number)),
+    }
+}
+
 fn finding(subject: &Object, written: Timestamp, who: &str, cause: Cause) -> Finding {
     let name = format!("{} {}", subject.kind.name(), describe::object(subject));
     let since = describe::time(written);
     let title = format!("{name}: {who} has not looked at it since it was written at {since}");
     let mut finding = Finding::new("controller-silent", Place::of(subject), title, cause);
     finding.opened = Some(written);
-    let observed = match subject.workload() {
-        Some(body) if subject.kind != Kind::Job => body.status.observed_generation,
-        _ => subject.whole().and_then(|whole| at(&whole, &["status", "observedGeneration"]).and_then(number)),
-    };
-    let text = match (observed, subject.meta.generation) {
+    let text = match (observed(subject), subject.meta.generation) {
         (Some(observed), Some(generation)) => format!("generation {generation} was written, {observed} was looked at"),
         _ => "nothing was ever written of its status".to_owned(),
     };
@@ -135,6 +144,7 @@ fn of_manager<'a>(view: &View<'a>, subject: &'a Object, written: Timestamp) -> O
         let cause = Cause::plain(CauseKind::External, Some(&subject.reference()), sentence);
         let mut finding = finding(subject, written, "its controller", cause);
         finding.class = Some("built-in");
+        finding.severity = Severity::Warning;
         return Some(finding);
     };
     let when = describe::time(lease.renewed);
@@ -158,9 +168,11 @@ fn of_manager<'a>(view: &View<'a>, subject: &'a Object, written: Timestamp) -> O
     let sentence = format!(
         "{MANAGER} runs (its lease was renewed at {when}) and has not looked at {name}: it is far behind, cannot write, or this controller is switched off (--controllers)."
     );
-    let cause = Cause::plain(CauseKind::External, Some(&object.reference()), sentence);
+    // One cause for all that it leaves out.
+    let cause = Cause::plain(CauseKind::Resource, Some(&object.reference()), sentence);
     let mut finding = finding(subject, written, "its controller", cause);
     finding.class = Some("built-in");
+    finding.severity = Severity::Warning;
     let text = format!("lease {} was renewed at {when}", describe::object(object));
     finding.evidence.push(Fact::new(Role::RuledOut, Source::Status, Some(lease.renewed), object, text));
     let sentence = "Look at the log of kube-controller-manager for this object's name.";

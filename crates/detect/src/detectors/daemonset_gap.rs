@@ -36,6 +36,11 @@ const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 /// The controller needs a moment.
 const GRACE: SignedDuration = SignedDuration::from_secs(60);
 
+/// Programs that taint nodes in the course of things, by a part of the manager's name: those that are about to be removed, or
+/// are ill. Controllers also own what others wrote beside their own.
+const PROGRAMS: [&str; 8] =
+    ["controller", "kubelet", "autoscaler", "karpenter", "handler", "operator", "cloud", "descheduler"];
+
 /// So many are named.
 const NAMED: usize = 5;
 
@@ -190,8 +195,8 @@ fn tainted<'a>(view: &View<'a>, node: &'a Object, taints: &'a [Taint]) -> Option
     chosen(taints).next()?;
     let written: Vec<String> = taints.iter().map(Taint::describe).collect();
     let write = LastWrite::of(node, "spec.taints", "/spec/taints", Some(json!(written)))?;
-    // Controllers add and remove Kubernetes' own taints, and so own the others as well.
-    if write.actor().ends_with("controller-manager") || write.actor() == "kubelet" || !is_current(view, write.at()) {
+    let actor = write.actor().to_ascii_lowercase();
+    if PROGRAMS.iter().any(|program| actor.contains(program)) || !is_current(view, write.at()) {
         return None;
     }
     let here = view.pods_on(&node.meta.name)?;

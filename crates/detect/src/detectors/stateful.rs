@@ -164,7 +164,7 @@ fn waiting(
 ) -> Option<Finding> {
     let start = start(subject);
     let last = start.saturating_add(wanted);
-    let missing = last.saturating_sub(number.max(start) + 1).saturating_sub(
+    let missing = last.saturating_sub(number.max(start).saturating_add(1)).saturating_sub(
         i64::try_from(made.iter().filter(|other| **other > number && **other < last).count()).unwrap_or(0),
     );
     if missing <= 0 {

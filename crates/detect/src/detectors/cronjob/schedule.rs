@@ -6,10 +6,17 @@ use jiff::SignedDuration;
 
 const DAY: i64 = 24 * 60;
 
+/// The longest schedule that is read, in bytes.
+const LONGEST: usize = 500;
+
 /// The longest time between two runs; `None` where the words are not understood.
 pub(super) fn longest_pause(schedule: &str) -> Option<SignedDuration> {
     let days = |days: i64| Some(SignedDuration::from_hours(24 * days));
+    // A real one is short.
     let words = schedule.trim();
+    if words.len() > LONGEST {
+        return None;
+    }
     // A zone in the schedule itself, which was never meant to be allowed.
     let words = match words.split_once(' ') {
         Some((zone, rest)) if zone.starts_with("TZ=") || zone.starts_with("CRON_TZ=") => rest.trim(),
@@ -76,7 +83,7 @@ fn values(field: &str, least: i64, most: i64) -> Option<Vec<i64>> {
         if from < least || to > most || from > to {
             return None;
         }
-        let steps = (0..=most).map(|n| from + n * step);
+        let steps = (0..=most).map(|n| step.saturating_mul(n).saturating_add(from));
         allowed.extend(steps.take_while(|value| *value <= to));
     }
     allowed.sort_unstable();
@@ -109,6 +116,14 @@ mod tests {
         assert_eq!(minutes("@every 90s"), Some(1));
         assert_eq!(minutes("TZ=Europe/Berlin 0 * * * *"), Some(60));
         assert_eq!(minutes("CRON_TZ=UTC @hourly"), Some(60));
+    }
+
+    #[test]
+    fn large_numbers_and_long_words_do_no_harm() {
+        assert_eq!(minutes("5/9223372036854775807 * * * *"), Some(60));
+        assert_eq!(minutes("9223372036854775807 * * * *"), None);
+        assert_eq!(minutes(&"1,".repeat(1000)), None);
+        assert_eq!(minutes("@every 99999999999999999999h"), None);
     }
 
     #[test]

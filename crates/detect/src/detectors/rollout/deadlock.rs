@@ -48,6 +48,8 @@ struct Block<'a> {
     /// The object that says so, and what it says.
     said: (&'a Object, Source, String),
     since: Option<Timestamp>,
+    /// Whether nothing else keeps the new pod from coming.
+    alone: bool,
     /// What else could be changed, and in whom.
     or: Option<(ResourceRef, String)>,
 }
@@ -130,28 +132,64 @@ fn of_pod<'a>(view: &View<'a>, object: &'a Object, old: &[&'a Object]) -> Option
     let said = condition.message.as_str();
     let placed: Vec<&'a Object> =
         old.iter().copied().filter(|old| old.pod().is_some_and(|old| !old.spec.node_name.is_empty())).collect();
-    let (class, why, holder) = if said.contains("have free ports")
+    let (class, why, holder, words) = if said.contains("have free ports")
         && let Some((port, holder)) = host_ports::taken(pod, &placed)
     {
-        ("host-port", format!("{} has host port {port}, which the new pod needs", holder.meta.name), holder)
+        (
+            "host-port",
+            format!("{} has host port {port}, which the new pod needs", holder.meta.name),
+            holder,
+            "have free ports",
+        )
     } else if said.contains("anti-affinity")
         && let Some(holder) = placed.iter().find(|old| avoids(pod, old))
     {
         let why =
             format!("by its anti-affinity the new pod may not be beside {} or another of its kind", holder.meta.name);
-        ("anti-affinity", why, *holder)
+        ("anti-affinity", why, *holder, "anti-affinity")
     } else if said.contains("ReadWriteOncePod")
         && let Some((claim, holder)) = shared_claim(pod, &placed)
     {
         let name = &holder.meta.name;
-        ("volume", format!("{name} has the volume of claim {claim}, which one pod may have at a time"), holder)
+        (
+            "volume",
+            format!("{name} has the volume of claim {claim}, which one pod may have at a time"),
+            holder,
+            "ReadWriteOncePod",
+        )
     } else if let Some((resource, holder)) = device(said, pod, &placed) {
-        ("device", format!("{} has the {resource} that the new pod needs", holder.meta.name), holder)
+        ("device", format!("{} has the {resource} that the new pod needs", holder.meta.name), holder, "Insufficient")
     } else {
         return None;
     };
     let text = format!("the scheduler says of the new pod: {}", text::shorten(said.trim(), 300));
-    Some(Block { class, why, holder, said: (object, Source::Condition, text), since: condition.since, or: None })
+    let alone = is_alone(said, words);
+    let or = (!alone).then(|| {
+        let node = object.reference();
+        (
+            node,
+            "A node that cannot take it for another reason may have been meant for it: see what the scheduler says."
+                .to_owned(),
+        )
+    });
+    Some(Block { class, why, holder, said: (object, Source::Condition, text), since: condition.since, alone, or })
+}
+
+/// Whether each node is out for this reason, but for those that the pod was never meant for.
+fn is_alone(said: &str, words: &str) -> bool {
+    // `0/3 nodes are available: 1 node(s) had untolerated taint {…}, 2 node(s) didn't have free ports …. preemption: …`
+    let Some((nodes, reasons)) = said.split_once(" nodes are available: ") else { return true };
+    let all = nodes.rsplit_once('/').and_then(|(_, all)| all.trim().parse::<u64>().ok());
+    let reasons = reasons.split(". ").next().unwrap_or(reasons);
+    // What stands for all of them has no number.
+    if !reasons.starts_with(|c: char| c.is_ascii_digit()) {
+        return true;
+    }
+    let out = reasons.split(", ").filter(|reason| {
+        [words, "taint", "node affinity/selector", "node selector"].iter().any(|known| reason.contains(known))
+    });
+    let out = out.filter_map(|reason| reason.split(' ').next()?.parse::<u64>().ok()).fold(0, u64::saturating_add);
+    all.is_none_or(|all| out >= all)
 }
 
 /// Whether a pod must not be where this other one is.
@@ -225,6 +263,7 @@ fn of_quota<'a>(
         holder,
         said: (subject, Source::Condition, text),
         since: refused.since,
+        alone: true,
         or: Some((quota, or)),
     })
 }
@@ -254,7 +293,7 @@ fn makes_room(pod: &Pod, short: &[Short<'_>]) -> bool {
 
 fn finding<'a>(view: &View<'a>, subject: &'a Object, body: &Workload, wanted: i64, block: Block<'a>) -> Finding {
     let name = describe::object(subject);
-    let Block { class, why, holder, said, since, or } = block;
+    let Block { class, why, holder, said, since, alone, or } = block;
     let title = format!("{name}: the rollout waits for itself, {why}");
     let bound = body.spec.strategy.rolling_update.max_unavailable.as_ref();
     let pods = text::count(usize::try_from(wanted).unwrap_or(0), "pod");
@@ -266,7 +305,7 @@ fn finding<'a>(view: &View<'a>, subject: &'a Object, body: &Workload, wanted: i6
     let (cause, before) = cause(view, subject, bound, since, &resolved, &why);
     let mut finding = Finding::new("rollout-deadlock", Place::of(subject), title, cause);
     finding.class = Some(class);
-    finding.verdict = Verdict::Confirmed;
+    finding.verdict = if alone { Verdict::Confirmed } else { Verdict::Likely };
     finding.severity = spot::severity(subject);
     finding.opened = since;
     finding.shows_on.insert(said.0.reference());
@@ -351,6 +390,25 @@ mod tests {
         assert_eq!(resolve(percent("50%").as_ref(), 3, true), 2);
         assert_eq!(resolve(percent("nonsense").as_ref(), 3, true), 0);
         assert_eq!(resolve(Some(&IntOrString::Int(2)), 1, true), 2);
+    }
+
+    #[test]
+    fn other_reasons_are_seen() {
+        let ports = "have free ports";
+        assert!(is_alone(
+            "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.",
+            ports
+        ));
+        assert!(is_alone(
+            "0/3 nodes are available: 1 node(s) had untolerated taint {node-role.kubernetes.io/control-plane: }, 2 node(s) didn't have free ports for the requested pod ports.",
+            ports
+        ));
+        assert!(!is_alone(
+            "0/2 nodes are available: 1 node(s) didn't have free ports for the requested pod ports, 1 node(s) were unschedulable.",
+            ports
+        ));
+        assert!(is_alone("0/2 nodes are available: pod has a claim with ReadWriteOncePod.", "ReadWriteOncePod"));
+        assert!(is_alone("", ports));
     }
 
     #[test]
