@@ -20,4 +20,6 @@ pub(crate) static DETECTORS: &[&Detector] = &[
     &detectors::admission::DETECTOR,
     &detectors::rollout::DETECTOR,
     &detectors::deletion::DETECTOR,
+    &detectors::crd::DETECTOR,
+    &detectors::manifest::DETECTOR,
 ];

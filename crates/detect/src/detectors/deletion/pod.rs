@@ -12,6 +12,9 @@ use serde_json::json;
 /// After the grace period the kubelet kills, and then has to clean up.
 const GRACE: SignedDuration = SignedDuration::from_secs(120);
 
+/// With it a Job counts each of its pods before it lets go of it.
+const TRACKING: &str = "batch.kubernetes.io/job-tracking";
+
 /// The finding about a pod that is being deleted.
 pub(super) fn found<'a>(view: &View<'a>, object: &'a Object) -> Option<Finding> {
     let pod = object.pod()?;
@@ -62,7 +65,13 @@ fn why<'a>(view: &View<'a>, object: &'a Object, pod: &'a Pod) -> Option<Finding>
         return Some(finding);
     }
     if let Some(finalizer) = finalizers.first() {
-        let holding = guardian::holding(view, object, finalizer);
+        let mut holding = guardian::holding(view, object, finalizer);
+        let owner = object.meta.controller().map(|owner| owner.reference(object.meta.namespace.as_deref()));
+        if let Some(owner) = owner.filter(|owner| *finalizer == TRACKING && view.look_up(owner).is_absent()) {
+            holding.verdict = Verdict::Likely;
+            holding.cause.sentence =
+                format!("The finalizer {finalizer} keeps {name}, and {owner}, for which it is there, is gone.");
+        }
         let what = format!("its finalizer {finalizer} is not taken away");
         let mut finding = finding(object, workload, "finalizer", &what, holding.cause);
         finding.verdict = holding.verdict;
