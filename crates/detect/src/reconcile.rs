@@ -153,7 +153,9 @@ fn recovery(view: &View<'_>, problem: &Problem) -> Option<String> {
 /// The condition by which an object without rules of its own says that it is well.
 fn well(subject: &Object) -> Option<&'static str> {
     let whole = subject.whole()?;
-    let is = |of: &serde_json::Value, key: &str, value: &str| of.pointer(key).and_then(serde_json::Value::as_str) == Some(value);
+    let is = |of: &serde_json::Value, key: &str, value: &str| {
+        of.pointer(key).and_then(serde_json::Value::as_str) == Some(value)
+    };
     // Argo CD tells by the phase of its last operation.
     if is(&whole, "/status/operationState/phase", "Succeeded") {
         return Some("Synced");

@@ -151,7 +151,11 @@ fn told<'a>(view: &View<'a>, subject: &'a Object) -> Option<Told> {
             if behind { replica_failure(view, workload) } else { None }
         }
         Kind::StatefulSet | Kind::DaemonSet => {
-            if wanted > 0 && status.replicas < wanted { by_event(view, subject) } else { None }
+            if wanted > 0 && status.replicas < wanted {
+                by_event(view, subject)
+            } else {
+                None
+            }
         }
         _ => None,
     }

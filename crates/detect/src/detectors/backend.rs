@@ -77,7 +77,11 @@ impl<'a> Backend<'a> {
         match &self.state {
             State::Absent { .. } => format!("Service {name} behind it does not exist"),
             State::AtZero(workload) => {
-                format!("{} {}, which serves it, is scaled to zero", workload.kind.singular(), describe::object(workload))
+                format!(
+                    "{} {}, which serves it, is scaled to zero",
+                    workload.kind.singular(),
+                    describe::object(workload)
+                )
             }
             State::Nobody => format!("Service {name} behind it selects no pod, and nothing makes any for it"),
             State::NotReady { .. } => format!("Service {name} behind it has no ready endpoint"),
@@ -168,9 +172,10 @@ fn standing<'a>(view: &View<'a>, service: &'a Object) -> State<'a> {
     }
     let kinds = [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet].map(|kind| view.all(&kind, namespace));
     let complete = pods.complete && kinds.iter().all(|many| many.complete);
-    let own = kinds.iter().flat_map(|many| &many.items).copied().find(|workload| {
-        workload.workload().is_some_and(|body| selector.matches(&body.spec.template.metadata.labels))
-    });
+    let own =
+        kinds.iter().flat_map(|many| &many.items).copied().find(|workload| {
+            workload.workload().is_some_and(|body| selector.matches(&body.spec.template.metadata.labels))
+        });
     match own {
         Some(workload) if workload.workload().is_some_and(|body| body.spec.replicas == Some(0)) => {
             State::AtZero(workload)

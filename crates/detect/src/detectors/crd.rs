@@ -19,11 +19,7 @@ const fn failure(slug: &'static str, title: &'static str, page: &'static str) ->
 pub(crate) static DETECTOR: Detector = Detector {
     name: "crd",
     failures: &[
-        failure(
-            "crd-unusable",
-            "A custom resource is not served",
-            include_str!("../pages/crd-unusable.md"),
-        ),
+        failure("crd-unusable", "A custom resource is not served", include_str!("../pages/crd-unusable.md")),
         failure(
             "conversion-webhook",
             "Versions of a custom resource cannot be converted",

@@ -86,7 +86,8 @@ impl Edit {
     /// The cause.
     pub(crate) fn cause(&self, sentence: impl Into<String>) -> Cause {
         // Of a whole that is new no part is more to blame than another.
-        let whole = self.is_new() && self.change.fields.first().is_some_and(|field| field.to.as_ref().is_none_or(is_long));
+        let whole =
+            self.is_new() && self.change.fields.first().is_some_and(|field| field.to.as_ref().is_none_or(is_long));
         let mut cause = Cause::changed(&self.change, if whole { usize::MAX } else { 0 }, sentence);
         cause.managed_by = self.managed_by.map(str::to_owned);
         cause

@@ -443,7 +443,11 @@ mod tests {
 
     #[test]
     fn a_call_names_its_service_and_its_trouble() {
-        let call = |what: &str| format!(r#"failed calling webhook "w": failed to call webhook: Post "https://hook.policy.svc:8443/m?timeout=10s": {what}"#);
+        let call = |what: &str| {
+            format!(
+                r#"failed calling webhook "w": failed to call webhook: Post "https://hook.policy.svc:8443/m?timeout=10s": {what}"#
+            )
+        };
         for (what, trouble) in [
             ("context deadline exceeded", Trouble::Unreachable),
             ("dial tcp 10.96.0.7:443: connect: connection refused", Trouble::Unreachable),

@@ -41,9 +41,8 @@ fn no_match(text: &str) -> Option<Rejection<'_>> {
     let (_, rest) = text.split_once("no matches for kind ")?;
     let (kind, rest) = quoted(rest)?;
     let (place, _) = quoted(rest)?;
-    let is_version = |word: &str| {
-        word.strip_prefix('v').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()))
-    };
+    let is_version =
+        |word: &str| word.strip_prefix('v').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
     let (group, version) = match place.split_once('/') {
         Some((group, version)) => (group, Some(version)),
         None if is_version(place) => ("", Some(place)),
@@ -54,7 +53,8 @@ fn no_match(text: &str) -> Option<Rejection<'_>> {
 }
 
 fn immutable(text: &str) -> Option<Rejection<'_>> {
-    let said = ["field is immutable", "updates to statefulset spec for fields other than", "is immutable after creation"];
+    let said =
+        ["field is immutable", "updates to statefulset spec for fields other than", "is immutable after creation"];
     if !said.iter().any(|words| text.contains(words)) {
         return None;
     }

@@ -35,13 +35,7 @@ impl<'a> Case<'_, 'a> {
     }
 
     /// A confirmed finding: the API server's own words are what was observed.
-    pub(super) fn finding(
-        &self,
-        slug: &'static str,
-        class: Option<&'static str>,
-        why: &str,
-        cause: Cause,
-    ) -> Finding {
+    pub(super) fn finding(&self, slug: &'static str, class: Option<&'static str>, why: &str, cause: Cause) -> Finding {
         let title = format!("{}: its pods are not created, {why}", self.name());
         let mut finding = Finding::new(slug, Place::of(self.workload), title, cause);
         finding.class = class;

@@ -40,9 +40,7 @@ pub(super) fn found(case: &Case<'_, '_>, what: &str, bounds: &[Bound<'_>]) -> Op
             edit.cause(format!("{field} of LimitRange {name} was {}; since then {why}.", edit.words()))
         }
         (_, Some(blame), _) => case.own_change(blame, &why),
-        (_, None, Some((spot, asking))) => {
-            spot.wrong(&asking.path, asking.value.clone(), case.sentence(&why))
-        }
+        (_, None, Some((spot, asking))) => spot.wrong(&asking.path, asking.value.clone(), case.sentence(&why)),
         (_, None, None) => case.plain(case.sentence(&why)),
     };
     let mut finding = case.finding("limit-range", None, &why, cause);
@@ -50,9 +48,7 @@ pub(super) fn found(case: &Case<'_, '_>, what: &str, bounds: &[Bound<'_>]) -> Op
         let text = format!("{} {}: {}", range.meta.name, path.field, bound.bound);
         finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, range, text));
     }
-    if by_range
-        && let (Some(edit), Some((_, range, path))) = (&edit, &set)
-    {
+    if by_range && let (Some(edit), Some((_, range, path))) = (&edit, &set) {
         finding.remedies.push(put_back(range, path, edit.from()));
     } else if template.is_some() {
         finding.remedies.extend(case.roll_back());
@@ -130,14 +126,16 @@ fn fit(case: &Case<'_, '_>, bound: Option<&Bound<'_>>, place: Option<&(&Spot<'_>
     let (Some(bound), Some((spot, asking))) = (bound, place) else {
         return case.advice(RemedyKind::SetResources, PLAIN);
     };
-    let (Some(container), Some(part)) = (&asking.container, asking.path.field.contains(".limits.").then_some("limits").or(Some("requests")))
+    let (Some(container), Some(part)) =
+        (&asking.container, asking.path.field.contains(".limits.").then_some("limits").or(Some("requests")))
     else {
         return case.advice(RemedyKind::SetResources, PLAIN);
     };
     if bound.side == Side::Ratio {
         return case.advice(RemedyKind::SetResources, PLAIN);
     }
-    let list = if spot.spec.containers.iter().any(|it| it.name == *container) { "containers" } else { "initContainers" };
+    let list =
+        if spot.spec.containers.iter().any(|it| it.name == *container) { "containers" } else { "initContainers" };
     let change = json!({list: [{"name": container, "resources": {part: {bound.resource: bound.bound}}}]});
     let side = if bound.side == Side::Maximum { "at most" } else { "at least" };
     let sentence = format!("Set {} to {side} {} (kubectl describe limitrange).", asking.path.field, bound.bound);

@@ -46,7 +46,8 @@ pub(super) fn found(case: &Case<'_, '_>, name: &str, what: &str, resources: &[&s
     });
     // Requests and limits that were there and are not any more.
     let removed = case.template_where(|field| {
-        let gone = field.to.is_none() || field.to.as_ref().is_some_and(|to| to.as_object().is_some_and(|to| to.is_empty()));
+        let gone =
+            field.to.is_none() || field.to.as_ref().is_some_and(|to| to.as_object().is_some_and(|to| to.is_empty()));
         (gone && field.pointer.contains("/resources")).then_some(0)
     });
     let culprit = [of_quota, removed.map(Culprit::Template)]

@@ -69,7 +69,9 @@ pub(super) fn found(case: &Case<'_, '_>, level: &str, what: &str) -> Option<Find
         (None, _) => finding.alternatives.push(Alternative {
             reference: Some(Ref::from(&reference)),
             verdict: Verdict::Possible,
-            sentence: format!("The namespace may enforce {level} only lately: look at its label {ENFORCE} and who set it."),
+            sentence: format!(
+                "The namespace may enforce {level} only lately: look at its label {ENFORCE} and who set it."
+            ),
         }),
     }
     if !by_namespace && template.is_some() {
@@ -163,8 +165,7 @@ fn summary(what: &str) -> String {
 
 /// What makes the template comply, with a patch where every check says what it wants.
 fn comply(case: &Case<'_, '_>, spot: Option<&Spot<'_>>, what: &str) -> Option<Remedy> {
-    const PLAIN: &str =
-        "Take out what the level forbids, or move the workload to a namespace whose level allows it.";
+    const PLAIN: &str = "Take out what the level forbids, or move the workload to a namespace whose level allows it.";
     let violations = violations(what);
     let spot = spot?;
     let mut wanted: Vec<(&str, Map<String, Value>)> = Vec::new();

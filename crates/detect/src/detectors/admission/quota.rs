@@ -121,12 +121,7 @@ fn deficit(short: &Shortage) -> Option<i128> {
 }
 
 /// The newest of what may have used the quota up: it was lowered, this workload wants more, or another one took it.
-fn culprit<'a>(
-    case: &Case<'_, 'a>,
-    quota: Option<&'a Object>,
-    path: &Path,
-    short: &Shortage,
-) -> Option<Culprit<'a>> {
+fn culprit<'a>(case: &Case<'_, 'a>, quota: Option<&'a Object>, path: &Path, short: &Shortage) -> Option<Culprit<'a>> {
     let lowered = quota.and_then(|quota| case.edit(quota, path)).filter(|edit| !is_raised(edit, &short.limited));
     let counted = format!("/resources/{}", short.resource.replacen('.', "/", 1));
     let countable = short.resource.contains('.') || matches!(short.resource.as_str(), "cpu" | "memory");
@@ -245,7 +240,10 @@ fn remedies(
     let mut remedies: Vec<Remedy> = match culprit {
         Some(Culprit::Quota(edit)) => {
             let before = edit.from().filter(|before| before.is_string());
-            before.map(|before| hard(before, format!("Put {resource} of quota {} back.", target.name))).into_iter().collect()
+            before
+                .map(|before| hard(before, format!("Put {resource} of quota {} back.", target.name)))
+                .into_iter()
+                .collect()
         }
         Some(Culprit::Template(_)) => case.roll_back().into_iter().collect(),
         Some(Culprit::Replicas(edit)) => vec![back(case.workload, edit)],

@@ -122,7 +122,8 @@ impl<'a> Failed<'_, '_, 'a> {
         if let Some(cause) = self.own_pods(namespace, service) {
             return ("own-pods", cause);
         }
-        if let (Trouble::Unreachable | Trouble::NoEndpoints | Trouble::Answer, Some(cause)) = (trouble, self.wrong_port())
+        if let (Trouble::Unreachable | Trouble::NoEndpoints | Trouble::Answer, Some(cause)) =
+            (trouble, self.wrong_port())
         {
             return ("wrong-port", cause);
         }
@@ -272,9 +273,10 @@ impl<'a> Failed<'_, '_, 'a> {
     fn rewritten(&self) -> Option<(Edit, String)> {
         let data = Path { field: "data".to_owned(), pointer: "/data".to_owned() };
         // An old certificate grows older whatever the configuration trusts.
-        let of_bundle = self.bundle().filter(|_| !self.is_outdated()).and_then(|(it, path)| {
-            Some((self.edit(it.object, &path)?, format!("{} of {}", path.field, it.name())))
-        });
+        let of_bundle = self
+            .bundle()
+            .filter(|_| !self.is_outdated())
+            .and_then(|(it, path)| Some((self.edit(it.object, &path)?, format!("{} of {}", path.field, it.name()))));
         let of_secret = self
             .serving()
             .and_then(|secret| Some((self.edit(secret, &data)?, format!("Secret {}", describe::object(secret)))));
@@ -293,8 +295,7 @@ impl<'a> Failed<'_, '_, 'a> {
         let spot = Spot::of(workload)?;
         let mounted = spot.spec.volumes.iter().filter_map(|volume| Some(volume.secret.as_ref()?.name.as_str()));
         let mut certificates = mounted.filter_map(|name| {
-            let secret =
-                self.case.view.object(&Kind::Secret, workload.meta.namespace.as_deref(), name).found()?;
+            let secret = self.case.view.object(&Kind::Secret, workload.meta.namespace.as_deref(), name).found()?;
             let Body::Config(config) = &secret.body else { return None };
             config.keys.iter().flatten().any(|key| key == "tls.crt").then_some(secret)
         });
@@ -306,7 +307,8 @@ impl<'a> Failed<'_, '_, 'a> {
     fn policy(&self, name: &str) -> Option<Fact> {
         let configured = self.configured.as_ref()?;
         let policy = configured.entry.get("failurePolicy").and_then(Value::as_str).unwrap_or("Fail");
-        let text = format!("{} {}: {name} has failurePolicy {policy}", configured.object.kind, configured.object.meta.name);
+        let text =
+            format!("{} {}: {name} has failurePolicy {policy}", configured.object.kind, configured.object.meta.name);
         Some(Fact::new(Role::Cause, Source::Spec, None, configured.object, text))
     }
 
@@ -336,12 +338,13 @@ impl<'a> Failed<'_, '_, 'a> {
             remedies.push(delete);
         }
         if class == "certificate" && self.is_outdated() {
-            let on = self.serving().map(Object::reference).or_else(|| self.backend.as_ref().map(|it| it.service.clone()));
-            let sentence = "Have the certificate made anew, by cert-manager or whatever issues it, then restart what serves it.";
+            let on =
+                self.serving().map(Object::reference).or_else(|| self.backend.as_ref().map(|it| it.service.clone()));
+            let sentence =
+                "Have the certificate made anew, by cert-manager or whatever issues it, then restart what serves it.";
             remedies.extend(on.map(|on| crate::spot::remedy(RemedyKind::Patch, &on, sentence)));
         } else if class == "certificate" {
-            let sentence =
-                "Put the certificate's authority into caBundle, or have whoever injects it do so (cert-manager's cainjector, the program itself).";
+            let sentence = "Put the certificate's authority into caBundle, or have whoever injects it do so (cert-manager's cainjector, the program itself).";
             remedies.push(over(RemedyKind::Patch, sentence.to_owned()));
         }
         if class == "wrong-port"
@@ -351,8 +354,7 @@ impl<'a> Failed<'_, '_, 'a> {
         {
             let mut port = over(RemedyKind::Patch, format!("Ask for port {}.", only.port));
             port.patch_type = Some("strategic".to_owned());
-            port.patch =
-                Some(json!({"webhooks": [{"name": name, "clientConfig": {"service": {"port": only.port}}}]}));
+            port.patch = Some(json!({"webhooks": [{"name": name, "clientConfig": {"service": {"port": only.port}}}]}));
             remedies.push(port);
         }
         if matches!(class, "unreachable" | "bad-answer")

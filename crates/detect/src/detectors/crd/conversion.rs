@@ -29,7 +29,8 @@ pub(super) fn of_definition<'a>(view: &View<'a>, definition: &'a Object) -> Opti
         return None;
     }
     let name = &definition.meta.name;
-    let sentence = format!("Objects of CustomResourceDefinition {name} cannot be read in any version but the stored one.");
+    let sentence =
+        format!("Objects of CustomResourceDefinition {name} cannot be read in any version but the stored one.");
     let title = format!("CustomResourceDefinition {name}: its versions cannot be converted; {}", backend.words());
     let (class, cause) = cause(view, &backend, Some(definition), None, &sentence);
     let mut finding = Finding::new("conversion-webhook", Place::of(definition), title, cause);
@@ -65,7 +66,8 @@ pub(super) fn of_program<'a>(
     let name = describe::object(workload);
     // A line of JSON ends with what closes its string.
     let said = call.what.trim_end_matches(['}', '\\']);
-    let said = if said.matches('"').count() % 2 == 1 { said.trim_end_matches('"').trim_end_matches('\\') } else { said };
+    let said =
+        if said.matches('"').count() % 2 == 1 { said.trim_end_matches('"').trim_end_matches('\\') } else { said };
     let what = text::shorten(said, 160).into_owned();
     let sentence = format!("{kind} of {version} cannot be converted: {what}.");
     let title = format!("{name}: {} ends, because {kind} of {version} cannot be converted", told.container);
@@ -100,12 +102,14 @@ fn cause<'a>(
     let trouble = call.map(|call| call.trouble());
     match (&backend.state, definition, trouble) {
         (_, Some(definition), Some(Trouble::Certificate)) => {
-            let rest = format!("What CustomResourceDefinition {} trusts does not fit the certificate.", definition.meta.name);
+            let rest =
+                format!("What CustomResourceDefinition {} trusts does not fit the certificate.", definition.meta.name);
             ("certificate", of_definition(definition, BUNDLE, &rest))
         }
         (State::Absent { deleted: None } | State::Nobody, Some(definition), _) => {
             let class = if matches!(backend.state, State::Nobody) { "no-endpoints" } else { "no-service" };
-            let rest = format!("{}; CustomResourceDefinition {} still asks for it.", backend.words(), definition.meta.name);
+            let rest =
+                format!("{}; CustomResourceDefinition {} still asks for it.", backend.words(), definition.meta.name);
             (class, of_definition(definition, SERVICE, &rest))
         }
         (State::Absent { .. }, ..) => ("no-service", backend.cause(view, None, sentence)),

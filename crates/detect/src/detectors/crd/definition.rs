@@ -25,9 +25,8 @@ fn conditions(definition: &Object) -> Vec<Condition> {
 /// What a definition says of itself.
 pub(super) fn found<'a>(view: &View<'a>, definition: &'a Object) -> Option<Finding> {
     let conditions = conditions(definition);
-    let is = |kind: &str, status: &str| {
-        Condition::find(&conditions, kind).filter(|condition| condition.status == status)
-    };
+    let is =
+        |kind: &str, status: &str| Condition::find(&conditions, kind).filter(|condition| condition.status == status);
     let name = &definition.meta.name;
     if let Some(condition) = is("Terminating", "True").filter(|_| definition.meta.deleted.is_some()) {
         let due = definition.meta.deleted?.checked_add(GRACE).ok()?;
@@ -43,7 +42,9 @@ pub(super) fn found<'a>(view: &View<'a>, definition: &'a Object) -> Option<Findi
         let mut finding = finding(definition, condition, "terminating", "was deleted and does not go away", cause);
         finding.severity = Severity::Warning;
         finding.verdict = Verdict::Likely;
-        let sentence = format!("Look for instances that have finalizers (kubectl get {name} -A -o yaml), and for their controller: its deletion waits for them.");
+        let sentence = format!(
+            "Look for instances that have finalizers (kubectl get {name} -A -o yaml), and for their controller: its deletion waits for them."
+        );
         finding.remedies.push(remedy(definition, RemedyKind::Outside, sentence));
         return Some(finding);
     }
@@ -132,7 +133,8 @@ fn names<'a>(view: &View<'a>, definition: &'a Object, condition: &Condition) -> 
     let sentence = format!("A name of CustomResourceDefinition {name} is taken: {}{by}.", said(condition));
     let cause = plain(definition, sentence).at_field(format!("spec.names.{key}"), pointer, own.map(Value::from));
     let mut finding = finding(definition, condition, "names", "is not served: a name of it is taken", cause);
-    let sentence = format!("Give spec.names.{key} another value, or delete the definition that has it if nobody uses that.");
+    let sentence =
+        format!("Give spec.names.{key} another value, or delete the definition that has it if nobody uses that.");
     finding.remedies.push(remedy(definition, RemedyKind::Patch, sentence));
     finding
 }
@@ -206,7 +208,8 @@ fn version_of(definition: &Object, who: &str, kind: &str, version: &str) -> Opti
         definition.meta.name
     );
     let cause = plain(definition, sentence).at_field(field, pointer, value);
-    let sentence = "Install the definition that belongs to the program's version, or the program that belongs to the definition.";
+    let sentence =
+        "Install the definition that belongs to the program's version, or the program that belongs to the definition.";
     Some(("version", cause, remedy(definition, RemedyKind::Patch, sentence.to_owned())))
 }
 
@@ -221,7 +224,8 @@ fn missing<'a>(view: &View<'a>, who: &str, kind: &str, group: &str) -> (&'static
     let (reference, cause) = match gone {
         Some((object, at)) => {
             let reference = object.reference();
-            let change = Change { at, subject: reference.clone(), verb: Verb::Deleted, fields: Vec::new(), actor: None };
+            let change =
+                Change { at, subject: reference.clone(), verb: Verb::Deleted, fields: Vec::new(), actor: None };
             let sentence = format!(
                 "CustomResourceDefinition {} was deleted at {}, with all {kind} objects; {who} needs it.",
                 object.meta.name,
@@ -236,7 +240,9 @@ fn missing<'a>(view: &View<'a>, who: &str, kind: &str, group: &str) -> (&'static
             (reference.clone(), Cause::plain(CauseKind::Resource, Some(&reference), sentence))
         }
     };
-    let sentence = format!("Install the CustomResourceDefinitions that belong to {who}; Helm installs those of a chart only the first time.");
+    let sentence = format!(
+        "Install the CustomResourceDefinitions that belong to {who}; Helm installs those of a chart only the first time."
+    );
     let mut remedy = spot::remedy(RemedyKind::Create, &reference, sentence);
     remedy.risk = Risk::Low;
     if let Some(requires) = &mut remedy.requires {

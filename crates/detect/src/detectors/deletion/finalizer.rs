@@ -99,7 +99,10 @@ fn in_use(object: &Object, finalizer: &str, by: &str, follows: &str) -> Option<F
     let at = object.meta.deleted?;
     let change = Change { at, subject: object.reference(), verb: Verb::Deleted, fields: Vec::new(), actor: None };
     let name = format!("{} {}", object.kind.singular(), describe::object(object));
-    let sentence = format!("Somebody deleted {name} at {} while it is used by {by}: it goes with the last that uses it, and {follows}.", describe::time(at));
+    let sentence = format!(
+        "Somebody deleted {name} at {} while it is used by {by}: it goes with the last that uses it, and {follows}.",
+        describe::time(at)
+    );
     let title = format!("{name} was deleted while it is used by {by}");
     let mut finding = Finding::new("finalizer-stuck", Place::of(object), title, Cause::changed(&change, 0, sentence));
     finding.class = Some("in-use");

@@ -25,7 +25,15 @@ const OF_OWNERS: [&str; 2] = ["foregroundDeletion", "orphan"];
 
 /// Words that are in many names and tell nothing.
 const COMMON: [&str; 10] = [
-    "finalizer", "finalizers", "cleanup", "kubernetes", "operator", "controller", "manager", "resources", "foreground",
+    "finalizer",
+    "finalizers",
+    "cleanup",
+    "kubernetes",
+    "operator",
+    "controller",
+    "manager",
+    "resources",
+    "foreground",
     "protection",
 ];
 
@@ -100,22 +108,36 @@ pub(super) fn holding<'a>(view: &View<'a>, object: &'a Object, finalizer: &str) 
                 Some(_) => (CauseKind::External, Verdict::Likely),
                 None => (CauseKind::Resource, Verdict::Possible),
             };
-            let said = facts.first().map(|fact| format!(" It says {}.", fact.text.trim_end_matches('.'))).unwrap_or_default();
+            let said =
+                facts.first().map(|fact| format!(" It says {}.", fact.text.trim_end_matches('.'))).unwrap_or_default();
             let sentence = format!("{waits}; it is taken away by {what}.{said}");
             let mut cause = Cause::plain(kind, Some(&object.reference()), sentence);
             cause.managed_by = ownership::managed_by(object).map(str::to_owned);
             let cause = cause.at_field("metadata.finalizers", "/metadata/finalizers", Some(json!([finalizer])));
-            Holding { class: "built-in", cause, verdict, facts, remedies: vec![without(object, finalizer)], workload: None }
+            Holding {
+                class: "built-in",
+                cause,
+                verdict,
+                facts,
+                remedies: vec![without(object, finalizer)],
+                workload: None,
+            }
         }
         Guardian::Unknown => {
-            let sentence = format!(
-                "{waits}, and no workload is known that would take it away: what set it may be gone for good."
-            );
+            let sentence =
+                format!("{waits}, and no workload is known that would take it away: what set it may be gone for good.");
             let mut cause = Cause::plain(CauseKind::Resource, Some(&object.reference()), sentence);
             cause.managed_by = ownership::managed_by(object).map(str::to_owned);
             let cause = cause.at_field("metadata.finalizers", "/metadata/finalizers", Some(json!([finalizer])));
             let remedies = vec![without(object, finalizer)];
-            Holding { class: "controller-unknown", cause, verdict: Verdict::Likely, facts: told(view, object), remedies, workload: None }
+            Holding {
+                class: "controller-unknown",
+                cause,
+                verdict: Verdict::Likely,
+                facts: told(view, object),
+                remedies,
+                workload: None,
+            }
         }
     }
 }
@@ -134,24 +156,44 @@ fn by_workload<'a>(view: &View<'a>, object: &'a Object, workload: &'a Object, wa
         let path = Path { field: "spec.replicas".to_owned(), pointer: "/spec/replicas".to_owned() };
         let edit = Edit::of(view, workload, &path, workload.meta.created, None).filter(|edit| !edit.is_new());
         let cause = match edit {
-            Some(edit) => edit.cause(format!("{waits}; spec.replicas of {who}, which takes it away, was {}.", edit.words())),
+            Some(edit) => {
+                edit.cause(format!("{waits}; spec.replicas of {who}, which takes it away, was {}.", edit.words()))
+            }
             None => plain(format!("{waits}; {who}, which takes it away, is scaled to zero.")).at_field(
                 path.field,
                 path.pointer,
                 Some(json!(0)),
             ),
         };
-        let mut up = spot::remedy(RemedyKind::Scale, &workload.reference(), format!("Scale {} up again.", describe::object(workload)));
+        let mut up = spot::remedy(
+            RemedyKind::Scale,
+            &workload.reference(),
+            format!("Scale {} up again.", describe::object(workload)),
+        );
         up.managed_by = ownership::managed_by(workload).map(str::to_owned);
         up.patch_type = Some("merge".to_owned());
         up.patch = Some(json!({"spec": {"replicas": 1}}));
         let facts = vec![Fact::new(Role::Cause, Source::Spec, None, workload, format!("{who} is at zero replicas"))];
-        return Holding { class: "controller-down", cause, verdict: Verdict::Likely, facts, remedies: vec![up], workload: Some(workload) };
+        return Holding {
+            class: "controller-down",
+            cause,
+            verdict: Verdict::Likely,
+            facts,
+            remedies: vec![up],
+            workload: Some(workload),
+        };
     }
     if ready == 0 {
         let cause = plain(format!("{waits}; {who}, which takes it away, has no ready pod."));
         let facts = vec![Fact::new(Role::Cause, Source::Status, None, workload, format!("{who} has no ready pod"))];
-        return Holding { class: "controller-down", cause, verdict: Verdict::Likely, facts, remedies: Vec::new(), workload: Some(workload) };
+        return Holding {
+            class: "controller-down",
+            cause,
+            verdict: Verdict::Likely,
+            facts,
+            remedies: Vec::new(),
+            workload: Some(workload),
+        };
     }
     // It runs: what it says of the object is why.
     let said = complaint(view, workload, &object.meta.name);
@@ -166,7 +208,11 @@ fn by_workload<'a>(view: &View<'a>, object: &'a Object, workload: &'a Object, wa
         let text = text::shorten(line.text.trim(), 300).into_owned();
         facts.push(Fact::new(Role::Cause, Source::Log, line.at, pod, text));
     }
-    let sentence = format!("Read the log of {} for {}: what it cannot clean up has to be.", describe::object(workload), object.meta.name);
+    let sentence = format!(
+        "Read the log of {} for {}: what it cannot clean up has to be.",
+        describe::object(workload),
+        object.meta.name
+    );
     let look = spot::remedy(RemedyKind::Restart, &workload.reference(), sentence);
     Holding { class: "controller-failing", cause, verdict, facts, remedies: vec![look], workload: Some(workload) }
 }

@@ -57,7 +57,8 @@ fn said(namespace: &Object, condition: &Condition) -> Fact {
 /// What an aggregated API serves cannot be listed, so it cannot be known to be empty.
 fn discovery<'a>(view: &View<'a>, namespace: &'a Object, condition: &Condition) -> Finding {
     let Some((group, version)) = held::group_version(&condition.message) else {
-        let sentence = format!("What is in namespace {} cannot be found out: {}", namespace.meta.name, condition.message);
+        let sentence =
+            format!("What is in namespace {} cannot be found out: {}", namespace.meta.name, condition.message);
         let cause = Cause::plain(CauseKind::Unknown, Some(&namespace.reference()), sentence);
         let mut finding = finding(namespace, "discovery", "an API cannot be discovered", cause);
         finding.evidence.push(said(namespace, condition));
@@ -68,7 +69,8 @@ fn discovery<'a>(view: &View<'a>, namespace: &'a Object, condition: &Condition) 
     let found = view.look_up(&service).found();
     let backend = found.and_then(|found| {
         let whole = found.whole()?;
-        let part = |key: &str| whole.pointer(&format!("/spec/service/{key}")).and_then(Value::as_str).map(str::to_owned);
+        let part =
+            |key: &str| whole.pointer(&format!("/spec/service/{key}")).and_then(Value::as_str).map(str::to_owned);
         Some(Backend::of(view, &part("namespace")?, &part("name")?))
     });
     let behind = backend.as_ref().map(|backend| format!(" {}.", backend.words())).unwrap_or_default();
@@ -121,7 +123,10 @@ fn content<'a>(view: &View<'a>, namespace: &'a Object, condition: &Condition) ->
     finding.evidence.extend(backend.as_ref().and_then(Backend::fact));
     finding.remedies.extend(backend.as_ref().and_then(Backend::remedy));
     if let (Some(backend), true) = (&backend, finding.remedies.is_empty()) {
-        let sentence = format!("Bring up what serves Service {}; if it was removed for good, delete the configuration that still asks it.", describe::name(&backend.service));
+        let sentence = format!(
+            "Bring up what serves Service {}; if it was removed for good, delete the configuration that still asks it.",
+            describe::name(&backend.service)
+        );
         finding.remedies.push(spot::remedy(RemedyKind::Outside, &backend.service, sentence));
     }
     finding
@@ -137,7 +142,8 @@ fn remaining<'a>(
     let condition = waits.or(left)?;
     let finalizers = waits.map(|waits| held::finalizers(&waits.message)).unwrap_or_default();
     let resources = left.map(|left| held::resources(&left.message)).unwrap_or_default();
-    let kinds: Vec<Kind> = resources.iter().take(SORTS).filter_map(|(plural, group)| kind(view, plural, group)).collect();
+    let kinds: Vec<Kind> =
+        resources.iter().take(SORTS).filter_map(|(plural, group)| kind(view, plural, group)).collect();
     let objects: Vec<&Object> = kinds
         .iter()
         .flat_map(|kind| view.all(kind, Some(&namespace.meta.name)).items)
@@ -154,7 +160,8 @@ fn remaining<'a>(
                 (None, Some((plural, _))) => format!("{plural} are left"),
                 (None, None) => "something is left in it".to_owned(),
             };
-            let sentence = format!("In namespace {} {what}; which objects these are was not found.", namespace.meta.name);
+            let sentence =
+                format!("In namespace {} {what}; which objects these are was not found.", namespace.meta.name);
             let cause = Cause::plain(CauseKind::Unknown, Some(&namespace.reference()), sentence);
             finding(namespace, "content", &what, cause)
         }

@@ -59,7 +59,8 @@ fn of_argo(whole: &Value) -> Vec<Said> {
 fn of_flux(release: &Object, whole: &Value) -> Vec<Said> {
     let conditions = whole.pointer("/status/conditions").and_then(Value::as_array);
     let failed = conditions.into_iter().flatten().filter(|it| {
-        let stale = it.get("observedGeneration").and_then(Value::as_i64).is_some_and(|of| Some(of) < release.meta.generation);
+        let stale =
+            it.get("observedGeneration").and_then(Value::as_i64).is_some_and(|of| Some(of) < release.meta.generation);
         !stale && matches!(text_at(it, "/type").as_str(), "Ready" | "Released") && text_at(it, "/status") == "False"
     });
     failed
@@ -102,8 +103,7 @@ fn of_message<'a>(view: &View<'a>, release: &'a Object, whole: &Value, said: &Sa
             let sentence = format!("{name} wants to change {what}; that may not be changed.");
             let pointer = format!("/{}", field.replace('.', "/"));
             let cause = super::of_field(&on, (field, &pointer), None, manager, sentence);
-            let mut finding =
-                super::finding(release, "immutable", format!("{name}: {what} may not be changed"), cause);
+            let mut finding = super::finding(release, "immutable", format!("{name}: {what} may not be changed"), cause);
             finding.remedies = super::make_again(&on, field);
             finding
         }
@@ -129,10 +129,9 @@ fn refused<'a>(view: &View<'a>, release: &'a Object, name: &str, message: &str) 
         Refusal::Webhook { name, call } => {
             (format!("webhook {name} could not be called: {}", text::shorten(call.what, 160)), call.service)
         }
-        Refusal::Conversion { version, kind, call } => (
-            format!("{kind} of {version} cannot be converted: {}", text::shorten(call.what, 160)),
-            call.service,
-        ),
+        Refusal::Conversion { version, kind, call } => {
+            (format!("{kind} of {version} cannot be converted: {}", text::shorten(call.what, 160)), call.service)
+        }
         Refusal::Denied { by, what, .. } => (format!("{by} denies it: {}", text::shorten(what, 160)), None),
         Refusal::Quota { quota, .. } => (format!("quota {quota} is used up"), None),
         _ => return None,

@@ -27,7 +27,13 @@ const IMMUTABLE: [(&str, &[(&str, &str)]); 5] = [
             ("spec.volumeClaimTemplates", "/spec/volumeClaimTemplates"),
         ],
     ),
-    ("Job", &[("spec.template.spec.containers", "/spec/template/spec/containers"), ("spec.completions", "/spec/completions")]),
+    (
+        "Job",
+        &[
+            ("spec.template.spec.containers", "/spec/template/spec/containers"),
+            ("spec.completions", "/spec/completions"),
+        ],
+    ),
     (
         "PersistentVolumeClaim",
         &[
@@ -134,7 +140,8 @@ fn immutable<'a>(view: &View<'a>, revision: &Revision<'a>, namespace: &str, obje
         describe::value(&wanted)
     );
     let cause = super::of_field(&on, (field, &path.pointer), Some(wanted.clone()), "helm", sentence);
-    let title = format!("Helm release {namespace}/{release}: revision {number} failed, {field} of {name} may not be changed");
+    let title =
+        format!("Helm release {namespace}/{release}: revision {number} failed, {field} of {name} may not be changed");
     let mut finding = super::finding(live, "immutable", title, cause);
     finding.verdict = Verdict::Confirmed;
     let text = format!("{field} is {is}");
