@@ -57,7 +57,7 @@ struct Said<'a> {
 
 /// A program that ends again and again because a kind is not served.
 fn of_program<'a>(view: &View<'a>, subject: &'a Object) -> Option<Finding> {
-    let pod = subject.pod().filter(|_| subject.meta.deleted.is_none())?;
+    let pod = subject.pod().filter(|pod| subject.meta.deleted.is_none() && !pod.is_ready())?;
     pod.containers().find_map(|(sort, container, status)| {
         let status = status?;
         let waits = status.state.waiting.as_ref().is_some_and(|waiting| waiting.reason == "CrashLoopBackOff");
