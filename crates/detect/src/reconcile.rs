@@ -11,6 +11,7 @@ use crate::view::Lookup;
 use jiff::SignedDuration;
 use reckon_model::document::{Alternative, Problem, Severity};
 use reckon_model::k8s::Condition;
+use reckon_model::selector::LabelSelector;
 use reckon_model::{Body, Kind, Object, ResourceRef, Timestamp};
 use std::collections::BTreeMap;
 
@@ -122,7 +123,7 @@ fn recovery(view: &View<'_>, problem: &Problem) -> Option<String> {
         }
         Body::Claim(claim) => (claim.status.phase == "Bound").then(|| format!("{reference} is bound")),
         Body::Service(service) => {
-            let selector = reckon_model::selector::LabelSelector::exact(&service.spec.selector);
+            let selector = LabelSelector::exact(&service.spec.selector);
             let pods = view.matching(&Kind::Pod, subject.meta.namespace.as_deref(), &selector);
             let ready = pods.items.iter().filter(|pod| pod.pod().is_some_and(reckon_model::k8s::Pod::is_ready)).count();
             (ready > 0).then(|| format!("{reference} has {} again", reckon_model::text::count(ready, "ready endpoint")))
@@ -133,9 +134,41 @@ fn recovery(view: &View<'_>, problem: &Problem) -> Option<String> {
             (renewed > problem.opened? && Lease::of(subject)?.expires() > view.now())
                 .then(|| format!("{reference} is renewed again"))
         }
+        // Kinds without rules of their own say by a condition that they are well.
+        Body::Config(_) if problem.failure == "manifest-rejected" => {
+            let labels = ["owner", "name"].map(|key| Some((key.to_owned(), subject.meta.labels.get(key)?.clone())));
+            let selector = LabelSelector::exact(&labels.into_iter().flatten().collect());
+            let revisions = view.matching(&Kind::Secret, subject.meta.namespace.as_deref(), &selector).items;
+            let number = |secret: &Object| secret.meta.labels.get("version").and_then(|it| it.parse::<u64>().ok());
+            let deployed = |secret: &&Object| {
+                secret.meta.labels.get("status").is_some_and(|it| it == "deployed") && number(secret) > number(subject)
+            };
+            let later = revisions.into_iter().find(deployed)?;
+            Some(format!("revision {} of the release was deployed", number(later)?))
+        }
+        Body::Bare if subject.meta.deleted.is_none() => {
+            let well = well(subject).map(|condition| format!("{reference} is {}", condition.to_lowercase()));
+            well.or_else(|| (problem.severity == Severity::Info).then(|| "no longer so".to_owned()))
+        }
         // What is merely worth knowing closes when it is no longer so: nobody suffered from it.
         _ => (problem.severity == Severity::Info).then(|| "no longer so".to_owned()),
     }
+}
+
+/// The condition by which an object without rules of its own says that it is well.
+fn well(subject: &Object) -> Option<&'static str> {
+    let whole = subject.whole()?;
+    let is = |of: &serde_json::Value, key: &str, value: &str| {
+        of.pointer(key).and_then(serde_json::Value::as_str) == Some(value)
+    };
+    // Argo CD tells by the phase of its last operation.
+    if is(&whole, "/status/operationState/phase", "Succeeded") {
+        return Some("Synced");
+    }
+    let conditions = whole.pointer("/status/conditions")?.as_array()?;
+    ["Ready", "Available", "Established"].into_iter().find(|kind| {
+        conditions.iter().any(|condition| is(condition, "/type", kind) && is(condition, "/status", "True"))
+    })
 }
 
 fn ready_long_enough(view: &View<'_>, pods: &[&Object]) -> bool {

@@ -39,4 +39,6 @@ pub(crate) static DETECTORS: &[&Detector] = &[
     &detectors::resize::DETECTOR,
     &detectors::deletion::DETECTOR,
     &detectors::grace_period::DETECTOR,
+    &detectors::crd::DETECTOR,
+    &detectors::manifest::DETECTOR,
 ];

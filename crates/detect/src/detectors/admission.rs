@@ -1,6 +1,8 @@
 //! Pods, and what else controllers make, that the API server refuses.
 
 mod case;
+mod certificate;
+mod configured;
 mod limit_range;
 mod needs_resources;
 mod pod_security;

@@ -7,7 +7,7 @@ use crate::spot::{Path, Spot};
 use crate::{Finding, Lookup};
 use reckon_model::document::RemedyKind;
 use reckon_model::k8s::Container;
-use reckon_model::{ResourceRef, Timestamp, text};
+use reckon_model::{Object, ResourceRef, Timestamp, text};
 
 enum Culprit {
     Quota(Edit),
@@ -32,7 +32,7 @@ pub(super) fn found(case: &Case<'_, '_>, name: &str, what: &str, resources: &[&s
         Lookup::Unread => None,
     };
     let hard = Path { field: "spec.hard".to_owned(), pointer: "/spec/hard".to_owned() };
-    if let Some(whole) = quota.and_then(|quota| quota.whole())
+    if let Some(whole) = quota.and_then(Object::whole)
         && let Some(limited) = whole.pointer("/spec/hard")
         && !resources.is_empty()
         && resources.iter().all(|resource| limited.get(*resource).is_none())
@@ -46,8 +46,8 @@ pub(super) fn found(case: &Case<'_, '_>, name: &str, what: &str, resources: &[&s
     });
     // Requests and limits that were there and are not any more.
     let removed = case.template_where(|field| {
-        let gone =
-            field.to.is_none() || field.to.as_ref().is_some_and(|to| to.as_object().is_some_and(|to| to.is_empty()));
+        let gone = field.to.is_none()
+            || field.to.as_ref().is_some_and(|to| to.as_object().is_some_and(serde_json::Map::is_empty));
         (gone && field.pointer.contains("/resources")).then_some(0)
     });
     let culprit = [of_quota, removed.map(Culprit::Template)]

@@ -2,7 +2,7 @@
 
 use super::super::edit::Edit;
 use super::case::{self, Case};
-use super::webhook;
+use super::configured::{configured, reference};
 use crate::blame::Blame;
 use crate::spot::Path;
 use crate::{Fact, Finding};
@@ -82,11 +82,11 @@ pub(super) fn found(case: &Case<'_, '_>, by: &str, binding: Option<&str>, what: 
 fn of_policy<'a>(case: &Case<'_, 'a>, policy: &str, binding: &str) -> Vec<Rule<'a>> {
     let named = [
         (
-            webhook::reference(GROUP, "ValidatingAdmissionPolicy", policy),
+            reference(GROUP, "ValidatingAdmissionPolicy", policy),
             "validatingadmissionpolicies.admissionregistration.k8s.io",
         ),
         (
-            webhook::reference(GROUP, "ValidatingAdmissionPolicyBinding", binding),
+            reference(GROUP, "ValidatingAdmissionPolicyBinding", binding),
             "validatingadmissionpolicybindings.admissionregistration.k8s.io",
         ),
     ];
@@ -97,10 +97,10 @@ fn of_policy<'a>(case: &Case<'_, 'a>, policy: &str, binding: &str) -> Vec<Rule<'
 fn of_webhook<'a>(case: &Case<'_, 'a>, name: &str, what: &str) -> Vec<Rule<'a>> {
     let mut rules = Vec::new();
     if let Some(policy) = kyverno(what) {
-        let reference = webhook::reference("kyverno.io", "ClusterPolicy", policy);
-        rules.extend(rule(case, &reference, &["spec"], "clusterpolicies.kyverno.io"));
+        let policy = reference("kyverno.io", "ClusterPolicy", policy);
+        rules.extend(rule(case, &policy, &["spec"], "clusterpolicies.kyverno.io"));
     }
-    if let Some(configured) = webhook::configured(case.view, name) {
+    if let Some(configured) = configured(case.view, name) {
         // Bundles are written anew all the time; what is asked about, and where, is not.
         let keys = ["rules", "namespaceSelector", "objectSelector", "matchConditions"];
         let paths = keys.iter().map(|key| configured.path.key(key)).collect();

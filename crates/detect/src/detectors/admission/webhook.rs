@@ -1,80 +1,27 @@
 //! Webhooks that the API server has to call and cannot.
 
 use super::super::backend::{Backend, State};
-use super::super::edit::Edit;
 use super::super::refusal::{Call, Trouble};
 use super::case::{self, Case};
-use crate::spot::{Path, Spot};
-use crate::{Fact, Finding, Lookup, View, describe, ownership};
+use super::configured::{self, Configured};
+use crate::{Fact, Finding, Lookup, describe, ownership};
 use reckon_model::document::{Alternative, Cause, CauseKind, Ref, Remedy, RemedyKind, Risk, Role, Source, Verdict};
 use reckon_model::selector::LabelSelector;
-use reckon_model::{Body, Kind, Object, ResourceRef, text};
+use reckon_model::{Body, Kind, Object, text};
 use serde_json::{Value, json};
 
-/// The kinds that hold webhooks, and how access rules name them.
-const KINDS: [(&str, &str); 2] = [
-    ("MutatingWebhookConfiguration", "mutatingwebhookconfigurations.admissionregistration.k8s.io"),
-    ("ValidatingWebhookConfiguration", "validatingwebhookconfigurations.admissionregistration.k8s.io"),
-];
-
-/// A webhook and where it stands.
-pub(super) struct Configured<'a> {
-    /// The configuration.
-    pub(super) object: &'a Object,
-    /// The webhook in it.
-    pub(super) path: Path,
-    /// How access rules name the configuration.
-    pub(super) resource: &'static str,
-    entry: Value,
-}
-
-/// The webhook of this name, if it can be found.
-pub(super) fn configured<'a>(view: &View<'a>, name: &str) -> Option<Configured<'a>> {
-    KINDS.iter().find_map(|(kind, resource)| {
-        let kind = case::kind("admissionregistration.k8s.io", kind);
-        view.all(&kind, None).items.into_iter().find_map(|object| {
-            let whole = object.whole()?;
-            let webhooks = whole.get("webhooks")?.as_array()?;
-            let index = webhooks.iter().position(|it| it.get("name").and_then(Value::as_str) == Some(name))?;
-            let list = Path { field: "webhooks".to_owned(), pointer: "/webhooks".to_owned() };
-            let entry = webhooks.get(index)?.clone();
-            Some(Configured { object, path: list.item(name, index), resource, entry })
-        })
-    })
-}
-
-impl Configured<'_> {
-    fn is_ignored(&self) -> bool {
-        self.entry.get("failurePolicy").and_then(Value::as_str) == Some("Ignore")
-    }
-
-    fn port(&self) -> Option<i64> {
-        self.entry.pointer("/clientConfig/service/port").map_or(Some(443), Value::as_i64)
-    }
-
-    fn name(&self) -> String {
-        format!("{} {}", self.object.kind, self.object.meta.name)
-    }
-
-    fn wrong(&self, path: &Path, value: Option<Value>, sentence: String) -> Cause {
-        let mut cause = Cause::plain(CauseKind::Resource, Some(&self.object.reference()), sentence);
-        cause.managed_by = ownership::managed_by(self.object).map(str::to_owned);
-        cause.at_field(&path.field, &path.pointer, value)
-    }
-}
-
 /// What is known of a call that came to nothing.
-struct Failed<'c, 'v, 'a> {
-    case: &'c Case<'v, 'a>,
-    call: Call<'c>,
-    backend: Option<Backend<'a>>,
-    configured: Option<Configured<'a>>,
-    sentence: String,
+pub(super) struct Failed<'c, 'v, 'a> {
+    pub(super) case: &'c Case<'v, 'a>,
+    pub(super) call: Call<'c>,
+    pub(super) backend: Option<Backend<'a>>,
+    pub(super) configured: Option<Configured<'a>>,
+    pub(super) sentence: String,
 }
 
 /// The finding; `None` where the webhook has been taken away, or what answers it serves again.
 pub(super) fn found(case: &Case<'_, '_>, name: &str, call: Call<'_>) -> Option<Finding> {
-    let configured = configured(case.view, name);
+    let configured = configured::configured(case.view, name);
     if configured.as_ref().is_some_and(Configured::is_ignored) {
         return None;
     }
@@ -159,7 +106,7 @@ impl<'a> Failed<'_, '_, 'a> {
     }
 
     /// It has ready endpoints, and yet: what serves it is the next to look at.
-    fn program(&self, backend: &Backend<'a>) -> Cause {
+    pub(super) fn program(&self, backend: &Backend<'a>) -> Cause {
         let words = format!("{} {}.", self.sentence, backend.words());
         match backend.workload(self.case.view) {
             Some(workload) => {
@@ -172,7 +119,7 @@ impl<'a> Failed<'_, '_, 'a> {
     }
 
     /// A webhook outside of the cluster.
-    fn outside(&self) -> Cause {
+    pub(super) fn outside(&self) -> Cause {
         let Some(configured) = &self.configured else {
             return Cause::plain(CauseKind::External, Some(&self.case.workload.reference()), &self.sentence);
         };
@@ -230,77 +177,6 @@ impl<'a> Failed<'_, '_, 'a> {
         );
         let path = configured.path.key("clientConfig").key("service").key("port");
         Some(configured.wrong(&path, Some(json!(port)), sentence))
-    }
-
-    /// The certificate that the program shows, or the authority that the configuration trusts: the one that was changed last.
-    fn certificate(&self) -> Cause {
-        if let Some((edit, what)) = self.rewritten() {
-            let mut cause = edit.cause(format!("{what} was {}. {}", edit.words(), self.sentence));
-            // A bundle is a long text that tells nobody anything.
-            (cause.from, cause.to) = (None, None);
-            return cause;
-        }
-        match (self.serving(), self.bundle()) {
-            (Some(secret), _) if self.is_outdated() => {
-                let sentence = format!("{} The certificate is in Secret {}.", self.sentence, describe::object(secret));
-                let mut cause = Cause::plain(CauseKind::Resource, Some(&secret.reference()), sentence);
-                cause.managed_by = ownership::managed_by(secret).map(str::to_owned);
-                cause.at_field("data[tls.crt]", "/data/tls.crt", None)
-            }
-            (_, Some((it, path))) if !self.is_outdated() => {
-                let sentence = format!("{} What {} trusts does not fit the certificate.", self.sentence, it.name());
-                it.wrong(&path, None, sentence)
-            }
-            _ => match &self.backend {
-                Some(backend) => self.program(backend),
-                None => self.outside(),
-            },
-        }
-    }
-
-    /// Whether the certificate itself is wrong, whoever trusts it.
-    fn is_outdated(&self) -> bool {
-        ["expired", "not yet valid", "is valid for", "cannot validate certificate"]
-            .iter()
-            .any(|words| self.call.what.contains(words))
-    }
-
-    fn bundle(&self) -> Option<(&Configured<'a>, Path)> {
-        self.configured.as_ref().map(|it| (it, it.path.key("clientConfig").key("caBundle")))
-    }
-
-    /// The last write of the certificate, or of what is trusted, before it was not accepted any more.
-    fn rewritten(&self) -> Option<(Edit, String)> {
-        let data = Path { field: "data".to_owned(), pointer: "/data".to_owned() };
-        // An old certificate grows older whatever the configuration trusts.
-        let of_bundle = self
-            .bundle()
-            .filter(|_| !self.is_outdated())
-            .and_then(|(it, path)| Some((self.edit(it.object, &path)?, format!("{} of {}", path.field, it.name()))));
-        let of_secret = self
-            .serving()
-            .and_then(|secret| Some((self.edit(secret, &data)?, format!("Secret {}", describe::object(secret)))));
-        let newest = [of_secret, of_bundle].into_iter().flatten();
-        newest.reduce(|best, next| if next.0.at() > best.0.at() { next } else { best })
-    }
-
-    /// A write after the workload was made and before the refusal.
-    fn edit(&self, object: &'a Object, path: &Path) -> Option<Edit> {
-        self.case.edit(object, path)
-    }
-
-    /// The one Secret with a certificate that the pods behind the Service mount.
-    fn serving(&self) -> Option<&'a Object> {
-        let workload = self.backend.as_ref()?.workload(self.case.view)?;
-        let spot = Spot::of(workload)?;
-        let mounted = spot.spec.volumes.iter().filter_map(|volume| Some(volume.secret.as_ref()?.name.as_str()));
-        let mut certificates = mounted.filter_map(|name| {
-            let secret = self.case.view.object(&Kind::Secret, workload.meta.namespace.as_deref(), name).found()?;
-            let Body::Config(config) = &secret.body else { return None };
-            config.keys.iter().flatten().any(|key| key == "tls.crt").then_some(secret)
-        });
-        let first = certificates.next()?;
-        certificates.next().is_none().then_some(first)
     }
 
     /// What the configuration says of a webhook that does not answer.
@@ -378,9 +254,4 @@ impl<'a> Failed<'_, '_, 'a> {
         remedies.push(ignore);
         remedies
     }
-}
-
-/// The kind of a policy that this reference may be of.
-pub(super) fn reference(group: &str, kind: &str, name: &str) -> ResourceRef {
-    ResourceRef::new(case::kind(group, kind), None, name)
 }

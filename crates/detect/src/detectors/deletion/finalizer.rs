@@ -89,7 +89,7 @@ fn volume<'a>(view: &View<'a>, volume: &'a Object) -> Option<Finding> {
         // A claim that is being deleted as well is the one to look at; the volume follows it.
         Lookup::Found(claim) if claim.meta.deleted.is_none() => {
             let by = format!("claim {}", describe::object(claim));
-            in_use(volume, "kubernetes.io/pv-protection", &by, "its data goes with the claim")
+            in_use(volume, "kubernetes.io/pv-protection", &by, "no claim can be bound to it any more")
         }
         _ => None,
     }

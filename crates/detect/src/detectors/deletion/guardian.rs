@@ -102,16 +102,23 @@ pub(super) fn holding<'a>(view: &View<'a>, object: &'a Object, finalizer: &str) 
     match of(view, object, finalizer) {
         Guardian::Workload(workload) => by_workload(view, object, workload, &waits),
         Guardian::BuiltIn(what) => {
-            let sentence = format!("{waits}; it is taken away by {what}.");
-            let mut cause = Cause::plain(CauseKind::Resource, Some(&object.reference()), sentence);
+            let facts = told(view, object);
+            // What says that it failed speaks of something outside: a cloud, a disk.
+            let (kind, verdict) = match facts.first() {
+                Some(_) => (CauseKind::External, Verdict::Likely),
+                None => (CauseKind::Resource, Verdict::Possible),
+            };
+            let said =
+                facts.first().map(|fact| format!(" It says {}.", fact.text.trim_end_matches('.'))).unwrap_or_default();
+            let sentence = format!("{waits}; it is taken away by {what}.{said}");
+            let mut cause = Cause::plain(kind, Some(&object.reference()), sentence);
             cause.managed_by = ownership::managed_by(object).map(str::to_owned);
             let cause = cause.at_field("metadata.finalizers", "/metadata/finalizers", Some(json!([finalizer])));
-            let verdict = Verdict::Possible;
             Holding {
                 class: "built-in",
                 cause,
                 verdict,
-                facts: told(view, object),
+                facts,
                 remedies: vec![without(object, finalizer)],
                 workload: None,
             }

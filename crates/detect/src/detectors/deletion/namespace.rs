@@ -122,6 +122,13 @@ fn content<'a>(view: &View<'a>, namespace: &'a Object, condition: &Condition) ->
     finding.evidence.push(said(namespace, condition));
     finding.evidence.extend(backend.as_ref().and_then(Backend::fact));
     finding.remedies.extend(backend.as_ref().and_then(Backend::remedy));
+    if let (Some(backend), true) = (&backend, finding.remedies.is_empty()) {
+        let sentence = format!(
+            "Bring up what serves Service {}; if it was removed for good, delete the configuration that still asks it.",
+            describe::name(&backend.service)
+        );
+        finding.remedies.push(spot::remedy(RemedyKind::Outside, &backend.service, sentence));
+    }
     finding
 }
 

@@ -9,8 +9,11 @@ use reckon_model::k8s::{Condition, Pod};
 use reckon_model::{Body, Kind, Object, text};
 use serde_json::json;
 
-/// After the grace period the kubelet kills, and then has to clean up.
-const GRACE: SignedDuration = SignedDuration::from_secs(120);
+/// After the grace period the kubelet kills, and then has to clean up; a volume may take its time.
+const GRACE: SignedDuration = SignedDuration::from_secs(180);
+
+/// With it a Job counts each of its pods before it lets go of it.
+const TRACKING: &str = "batch.kubernetes.io/job-tracking";
 
 /// The finding about a pod that is being deleted.
 pub(super) fn found<'a>(view: &View<'a>, object: &'a Object) -> Option<Finding> {
@@ -41,7 +44,7 @@ fn why<'a>(view: &View<'a>, object: &'a Object, pod: &'a Pod) -> Option<Finding>
     // As long as a container may run, nobody but its kubelet can say that it has ended.
     if let (false, Some(node)) = (ended, &node) {
         match node {
-            Lookup::Found(node) if !is_ready(node) => return Some(lost(object, workload, node)),
+            Lookup::Found(node) if !is_ready(node) => return lost(object, workload, node),
             // What was bound to a node that is gone is collected; that it is gone is told elsewhere.
             Lookup::Absent { .. } => return None,
             _ => {}
@@ -62,7 +65,13 @@ fn why<'a>(view: &View<'a>, object: &'a Object, pod: &'a Pod) -> Option<Finding>
         return Some(finding);
     }
     if let Some(finalizer) = finalizers.first() {
-        let holding = guardian::holding(view, object, finalizer);
+        let mut holding = guardian::holding(view, object, finalizer);
+        let owner = object.meta.controller().map(|owner| owner.reference(object.meta.namespace.as_deref()));
+        if let Some(owner) = owner.filter(|owner| *finalizer == TRACKING && view.look_up(owner).is_absent()) {
+            holding.verdict = Verdict::Likely;
+            holding.cause.sentence =
+                format!("The finalizer {finalizer} keeps {name}, and {owner}, for which it is there, is gone.");
+        }
         let what = format!("its finalizer {finalizer} is not taken away");
         let mut finding = finding(object, workload, "finalizer", &what, holding.cause);
         finding.verdict = holding.verdict;
@@ -86,7 +95,16 @@ fn why<'a>(view: &View<'a>, object: &'a Object, pod: &'a Pod) -> Option<Finding>
 }
 
 /// The kubelet of its node does not answer.
-fn lost(object: &Object, workload: &Object, node: &Object) -> Finding {
+fn lost(object: &Object, workload: &Object, node: &Object) -> Option<Finding> {
+    let ready = match &node.body {
+        Body::Node(body) => Condition::find(&body.status.conditions, "Ready"),
+        _ => None,
+    };
+    // A node that is being shut down is somebody's doing; only a StatefulSet waits for what was left on it.
+    let meant = ready.is_some_and(|ready| ready.message.contains("node is shutting down"));
+    if meant && workload.kind != Kind::StatefulSet {
+        return None;
+    }
     let name = describe::object(object);
     let sentence = format!(
         "Node {} is not ready: while its kubelet does not say that {name} has ended, the pod stays, as its containers may run.",
@@ -96,19 +114,17 @@ fn lost(object: &Object, workload: &Object, node: &Object) -> Finding {
     let what = format!("node {} does not say that it has", node.meta.name);
     let mut finding = finding(object, workload, "node", &what, cause);
     finding.verdict = Verdict::Confirmed;
-    if let Body::Node(body) = &node.body {
-        let ready = Condition::find(&body.status.conditions, "Ready");
-        finding.evidence.extend(ready.map(|ready| {
-            let text = format!("Ready={} {}", ready.status, ready.reason);
-            Fact::new(Role::Cause, Source::Condition, ready.since, node, text.trim_end())
-        }));
+    finding.evidence.extend(ready.map(|ready| {
+        let text = format!("Ready={} {}", ready.status, ready.reason);
+        Fact::new(Role::Cause, Source::Condition, ready.since, node, text.trim_end())
+    }));
+    // Of a node that does not answer at all this is told with the node.
+    if ready.is_none_or(|ready| ready.status != "Unknown") {
+        let sentence = "Bring the node back, or, if it is off for good, delete it or taint it node.kubernetes.io/out-of-service=nodeshutdown:NoExecute: its pods and volumes are let go then.";
+        finding.remedies.push(outside(node, sentence));
     }
-    finding.remedies.push(outside(
-        node,
-        "Bring the node back, or, if it is off for good, delete it or taint it node.kubernetes.io/out-of-service=nodeshutdown:NoExecute: its pods and volumes are let go then.",
-    ));
     finding.remedies.push(by_force(object));
-    finding
+    Some(finding)
 }
 
 fn finding(object: &Object, workload: &Object, class: &'static str, what: &str, cause: Cause) -> Finding {
