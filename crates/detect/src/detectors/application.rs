@@ -4,11 +4,13 @@
 //! other container. A program that ends is looked at first by `crash`; what changed of its own template comes before what it
 //! says, unless the far end is ill beyond doubt.
 
+mod access;
 mod credentials;
 mod dependency;
 mod far_end;
 mod files;
 mod init;
+mod limits;
 mod port;
 mod setting;
 
@@ -61,6 +63,11 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure("port-in-use", "A port that a program wants is in use", include_str!("../pages/port-in-use.md")),
         failure("file-permission", "A program may not touch a file", include_str!("../pages/file-permission.md")),
         failure("read-only-root", "A program writes where nothing can be written", include_str!("../pages/read-only-root.md")),
+        failure("rbac-denied", "The API server does not let a program", include_str!("../pages/rbac-denied.md")),
+        failure("token-missing", "A program has no token for the API server", include_str!("../pages/token-missing.md")),
+        failure("backend-limit", "A server takes no more connections", include_str!("../pages/backend-limit.md")),
+        failure("fd-limit", "A program has too many files open", include_str!("../pages/fd-limit.md")),
+        failure("thread-limit", "A program can start no more threads", include_str!("../pages/thread-limit.md")),
         failure("init-waiting", "An init container waits for what does not come", include_str!("../pages/init-waiting.md")),
     ],
     subjects: &[Kind::Pod],
@@ -167,7 +174,19 @@ impl<'a> Speaker<'_, 'a> {
             Testimony::PortInUse(port) => Some(port::in_use(self, *port)),
             Testimony::Denied(path) => files::denied(self, path),
             Testimony::ReadOnly(path) => files::read_only(self, path),
-            _ => None,
+            Testimony::Forbidden(forbidden) => access::forbidden(self, forbidden),
+            Testimony::NoToken => Some(access::no_token(self)),
+            Testimony::Full(whose) => Some(limits::connections(self, whose)),
+            Testimony::Files => Some(limits::files(self, false)),
+            Testimony::Watches => Some(limits::files(self, true)),
+            Testimony::Threads => Some(limits::threads(self)),
+            // Others tell of these, or nobody yet.
+            Testimony::PortDenied(_)
+            | Testimony::NoFile(_)
+            | Testimony::Untrusted
+            | Testimony::ExecFormat
+            | Testimony::Unauthorized
+            | Testimony::NoKind(_) => None,
         }
     }
 

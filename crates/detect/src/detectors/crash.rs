@@ -7,7 +7,7 @@ mod sort;
 
 use super::application::Speaker;
 use super::killed_by::{self, Killer};
-use super::logs;
+use super::logs::{self, testimony::Testimony};
 use super::revision::{self, Suspect};
 use super::template::Site;
 use crate::catalogue::{Failure, Stage, Verified};
@@ -203,11 +203,15 @@ impl<'v, 'a> Crash<'v, 'a> {
         line: Option<&LogLine>,
     ) -> Option<Finding> {
         let open = sort.slug == "init-failing" || sort.is_plain() && matches!(sort.class, Some("error" | "failed-once"));
-        if !open || config.culprit.is_some() || self.killer != Killer::Unknown || self.not_started.is_some() {
+        if !open || self.killer != Killer::Unknown || self.not_started.is_some() {
             return None;
         }
         let previous = self.status.state.terminated.is_none();
         let told = logs::told(self.view, self.subject, &self.container.name, previous)?;
+        // Of credentials the change of their Secret is told with them.
+        if config.culprit.is_some() && !matches!(told.says, Testimony::Rejected(_)) {
+            return None;
+        }
         let named = |suspect: &Suspect| {
             let says = |text: &str| suspect.blame.change.fields.iter().any(|field| sort::concerns(text, field));
             says(&told.line.text) || line.is_some_and(|line| says(&line.text))

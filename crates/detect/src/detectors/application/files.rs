@@ -122,10 +122,15 @@ pub(super) fn denied(speaker: &Speaker<'_, '_>, path: &str) -> Option<Finding> {
             match source.iter().find(|(_, is)| *is) {
                 Some((source, _)) => {
                     let mode = spot.volume(&volume.name)?.key(source).key("defaultMode");
-                    let set = number(&mode)?;
+                    // What everybody may read is denied by something else.
+                    let set = number(&mode).filter(|set| set & 0o004 == 0 && user != Some(0))?;
                     changed = change_of(speaker, &mode).or(changed);
                     let words = format!("{} is mounted with mode {set:04o}, and {} runs as {uid}", mount.mount_path, speaker.container.name);
                     ("mode", mode, Some(json!(set)), words)
+                }
+                None if volume.host_path.is_some() => {
+                    let words = format!("{} is a directory of the node, to which fsGroup does not apply, and {} runs as {uid}", mount.mount_path, speaker.container.name);
+                    ("host-path", spot.volume(&volume.name)?.key("hostPath"), None, words)
                 }
                 None => {
                     let field = of_pod.key("fsGroup");
@@ -167,6 +172,7 @@ pub(super) fn denied(speaker: &Speaker<'_, '_>, path: &str) -> Option<Finding> {
             finding.remedies.push(spot.patch(patch, format!("Set fsGroup to {number}, so that the volume belongs to it.")));
         }
         "mode" => finding.remedies.push(spot.patch(None, format!("Set {} to 0444 (0555 for what is executed).", field.field))),
+        "host-path" => finding.remedies.push(spot.patch(None, format!("Let the directory of the node belong to {uid}, or mount another volume."))),
         _ if changed.is_none() => finding.remedies.push(spot.patch(None, format!("Run {} as the user that its image was made for, or let it write to a volume.", speaker.container.name))),
         _ => {}
     }
