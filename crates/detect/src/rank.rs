@@ -198,3 +198,32 @@ fn same_object(a: &Finding, b: &Finding) -> bool {
 pub(crate) fn pods<'a>(findings: impl Iterator<Item = &'a Finding>) -> BTreeSet<&'a ResourceRef> {
     findings.flat_map(|finding| &finding.shows_on).filter(|reference| reference.kind == Kind::Pod).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Place;
+    use reckon_model::document::Cause;
+
+    fn about(workload: &ResourceRef, cause: Cause) -> Finding {
+        let place = Place { workload: workload.clone(), container: None };
+        Finding::new("dependency-refused", place, "title", cause)
+    }
+
+    #[test]
+    fn who_blames_an_object_as_it_stands_or_the_same_field_of_it_is_its_symptom() {
+        let deployment = |name: &str| ResourceRef::new(Kind::Deployment, Some("shop"), name);
+        let (db, api) = (deployment("db"), deployment("api"));
+        let plain = || Cause::plain(CauseKind::Resource, Some(&db), "s");
+        let field = |field: &str| plain().at_field(field, "/x", None);
+        let joins = |root: Cause, symptom: Cause| ails(&about(&db, root), &about(&api, symptom));
+        assert!(joins(field("spec.x"), plain()));
+        assert!(joins(field("spec.replicas"), field("spec.replicas")));
+        assert!(!joins(field("spec.x"), field("spec.replicas")));
+        assert!(!joins(plain(), field("spec.replicas")), "a field that is wrong is wrong whatever else ails its object");
+        assert!(!joins(plain(), Cause::plain(CauseKind::Change, Some(&db), "s")));
+        assert!(!joins(plain(), Cause::plain(CauseKind::Unknown, Some(&db), "s")), "a guess is no blame");
+        assert!(!joins(plain(), Cause::plain(CauseKind::Resource, Some(&api), "s")));
+        assert!(!ails(&about(&db, plain()), &about(&db, plain())), "nothing is its own symptom");
+    }
+}

@@ -11,8 +11,11 @@ mod far_end;
 mod files;
 mod init;
 mod limits;
+mod liveness;
 mod port;
 mod setting;
+
+pub(super) use liveness::killed;
 
 use super::crash;
 use super::logs::testimony::Testimony;
@@ -65,9 +68,15 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure("read-only-root", "A program writes where nothing can be written", include_str!("../pages/read-only-root.md")),
         failure("rbac-denied", "The API server does not let a program", include_str!("../pages/rbac-denied.md")),
         failure("token-missing", "A program has no token for the API server", include_str!("../pages/token-missing.md")),
+        failure("token-rejected", "The API server does not know a program's token", include_str!("../pages/token-rejected.md")),
         failure("backend-limit", "A server takes no more connections", include_str!("../pages/backend-limit.md")),
         failure("fd-limit", "A program has too many files open", include_str!("../pages/fd-limit.md")),
         failure("thread-limit", "A program can start no more threads", include_str!("../pages/thread-limit.md")),
+        failure(
+            "liveness-on-dependency",
+            "A liveness probe kills a program for what another lacks",
+            include_str!("../pages/liveness-on-dependency.md"),
+        ),
         failure("init-waiting", "An init container waits for what does not come", include_str!("../pages/init-waiting.md")),
     ],
     subjects: &[Kind::Pod],
@@ -104,7 +113,8 @@ fn look<'a>(
         _ => {}
     }
     match crash::testified(view, subject, pod, kind, container, status) {
-        crash::Testified::NotEnding => runs(view, subject, pod, kind, container, status),
+        crash::Testified::NotEnding => liveness::killed(view, subject, pod, kind, container, status)
+            .or_else(|| runs(view, subject, pod, kind, container, status)),
         crash::Testified::Nothing => None,
         crash::Testified::Finding(finding) => Some(*finding),
     }
@@ -130,7 +140,7 @@ fn runs<'a>(
         view.recheck_at(due);
         return None;
     }
-    let told = logs::keeps_saying(view, subject, &container.name)?;
+    let told = logs::keeps_saying(view, subject, &container.name, false)?;
     let workload = view.workload_of(subject);
     let name = container.name.clone();
     let what = format!("{name} runs and is not ready");
@@ -176,6 +186,7 @@ impl<'a> Speaker<'_, 'a> {
             Testimony::ReadOnly(path) => files::read_only(self, path),
             Testimony::Forbidden(forbidden) => access::forbidden(self, forbidden),
             Testimony::NoToken => Some(access::no_token(self)),
+            Testimony::Unauthorized => Some(access::unauthorized(self)),
             Testimony::Full(whose) => Some(limits::connections(self, whose)),
             Testimony::Files => Some(limits::files(self, false)),
             Testimony::Watches => Some(limits::files(self, true)),
@@ -185,7 +196,6 @@ impl<'a> Speaker<'_, 'a> {
             | Testimony::NoFile(_)
             | Testimony::Untrusted
             | Testimony::ExecFormat
-            | Testimony::Unauthorized
             | Testimony::NoKind(_) => None,
         }
     }

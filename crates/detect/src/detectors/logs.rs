@@ -3,6 +3,7 @@
 pub(crate) mod testimony;
 
 use crate::View;
+use jiff::SignedDuration;
 use testimony::Testimony;
 use reckon_model::{LogLine, Object};
 
@@ -124,9 +125,21 @@ const PRESENT: usize = 40;
 /// So often a program that runs has to say the same before it is believed.
 const OFTEN: usize = 3;
 
-/// What a program that runs keeps saying at the end of its log.
-pub(crate) fn keeps_saying<'a>(view: &View<'a>, pod: &Object, container: &str) -> Option<Told<'a>> {
-    said_often(view.log(pod, container, false)?)
+/// What it said longer before its last line is over.
+const OVER: SignedDuration = SignedDuration::from_mins(5);
+
+/// What a program that runs, or did until it was killed, keeps saying at the end of its log.
+pub(crate) fn keeps_saying<'a>(
+    view: &View<'a>,
+    pod: &Object,
+    container: &str,
+    previous: bool,
+) -> Option<Told<'a>> {
+    let lines = view.log(pod, container, previous)?;
+    let told = said_often(lines)?;
+    let last = lines.iter().rev().find_map(|line| line.at);
+    let over = told.line.at.zip(last).is_some_and(|(at, last)| last.duration_since(at) > OVER);
+    (!over).then_some(told)
 }
 
 fn said_often(lines: &[LogLine]) -> Option<Told<'_>> {

@@ -20,7 +20,7 @@ pub(super) fn forbidden(speaker: &Speaker<'_, '_>, forbidden: &Forbidden) -> Opt
     let what = words(forbidden);
     let why = format!("ServiceAccount {} may not {what}", describe::name(&account));
     let grants = Grants::of(speaker.view, &account, forbidden);
-    let denied = format!("the API server does not let {} {what}", describe::name(&account));
+    let denied = format!("the API server does not let ServiceAccount {} {what}", describe::name(&account));
     let mut finding = match grants.answer {
         // Somebody gave it since; the next attempt will tell.
         Answer::Allowed => return None,
@@ -42,7 +42,7 @@ pub(super) fn forbidden(speaker: &Speaker<'_, '_>, forbidden: &Forbidden) -> Opt
                     blame.cause(speaker.view, sentence)
                 }
                 None => {
-                    let sentence = format!("{name}, which {} is bound to, does not have that: {denied}.", describe::name(&account));
+                    let sentence = format!("No rule of {name}, to which the account is bound, allows it: {denied}.");
                     let mut cause = Cause::plain(CauseKind::Resource, Some(&role.reference()), sentence);
                     cause.managed_by = ownership::managed_by(role).map(str::to_owned);
                     cause.at_field("rules", "/rules", None)
@@ -124,12 +124,16 @@ fn unbound(
             ("account", spot.wrong(path, None, sentence))
         }
         _ => {
-            let sentence = format!("No binding gives {} a role with that: {denied}.", describe::name(account));
+            let sentence = format!("No binding gives the account a role for it: {denied}.");
             ("unbound", Cause::plain(CauseKind::Resource, Some(account), sentence))
         }
     };
     let mut finding = speaker.claim(SLUG, Some(class), why, cause);
-    let words = format!("no binding names ServiceAccount {}", describe::name(account));
+    let where_to = match &forbidden.namespace {
+        Some(namespace) => format!("no RoleBinding in namespace {namespace} and no ClusterRoleBinding"),
+        None => "no ClusterRoleBinding".to_owned(),
+    };
+    let words = format!("{where_to} is for ServiceAccount {}", describe::name(account));
     finding.evidence.push(Fact::new(Role::Cause, Source::Absence, None, speaker.workload, words));
     let (role, binding) = match &forbidden.namespace {
         Some(_) => (rules::role(), rules::binding()),
@@ -175,8 +179,9 @@ pub(super) fn no_token(speaker: &Speaker<'_, '_>) -> Finding {
     let account = ResourceRef::new(Kind::ServiceAccount, speaker.subject.meta.namespace.as_deref(), name);
     let known = speaker.view.look_up(&account).found().and_then(Object::whole);
     let sure = known.is_some_and(|whole| whole.get("automountServiceAccountToken") == Some(&Value::Bool(false)));
+    let says = if sure { "says so" } else { "may say so, as its template does not" };
     let sentence = format!(
-        "{} asks the API server and has no token; its template does not say so, but its ServiceAccount {} may.",
+        "{} asks the API server and has no token mounted: its ServiceAccount {} {says}.",
         speaker.who(),
         describe::name(&account)
     );
@@ -188,5 +193,63 @@ pub(super) fn no_token(speaker: &Speaker<'_, '_>) -> Finding {
         let patch = json!({"automountServiceAccountToken": true});
         spot.patch(Some(patch), "Let the token be mounted into these pods; the template's word goes before the account's.")
     }));
+    finding
+}
+
+/// The API server does not know the token.
+pub(super) fn unauthorized(speaker: &Speaker<'_, '_>) -> Finding {
+    const SLUG: &str = "token-rejected";
+    let why = "the API server does not know its token";
+    let own = speaker.pod.spec.service_account_name.as_str();
+    let name = if own.is_empty() { "default" } else { own };
+    let account = ResourceRef::new(Kind::ServiceAccount, speaker.subject.meta.namespace.as_deref(), name);
+    let workload = &speaker.workload.reference();
+    let restart = || {
+        let whose = describe::object(speaker.workload);
+        let sentence = format!("Restart {} {whose}, so that its pods get tokens of the account as it is now.", speaker.workload.kind.singular());
+        spot::remedy(RemedyKind::Restart, workload, sentence)
+    };
+    let found = speaker.view.look_up(&account);
+    if found.is_absent() {
+        let path = Spot::of(speaker.workload).map(|spot| spot.path("serviceAccountName"));
+        let (field, pointer) = path.map_or_else(Default::default, |path| (path.field, path.pointer));
+        let cause = blame::missing_reference(speaker.view, speaker.workload, &account, &field, &pointer);
+        let mut finding = speaker.claim(SLUG, Some("account-missing"), why, cause);
+        finding.verdict = Verdict::Confirmed;
+        let words = format!("there is no ServiceAccount {}", describe::name(&account));
+        finding.evidence.push(Fact::new(Role::Cause, Source::Absence, None, speaker.workload, words));
+        let make = format!("Create ServiceAccount {}, then restart the pods.", describe::name(&account));
+        finding.remedies.push(spot::supply(&finding.cause, &account, make));
+        return finding;
+    }
+    let younger = found.found().filter(|object| {
+        object.meta.created.zip(speaker.subject.meta.created).is_some_and(|(made, pod)| made > pod)
+    });
+    if let Some(object) = younger {
+        let made = object.meta.created;
+        let at = made.map(describe::time).unwrap_or_default();
+        let sentence = format!(
+            "ServiceAccount {} was made anew at {at}, and {} still has a token of the one before, which nobody knows any more.",
+            describe::name(&account),
+            speaker.who()
+        );
+        let cause = Cause::plain(CauseKind::Resource, Some(&account), sentence);
+        let mut finding = speaker.claim(SLUG, Some("account-recreated"), why, cause);
+        finding.verdict = Verdict::Confirmed;
+        let words = format!("ServiceAccount {} is younger than the pod", describe::name(&account));
+        finding.evidence.push(Fact::new(Role::Cause, Source::Spec, made, object, words));
+        finding.remedies.push(restart());
+        return finding;
+    }
+    let sentence = format!("{} was told that it is not known; its ServiceAccount is there and older than the pod.", speaker.who());
+    let cause = Cause::plain(CauseKind::Application, Some(workload), sentence);
+    let mut finding = speaker.claim(SLUG, Some("unknown"), why, cause);
+    let sentence = "It may have kept a token for longer than the hour that it holds for: the kubelet renews the file, and old client libraries read it once.";
+    finding.alternatives.push(reckon_model::document::Alternative {
+        reference: Some(workload.into()),
+        verdict: Verdict::Possible,
+        sentence: sentence.to_owned(),
+    });
+    finding.remedies.push(restart());
     finding
 }

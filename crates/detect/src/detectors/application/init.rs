@@ -34,7 +34,7 @@ pub(super) fn waits<'a>(
         return None;
     }
     let lines = view.log(subject, &container.name, false);
-    let told = logs::keeps_saying(view, subject, &container.name);
+    let told = logs::keeps_saying(view, subject, &container.name, false);
     let workload = view.workload_of(subject);
     let name = container.name.clone();
     let what = format!("init container {name} waits");
