@@ -94,7 +94,8 @@ pub fn in_text(text: &str) -> Vec<Address> {
     let text = start(text, READ);
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
-    for word in text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '\\' | '|' | ';')) {
+    for word in text.split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '<' | '>' | '\\' | '|' | ';'))
+    {
         if found.len() >= MOST {
             break;
         }
@@ -128,7 +129,7 @@ fn in_word(word: &str) -> Vec<Address> {
         // `jdbc:…://a:1/x,b:2/y` and the like.
         rest = path;
     }
-    let parts = rest.split(|c: char| matches!(c, ',' | '=' | '(' | ')' | '{' | '}' | '@' | '/')).take(MOST);
+    let parts = rest.split([',', '=', '(', ')', '{', '}', '@', '/']).take(MOST);
     for part in parts {
         found.extend(host_and_port(part));
     }

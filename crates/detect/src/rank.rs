@@ -220,7 +220,10 @@ mod tests {
         assert!(joins(field("spec.x"), plain()));
         assert!(joins(field("spec.replicas"), field("spec.replicas")));
         assert!(!joins(field("spec.x"), field("spec.replicas")));
-        assert!(!joins(plain(), field("spec.replicas")), "a field that is wrong is wrong whatever else ails its object");
+        assert!(
+            !joins(plain(), field("spec.replicas")),
+            "a field that is wrong is wrong whatever else ails its object"
+        );
         assert!(!joins(plain(), Cause::plain(CauseKind::Change, Some(&db), "s")));
         assert!(!joins(plain(), Cause::plain(CauseKind::Unknown, Some(&db), "s")), "a guess is no blame");
         assert!(!joins(plain(), Cause::plain(CauseKind::Resource, Some(&api), "s")));

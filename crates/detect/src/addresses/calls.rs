@@ -73,11 +73,7 @@ pub fn callers<'a>(view: &View<'a>, of: &BTreeSet<ResourceRef>) -> BTreeMap<Reso
     callers
 }
 
-fn services(
-    addresses: Vec<(Address, Written)>,
-    namespace: &str,
-    exists: impl Fn(&ResourceRef) -> bool,
-) -> Vec<Call> {
+fn services(addresses: Vec<(Address, Written)>, namespace: &str, exists: impl Fn(&ResourceRef) -> bool) -> Vec<Call> {
     let mut calls = Vec::new();
     for (address, written) in addresses {
         let service = match address.seen_from(namespace) {
@@ -101,7 +97,8 @@ fn written<'m>(
 ) -> Vec<(Address, Written)> {
     let mut found = Vec::new();
     let mut maps: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
-    for (_, container) in spec.all_containers().filter(|(_, container)| only.is_none_or(|only| container.name == only)) {
+    for (_, container) in spec.all_containers().filter(|(_, container)| only.is_none_or(|only| container.name == only))
+    {
         in_variables(container, &mut found, &mut maps);
         for (field, words) in [("command", &container.command), ("args", &container.args)] {
             let written = || Written::Words(container.name.clone(), field);
@@ -123,9 +120,11 @@ fn written<'m>(
         let Some(object) = map(name) else { continue };
         let Some(whole) = object.whole() else { continue };
         let data = whole.get("data").and_then(Value::as_object);
-        for (key, value) in data.into_iter().flatten().filter(|(key, _)| {
-            keys.iter().any(|wanted| wanted.as_ref().is_none_or(|wanted| wanted == *key))
-        }) {
+        for (key, value) in data
+            .into_iter()
+            .flatten()
+            .filter(|(key, _)| keys.iter().any(|wanted| wanted.as_ref().is_none_or(|wanted| wanted == *key)))
+        {
             let written = Written::Data(object.reference(), key.clone());
             let value = value.as_str().unwrap_or("");
             found.extend(in_data(key, value).into_iter().map(|address| (address, written.clone())));
@@ -235,8 +234,16 @@ mod tests {
             service("db", "shop"),
             service("api", "shop"),
             service("cache", "shop"),
-            workload("by-env", "shop", &json!({"name": "app", "env": [{"name": "DB_HOST", "value": "db"}, {"name": "DB_PORT", "value": "5432"}]})),
-            workload("by-words", "other", &json!({"name": "app", "args": ["--db=postgres://u:p@db.shop:5432/x", "--mode=api"]})),
+            workload(
+                "by-env",
+                "shop",
+                &json!({"name": "app", "env": [{"name": "DB_HOST", "value": "db"}, {"name": "DB_PORT", "value": "5432"}]}),
+            ),
+            workload(
+                "by-words",
+                "other",
+                &json!({"name": "app", "args": ["--db=postgres://u:p@db.shop:5432/x", "--mode=api"]}),
+            ),
             workload("by-map", "shop", &json!({"name": "app", "volumeMounts": [{"name": "conf", "mountPath": "/c"}]})),
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conf", "namespace": "shop"},
                 "data": {"app.yaml": "mode: api\ncache:\n  host: cache\nupstream: http://db.shop.svc.cluster.local:80/\n"}}),

@@ -12,7 +12,9 @@ mod files;
 mod init;
 mod limits;
 mod liveness;
+mod place;
 mod port;
+mod service;
 mod setting;
 
 pub(super) use liveness::killed;
@@ -51,13 +53,21 @@ pub(crate) static DETECTOR: Detector = Detector {
             "A program cannot resolve the name of what it calls",
             include_str!("../pages/dependency-name.md"),
         ),
-        failure("service-missing", "A program calls a Service that does not exist", include_str!("../pages/service-missing.md")),
+        failure(
+            "service-missing",
+            "A program calls a Service that does not exist",
+            include_str!("../pages/service-missing.md"),
+        ),
         failure(
             "service-port-mismatch",
             "A program calls a port that the Service does not have",
             include_str!("../pages/service-port-mismatch.md"),
         ),
-        failure("setting-missing", "A program asks for a setting that it does not have", include_str!("../pages/setting-missing.md")),
+        failure(
+            "setting-missing",
+            "A program asks for a setting that it does not have",
+            include_str!("../pages/setting-missing.md"),
+        ),
         failure(
             "credentials-rejected",
             "A program's credentials are not taken",
@@ -65,10 +75,22 @@ pub(crate) static DETECTOR: Detector = Detector {
         ),
         failure("port-in-use", "A port that a program wants is in use", include_str!("../pages/port-in-use.md")),
         failure("file-permission", "A program may not touch a file", include_str!("../pages/file-permission.md")),
-        failure("read-only-root", "A program writes where nothing can be written", include_str!("../pages/read-only-root.md")),
+        failure(
+            "read-only-root",
+            "A program writes where nothing can be written",
+            include_str!("../pages/read-only-root.md"),
+        ),
         failure("rbac-denied", "The API server does not let a program", include_str!("../pages/rbac-denied.md")),
-        failure("token-missing", "A program has no token for the API server", include_str!("../pages/token-missing.md")),
-        failure("token-rejected", "The API server does not know a program's token", include_str!("../pages/token-rejected.md")),
+        failure(
+            "token-missing",
+            "A program has no token for the API server",
+            include_str!("../pages/token-missing.md"),
+        ),
+        failure(
+            "token-rejected",
+            "The API server does not know a program's token",
+            include_str!("../pages/token-rejected.md"),
+        ),
         failure("backend-limit", "A server takes no more connections", include_str!("../pages/backend-limit.md")),
         failure("fd-limit", "A program has too many files open", include_str!("../pages/fd-limit.md")),
         failure("thread-limit", "A program can start no more threads", include_str!("../pages/thread-limit.md")),
@@ -77,7 +99,11 @@ pub(crate) static DETECTOR: Detector = Detector {
             "A liveness probe kills a program for what another lacks",
             include_str!("../pages/liveness-on-dependency.md"),
         ),
-        failure("init-waiting", "An init container waits for what does not come", include_str!("../pages/init-waiting.md")),
+        failure(
+            "init-waiting",
+            "An init container waits for what does not come",
+            include_str!("../pages/init-waiting.md"),
+        ),
     ],
     subjects: &[Kind::Pod],
     others: &[],
@@ -110,6 +136,8 @@ fn look<'a>(
         // A healthy one is looked at no further.
         (_, Some(_)) if status.ready && status.restart_count == 0 => return None,
         (ContainerType::Init, Some(_)) => return init::waits(view, subject, pod, container, status),
+        // It has done its work.
+        (ContainerType::Init, None) if status.last_end().is_some_and(|end| end.exit_code == 0) => return None,
         _ => {}
     }
     match crash::testified(view, subject, pod, kind, container, status) {

@@ -4,8 +4,8 @@ pub(crate) mod testimony;
 
 use crate::View;
 use jiff::SignedDuration;
-use testimony::Testimony;
 use reckon_model::{LogLine, Object};
+use testimony::Testimony;
 
 /// What programs write before they end, most telling first. Matched in lower case anywhere in the line.
 const TELLING: [&[&str]; 3] = [
@@ -91,8 +91,17 @@ pub(crate) struct Told<'a> {
 }
 
 /// Words with which a program ends that has said why before.
-const FAREWELL: [&str; 9] =
-    ["exiting", "giving up", "shutting down", "terminat", "abort", "startup failed", "failed to start", "cannot start", "bye"];
+const FAREWELL: [&str; 9] = [
+    "exiting",
+    "giving up",
+    "shutting down",
+    "terminat",
+    "abort",
+    "startup failed",
+    "failed to start",
+    "cannot start",
+    "bye",
+];
 
 /// What the program that ended said of why it did: its decisive line, or what that line names as its own cause below it.
 /// What it said before is over, unless the decisive line only says good-bye.
@@ -129,12 +138,7 @@ const OFTEN: usize = 3;
 const OVER: SignedDuration = SignedDuration::from_mins(5);
 
 /// What a program that runs, or did until it was killed, keeps saying at the end of its log.
-pub(crate) fn keeps_saying<'a>(
-    view: &View<'a>,
-    pod: &Object,
-    container: &str,
-    previous: bool,
-) -> Option<Told<'a>> {
+pub(crate) fn keeps_saying<'a>(view: &View<'a>, pod: &Object, container: &str, previous: bool) -> Option<Told<'a>> {
     let lines = view.log(pod, container, previous)?;
     let told = said_often(lines)?;
     let last = lines.iter().rev().find_map(|line| line.at);
@@ -145,10 +149,8 @@ pub(crate) fn keeps_saying<'a>(
 fn said_often(lines: &[LogLine]) -> Option<Told<'_>> {
     let said: Vec<usize> = (0..lines.len()).filter(|at| !is_noise(&lines[*at].text)).collect();
     let present = said.get(said.len().saturating_sub(PRESENT)..)?;
-    let told: Vec<Told<'_>> = present
-        .iter()
-        .filter_map(|&at| Some(Told { line: lines.get(at)?, says: testimony::at(lines, at)? }))
-        .collect();
+    let told: Vec<Told<'_>> =
+        present.iter().filter_map(|&at| Some(Told { line: lines.get(at)?, says: testimony::at(lines, at)? })).collect();
     let last = told.last()?.clone();
     let same = |other: &&Told<'_>| std::mem::discriminant(&other.says) == std::mem::discriminant(&last.says);
     (told.iter().filter(same).count() >= OFTEN).then_some(last)

@@ -27,18 +27,27 @@ pub(super) fn forbidden(speaker: &Speaker<'_, '_>, forbidden: &Forbidden) -> Opt
         Answer::Dangling(binding, role) => {
             let cause = blame::missing_reference(speaker.view, binding, &role, "roleRef.name", "/roleRef/name");
             let mut finding = speaker.claim(SLUG, Some("dangling"), &why, cause);
-            let words = format!("{} {} refers to {} {}, which does not exist", binding.kind, describe::object(binding), role.kind, role.name);
+            let words = format!(
+                "{} {} refers to {} {}, which does not exist",
+                binding.kind,
+                describe::object(binding),
+                role.kind,
+                role.name
+            );
             finding.evidence.push(Fact::new(Role::Cause, Source::Absence, None, binding, words));
             let make = format!("Create {} {}.", role.kind, describe::name(&role));
             finding.remedies.push(spot::supply(&finding.cause, &role, make));
             finding
         }
         Answer::Lacks(role) => {
-            let changed = blame::object_change(speaker.view, role, None, |field| field.pointer.starts_with("/rules").then_some(0));
+            let changed = blame::object_change(speaker.view, role, None, |field| {
+                field.pointer.starts_with("/rules").then_some(0)
+            });
             let name = format!("{} {}", role.kind, describe::object(role));
             let cause = match changed {
                 Some(blame) => {
-                    let sentence = format!("The rules of {name} were changed at {}: {denied}.", describe::time(blame.change.at));
+                    let sentence =
+                        format!("The rules of {name} were changed at {}: {denied}.", describe::time(blame.change.at));
                     blame.cause(speaker.view, sentence)
                 }
                 None => {
@@ -109,8 +118,14 @@ fn unbound(
     let is_default = account.name == "default" && (own.is_empty() || own == "default");
     let (class, cause) = match (gone, changed, &spot, &path) {
         (Some((binding, at)), ..) => {
-            let change = Change { at, subject: binding.reference(), verb: Verb::Deleted, fields: Vec::new(), actor: None };
-            let sentence = format!("{} {} was deleted at {}: {denied}.", binding.kind, describe::object(binding), describe::time(at));
+            let change =
+                Change { at, subject: binding.reference(), verb: Verb::Deleted, fields: Vec::new(), actor: None };
+            let sentence = format!(
+                "{} {} was deleted at {}: {denied}.",
+                binding.kind,
+                describe::object(binding),
+                describe::time(at)
+            );
             let mut cause = Cause::changed(&change, 0, sentence);
             cause.managed_by = ownership::managed_by(binding).map(str::to_owned);
             ("unbound", cause)
@@ -120,7 +135,8 @@ fn unbound(
             ("account", blame.cause(speaker.view, sentence))
         }
         (None, None, Some(spot), Some(path)) if is_default => {
-            let sentence = format!("{} runs as the account default, which has no rights of its own: {denied}.", speaker.who());
+            let sentence =
+                format!("{} runs as the account default, which has no rights of its own: {denied}.", speaker.who());
             ("account", spot.wrong(path, None, sentence))
         }
         _ => {
@@ -157,11 +173,13 @@ pub(super) fn no_token(speaker: &Speaker<'_, '_>) -> Finding {
     let why = "it finds no token for the API server".to_owned();
     let spot = Spot::of(speaker.workload);
     let path = spot.as_ref().map(|spot| spot.path("automountServiceAccountToken"));
-    let off = spot.as_ref().zip(path.as_ref()).is_some_and(|(spot, path)| spot.written(path) == Some(Value::Bool(false)));
+    let off =
+        spot.as_ref().zip(path.as_ref()).is_some_and(|(spot, path)| spot.written(path) == Some(Value::Bool(false)));
     if let (Some(spot), Some(path), true) = (&spot, &path, off) {
         let rank = |field: &FieldChange| path.is_touched_by(field).then_some(0);
         let changed = blame::template_change(speaker.view, speaker.workload, Some(speaker.subject), None, rank);
-        let sentence = format!("{} asks the API server, and its template says that no token is mounted.", speaker.who());
+        let sentence =
+            format!("{} asks the API server, and its template says that no token is mounted.", speaker.who());
         let cause = match changed {
             Some(blame) => blame.cause(speaker.view, format!("{} was {}: {sentence}", path.field, blame.words())),
             None => spot.wrong(path, Some(json!(false)), sentence),
@@ -185,13 +203,19 @@ pub(super) fn no_token(speaker: &Speaker<'_, '_>) -> Finding {
         speaker.who(),
         describe::name(&account)
     );
-    let cause = Cause::plain(CauseKind::Resource, Some(&account), sentence)
-        .at_field("automountServiceAccountToken", "/automountServiceAccountToken", sure.then(|| json!(false)));
+    let cause = Cause::plain(CauseKind::Resource, Some(&account), sentence).at_field(
+        "automountServiceAccountToken",
+        "/automountServiceAccountToken",
+        sure.then_some(Value::Bool(false)),
+    );
     let mut finding = speaker.claim(SLUG, Some("account"), &why, cause);
     finding.verdict = if sure { Verdict::Confirmed } else { Verdict::Likely };
     finding.remedies.extend(spot.map(|spot| {
         let patch = json!({"automountServiceAccountToken": true});
-        spot.patch(Some(patch), "Let the token be mounted into these pods; the template's word goes before the account's.")
+        spot.patch(
+            Some(patch),
+            "Let the token be mounted into these pods; the template's word goes before the account's.",
+        )
     }));
     finding
 }
@@ -206,7 +230,10 @@ pub(super) fn unauthorized(speaker: &Speaker<'_, '_>) -> Finding {
     let workload = &speaker.workload.reference();
     let restart = || {
         let whose = describe::object(speaker.workload);
-        let sentence = format!("Restart {} {whose}, so that its pods get tokens of the account as it is now.", speaker.workload.kind.singular());
+        let sentence = format!(
+            "Restart {} {whose}, so that its pods get tokens of the account as it is now.",
+            speaker.workload.kind.singular()
+        );
         spot::remedy(RemedyKind::Restart, workload, sentence)
     };
     let found = speaker.view.look_up(&account);
@@ -222,9 +249,9 @@ pub(super) fn unauthorized(speaker: &Speaker<'_, '_>) -> Finding {
         finding.remedies.push(spot::supply(&finding.cause, &account, make));
         return finding;
     }
-    let younger = found.found().filter(|object| {
-        object.meta.created.zip(speaker.subject.meta.created).is_some_and(|(made, pod)| made > pod)
-    });
+    let younger = found
+        .found()
+        .filter(|object| object.meta.created.zip(speaker.subject.meta.created).is_some_and(|(made, pod)| made > pod));
     if let Some(object) = younger {
         let made = object.meta.created;
         let at = made.map(describe::time).unwrap_or_default();
@@ -241,7 +268,8 @@ pub(super) fn unauthorized(speaker: &Speaker<'_, '_>) -> Finding {
         finding.remedies.push(restart());
         return finding;
     }
-    let sentence = format!("{} was told that it is not known; its ServiceAccount is there and older than the pod.", speaker.who());
+    let sentence =
+        format!("{} was told that it is not known; its ServiceAccount is there and older than the pod.", speaker.who());
     let cause = Cause::plain(CauseKind::Application, Some(workload), sentence);
     let mut finding = speaker.claim(SLUG, Some("unknown"), why, cause);
     let sentence = "It may have kept a token for longer than the hour that it holds for: the kubelet renews the file, and old client libraries read it once.";

@@ -78,12 +78,8 @@ fn other_side<'a>(
     began: Option<Timestamp>,
 ) -> Option<(&'a Object, Edited<'a>)> {
     let namespace = speaker.subject.namespace();
-    let given = calls::addresses(
-        speaker.view,
-        &speaker.pod.spec.common,
-        Some(namespace),
-        Some(&speaker.container.name),
-    );
+    let given =
+        calls::addresses(speaker.view, &speaker.pod.spec.common, Some(namespace), Some(&speaker.container.name));
     let services = given.iter().filter_map(|(address, _)| match address.seen_from(namespace) {
         Host::Service(service) | Host::Maybe([service, _]) => speaker.view.look_up(&service).found(),
         _ => None,
@@ -134,7 +130,11 @@ fn stale(speaker: &Speaker<'_, '_>, secret: &Object, edited: &Edited<'_>, since:
     finding.verdict = Verdict::Confirmed;
     let words = format!("Secret {} was changed", describe::object(secret));
     finding.evidence.push(Fact::new(Role::Cause, Source::Change, Some(edited.change.at), secret, words));
-    let sentence = format!("Restart {} {}, so that its pods read the Secret again.", speaker.workload.kind.singular(), describe::object(speaker.workload));
+    let sentence = format!(
+        "Restart {} {}, so that its pods read the Secret again.",
+        speaker.workload.kind.singular(),
+        describe::object(speaker.workload)
+    );
     finding.remedies.push(spot::remedy(RemedyKind::Restart, &speaker.workload.reference(), sentence));
     finding
 }

@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 /// Two that start together may miss each other for so long.
 const START: SignedDuration = SignedDuration::from_secs(60);
 
+/// So many of the Services that a program is told of are looked at where it does not say which it means.
+const CALLED: usize = 16;
+
 /// The other end.
 pub(super) enum FarEnd<'a> {
     /// A Service that is known not to be there.
@@ -103,8 +106,12 @@ pub(super) fn of<'a>(speaker: &Speaker<'_, 'a>, far: Option<&Far>) -> (FarEnd<'a
             let mut same = given.iter().filter(|(other, _)| other.port.is_some() && other.port == address.port);
             match (same.next(), same.next()) {
                 (Some(one), None) => match one.0.seen_from(namespace) {
-                    Host::Service(service) => (look_up(speaker, &service, address.port), Some(one.0.clone()), Some(one.clone())),
-                    Host::Maybe(either) => (either_of(speaker, &either, address.port), Some(one.0.clone()), Some(one.clone())),
+                    Host::Service(service) => {
+                        (look_up(speaker, &service, address.port), Some(one.0.clone()), Some(one.clone()))
+                    }
+                    Host::Maybe(either) => {
+                        (either_of(speaker, &either, address.port), Some(one.0.clone()), Some(one.clone()))
+                    }
                     _ => (FarEnd::Unknown, Some(address), Some(one.clone())),
                 },
                 _ => {
@@ -123,7 +130,8 @@ fn in_words(speaker: &Speaker<'_, '_>, address: &Address) -> Option<Mention> {
         words.iter().flat_map(|word| word.split(part)).any(|word| word.eq_ignore_ascii_case(&address.host))
     };
     let container = speaker.container;
-    let field = [("command", &container.command), ("args", &container.args)].into_iter().find(|(_, words)| names(words));
+    let field =
+        [("command", &container.command), ("args", &container.args)].into_iter().find(|(_, words)| names(words));
     field.map(|(field, _)| (address.clone(), Written::Words(container.name.clone(), field)))
 }
 
@@ -140,7 +148,7 @@ fn names(address: &Address, namespace: &str, service: &Object) -> bool {
 fn only_one_down<'a>(speaker: &Speaker<'_, 'a>, given: &[Mention]) -> Option<(Down<'a>, Mention)> {
     let namespace = speaker.subject.namespace();
     let mut down: BTreeMap<ResourceRef, (Down<'a>, Mention)> = BTreeMap::new();
-    for mention in given {
+    for mention in given.iter().take(CALLED) {
         let candidates = match mention.0.seen_from(namespace) {
             Host::Service(service) => vec![service],
             Host::Maybe(either) => either.into(),
@@ -196,7 +204,8 @@ pub(super) fn judge<'a>(speaker: &Speaker<'_, 'a>, service: &'a Object, port: Op
         return FarEnd::Outside;
     }
     let has = |port: u16| body.spec.ports.iter().any(|own| own.port == i64::from(port));
-    if let Some(port) = port.filter(|port| body.spec.cluster_ip != "None" && !body.spec.ports.is_empty() && !has(*port)) {
+    if let Some(port) = port.filter(|port| body.spec.cluster_ip != "None" && !body.spec.ports.is_empty() && !has(*port))
+    {
         return FarEnd::NoPort(service, port);
     }
     if body.spec.selector.is_empty() {
@@ -222,7 +231,11 @@ pub(super) fn judge<'a>(speaker: &Speaker<'_, 'a>, service: &'a Object, port: Op
     let old = |at: Timestamp| at.checked_add(START).ok();
     if let Some(due) = youngest.and_then(old).filter(|due| !view.reached(*due)) {
         view.recheck_at(due);
-        let never = alive.iter().all(|pod| pod.pod().is_some_and(|pod| pod.containers().all(|(_, _, status)| status.is_none_or(|status| status.restart_count == 0))));
+        let never = alive.iter().all(|pod| {
+            pod.pod().is_some_and(|pod| {
+                pod.containers().all(|(_, _, status)| status.is_none_or(|status| status.restart_count == 0))
+            })
+        });
         if never {
             return FarEnd::Starting;
         }

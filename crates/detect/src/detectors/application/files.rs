@@ -43,7 +43,10 @@ pub(super) fn read_only(speaker: &Speaker<'_, '_>, path: &str) -> Option<Finding
         let site = Site::new(speaker.workload, &speaker.container.name);
         finding.remedies.push(match changed {
             Some(blame) => site.revert(&blame).into_iter().next()?,
-            None => site.advice(RemedyKind::Patch, format!("Let {} write elsewhere, or mount a volume there that can be written.", speaker.container.name)),
+            None => site.advice(
+                RemedyKind::Patch,
+                format!("Let {} write elsewhere, or mount a volume there that can be written.", speaker.container.name),
+            ),
         });
         return Some(finding);
     }
@@ -51,14 +54,18 @@ pub(super) fn read_only(speaker: &Speaker<'_, '_>, path: &str) -> Option<Finding
     if spot.written(&field) != Some(Value::Bool(true)) {
         return None;
     }
-    let sentence = format!("{} writes to {path}, and readOnlyRootFilesystem lets it write nowhere but to its volumes.", speaker.who());
+    let sentence = format!(
+        "{} writes to {path}, and readOnlyRootFilesystem lets it write nowhere but to its volumes.",
+        speaker.who()
+    );
     let cause = match change_of(speaker, &field) {
         Some(blame) => blame.cause(speaker.view, format!("{} was {}: {sentence}", field.field, blame.words())),
         None => spot.wrong(&field, Some(Value::Bool(true)), sentence),
     };
     let mut finding = speaker.claim(SLUG, Some("root"), &why, cause);
     finding.verdict = Verdict::Confirmed;
-    let words = format!("readOnlyRootFilesystem of {} is true, and no volume is mounted at {path}", speaker.container.name);
+    let words =
+        format!("readOnlyRootFilesystem of {} is true, and no volume is mounted at {path}", speaker.container.name);
     finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, speaker.workload, words));
     finding.remedies.push(match writable(path) {
         Some(directory) => {
@@ -70,7 +77,13 @@ pub(super) fn read_only(speaker: &Speaker<'_, '_>, path: &str) -> Option<Finding
             });
             spot.patch(Some(change), format!("Mount an emptyDir at {directory}."))
         }
-        None => spot.patch(None, format!("Mount an emptyDir where {} writes, without hiding what the image holds there.", speaker.container.name)),
+        None => spot.patch(
+            None,
+            format!(
+                "Mount an emptyDir where {} writes, without hiding what the image holds there.",
+                speaker.container.name
+            ),
+        ),
     });
     Some(finding)
 }
@@ -79,9 +92,11 @@ pub(super) fn read_only(speaker: &Speaker<'_, '_>, path: &str) -> Option<Finding
 fn writable(path: &str) -> Option<&str> {
     const SCRATCH: [&str; 7] = ["/tmp", "/run", "/var/run", "/var/cache", "/var/log", "/var/tmp", "/var/spool"];
     let directory = path.rsplit_once('/')?.0;
-    let below = |scratch: &&str| directory == *scratch || directory.strip_prefix(*scratch).is_some_and(|rest| rest.starts_with('/'));
+    let below = |scratch: &&str| {
+        directory == *scratch || directory.strip_prefix(*scratch).is_some_and(|rest| rest.starts_with('/'))
+    };
     let plain = directory.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_'));
-    (SCRATCH.iter().any(|scratch| below(&scratch)) && plain && directory.len() < 50).then_some(directory)
+    (SCRATCH.iter().any(below) && plain && directory.len() < 50).then_some(directory)
 }
 
 /// The mount that a path is in: the longest.
@@ -118,18 +133,28 @@ pub(super) fn denied(speaker: &Speaker<'_, '_>, path: &str) -> Option<Finding> {
     let mut changed = [own.clone(), of_pod.clone()].iter().find_map(|path| change_of(speaker, path));
     let (class, field, value, words) = match mounted(speaker, path) {
         Some((_, mount, volume)) => {
-            let source = [("configMap", volume.config_map.is_some()), ("secret", volume.secret.is_some()), ("projected", volume.projected.is_some())];
+            let source = [
+                ("configMap", volume.config_map.is_some()),
+                ("secret", volume.secret.is_some()),
+                ("projected", volume.projected.is_some()),
+            ];
             match source.iter().find(|(_, is)| *is) {
                 Some((source, _)) => {
                     let mode = spot.volume(&volume.name)?.key(source).key("defaultMode");
                     // What everybody may read is denied by something else.
                     let set = number(&mode).filter(|set| set & 0o004 == 0 && user != Some(0))?;
                     changed = change_of(speaker, &mode).or(changed);
-                    let words = format!("{} is mounted with mode {set:04o}, and {} runs as {uid}", mount.mount_path, speaker.container.name);
+                    let words = format!(
+                        "{} is mounted with mode {set:04o}, and {} runs as {uid}",
+                        mount.mount_path, speaker.container.name
+                    );
                     ("mode", mode, Some(json!(set)), words)
                 }
                 None if volume.host_path.is_some() => {
-                    let words = format!("{} is a directory of the node, to which fsGroup does not apply, and {} runs as {uid}", mount.mount_path, speaker.container.name);
+                    let words = format!(
+                        "{} is a directory of the node, to which fsGroup does not apply, and {} runs as {uid}",
+                        mount.mount_path, speaker.container.name
+                    );
                     ("host-path", spot.volume(&volume.name)?.key("hostPath"), None, words)
                 }
                 None => {
@@ -138,7 +163,10 @@ pub(super) fn denied(speaker: &Speaker<'_, '_>, path: &str) -> Option<Finding> {
                         let words = format!("fsGroup is {set}, and {} runs as {uid}", speaker.container.name);
                         ("ownership", field, Some(json!(set)), words)
                     } else {
-                        let words = format!("{} is a volume without fsGroup, and {} runs as {uid}", mount.mount_path, speaker.container.name);
+                        let words = format!(
+                            "{} is a volume without fsGroup, and {} runs as {uid}",
+                            mount.mount_path, speaker.container.name
+                        );
                         ("ownership", field, None, words)
                     }
                 }
@@ -151,7 +179,9 @@ pub(super) fn denied(speaker: &Speaker<'_, '_>, path: &str) -> Option<Finding> {
         }
     };
     let sentence = format!("{} may not touch {path}: {words}.", speaker.who());
-    let settled = changed.is_some() || class == "mode" || class == "ownership" && value.is_none() && user.is_some_and(|user| user != 0);
+    let settled = changed.is_some()
+        || class == "mode"
+        || class == "ownership" && value.is_none() && user.is_some_and(|user| user != 0);
     let cause = match &changed {
         Some(blame) => blame.cause(speaker.view, format!("{} was {}: {sentence}", blame.field().field, blame.words())),
         None => spot.names(CauseKind::Resource, &field, value.clone(), sentence),
@@ -169,11 +199,24 @@ pub(super) fn denied(speaker: &Speaker<'_, '_>, path: &str) -> Option<Finding> {
             let group = group.or(user).filter(|group| *group > 0);
             let patch = group.map(|group| json!({"securityContext": {"fsGroup": group}}));
             let number = group.map_or("a group of its user".to_owned(), |group| group.to_string());
-            finding.remedies.push(spot.patch(patch, format!("Set fsGroup to {number}, so that the volume belongs to it.")));
+            finding
+                .remedies
+                .push(spot.patch(patch, format!("Set fsGroup to {number}, so that the volume belongs to it.")));
         }
-        "mode" => finding.remedies.push(spot.patch(None, format!("Set {} to 0444 (0555 for what is executed).", field.field))),
-        "host-path" => finding.remedies.push(spot.patch(None, format!("Let the directory of the node belong to {uid}, or mount another volume."))),
-        _ if changed.is_none() => finding.remedies.push(spot.patch(None, format!("Run {} as the user that its image was made for, or let it write to a volume.", speaker.container.name))),
+        "mode" => {
+            let sentence = format!("Set {} to 0444 (0555 for what is executed).", field.field);
+            finding.remedies.push(spot.patch(None, sentence));
+        }
+        "host-path" => finding
+            .remedies
+            .push(spot.patch(None, format!("Let the directory of the node belong to {uid}, or mount another volume."))),
+        _ if changed.is_none() => finding.remedies.push(spot.patch(
+            None,
+            format!(
+                "Run {} as the user that its image was made for, or let it write to a volume.",
+                speaker.container.name
+            ),
+        )),
         _ => {}
     }
     Some(finding)

@@ -1,7 +1,7 @@
 //! Init containers that wait for somebody.
 
 use super::far_end::{self, FarEnd};
-use super::{Speaker, dependency};
+use super::{Speaker, dependency, service};
 use crate::addresses::{Address, Host};
 use crate::detectors::logs;
 use crate::detectors::logs::testimony::Testimony;
@@ -47,7 +47,7 @@ pub(super) fn waits<'a>(
             let (end, address, mention) = far_end::of(&speaker, far.as_ref());
             match (end, address) {
                 (FarEnd::Absent(service), Some(address)) => {
-                    let mut finding = dependency::absent(&speaker, &service, &address, mention.as_ref());
+                    let mut finding = service::absent(&speaker, &service, &address, mention.as_ref());
                     finding.failure = "init-waiting";
                     finding.class = Some("no-service");
                     Some(finding)
@@ -115,7 +115,9 @@ fn told_to_await<'a>(speaker: &Speaker<'_, 'a>) -> Option<(String, far_end::Down
     for word in text.chain(variables).flat_map(|text| text.split(part)).filter(|word| !word.is_empty()).take(WORDS) {
         let Some(address) = Address::whole(word) else { continue };
         let service = match address.seen_from(namespace) {
-            Host::Service(service) if service.namespace() != namespace || known.contains(service.name.as_str()) => service,
+            Host::Service(service) if service.namespace() != namespace || known.contains(service.name.as_str()) => {
+                service
+            }
             Host::Maybe([service, _]) => service,
             _ => continue,
         };

@@ -24,14 +24,18 @@ pub(super) fn connections(speaker: &Speaker<'_, '_>, whose: &str) -> Finding {
         };
         (field.pointer == "/spec/replicas" && grew).then_some(0)
     };
-    let ended = speaker.ended.or_else(|| speaker.subject.meta.created);
+    let ended = speaker.ended.or(speaker.subject.meta.created);
     let since = ended.and_then(|at| at.checked_sub(WINDOW).ok());
     let scaled = blame::object_change(speaker.view, speaker.workload, ended, more)
         .filter(|blame| since.is_none_or(|since| blame.change.at >= since));
     let site = Site::new(speaker.workload, &speaker.container.name);
-    let fewer = format!("Let each pod of {} keep fewer connections, or let {whose} take more.", describe::object(speaker.workload));
+    let fewer = format!(
+        "Let each pod of {} keep fewer connections, or let {whose} take more.",
+        describe::object(speaker.workload)
+    );
     let Some(scaled) = scaled else {
-        let sentence = format!("{whose} has as many connections as it takes, and does not take another from {}.", speaker.who());
+        let sentence =
+            format!("{whose} has as many connections as it takes, and does not take another from {}.", speaker.who());
         let cause = Cause::plain(CauseKind::Application, Some(&speaker.workload.reference()), sentence);
         let mut finding = speaker.claim(SLUG, Some("full"), &why, cause);
         finding.alternatives.push(Alternative {
@@ -76,17 +80,27 @@ pub(super) fn files(speaker: &Speaker<'_, '_>, watches: bool) -> Finding {
         );
         let cause = Cause::plain(CauseKind::Node, Some(&node), sentence);
         let mut finding = speaker.claim(SLUG, Some("inotify"), "its node has no more watches of files to give", cause);
-        let advice = format!("Raise fs.inotify.max_user_instances and fs.inotify.max_user_watches on node {}.", node.name);
+        let advice =
+            format!("Raise fs.inotify.max_user_instances and fs.inotify.max_user_watches on node {}.", node.name);
         let mut remedy = spot::remedy(RemedyKind::Outside, &node, advice);
         remedy.requires = None;
         finding.remedies.push(remedy);
         return finding;
     }
-    let sentence = format!("{} has as many files and connections open as it may: most often it does not close them.", speaker.who());
+    let sentence = format!(
+        "{} has as many files and connections open as it may: most often it does not close them.",
+        speaker.who()
+    );
     let cause = Cause::plain(CauseKind::Application, Some(&speaker.workload.reference()), sentence);
     let mut finding = speaker.claim(SLUG, Some("open-files"), "it has too many files open", cause);
     let site = Site::new(speaker.workload, &speaker.container.name);
-    finding.remedies.push(site.advice(RemedyKind::Patch, "Close what is opened; the limit itself is the container runtime's (LimitNOFILE), no field of the pod's.".to_owned()));
+    finding.remedies.push(
+        site.advice(
+            RemedyKind::Patch,
+            "Close what is opened; the limit itself is the container runtime's (LimitNOFILE), no field of the pod's."
+                .to_owned(),
+        ),
+    );
     finding
 }
 
@@ -102,13 +116,13 @@ pub(super) fn threads(speaker: &Speaker<'_, '_>) -> Finding {
     let mut finding = speaker.claim(SLUG, None, "it can start no more threads", cause);
     let node = ResourceRef::new(Kind::Node, None, node);
     let pressed = speaker.view.look_up(&node).found().filter(|node| match &node.body {
-        reckon_model::Body::Node(body) => {
-            reckon_model::k8s::Condition::find(&body.status.conditions, "PIDPressure").is_some_and(reckon_model::k8s::Condition::is_true)
-        }
+        reckon_model::Body::Node(body) => reckon_model::k8s::Condition::find(&body.status.conditions, "PIDPressure")
+            .is_some_and(reckon_model::k8s::Condition::is_true),
         _ => false,
     });
     if let Some(pressed) = pressed {
-        let sentence = format!("Node {} has no more process numbers to give, which stops {} as well.", node.name, speaker.who());
+        let sentence =
+            format!("Node {} has no more process numbers to give, which stops {} as well.", node.name, speaker.who());
         finding.cause = Cause::plain(CauseKind::Node, Some(&node), sentence);
         finding.verdict = Verdict::Confirmed;
         let words = format!("PIDPressure of {} is True", node.name);
@@ -120,6 +134,12 @@ pub(super) fn threads(speaker: &Speaker<'_, '_>) -> Finding {
         sentence: "Memory for the stacks of threads may be what is missing: a JVM says the same of both.".to_owned(),
     });
     let site = Site::new(speaker.workload, &speaker.container.name);
-    finding.remedies.push(site.advice(RemedyKind::Patch, format!("Let {} use fewer threads (pool sizes), or give it a node with a higher podPidsLimit.", speaker.container.name)));
+    finding.remedies.push(site.advice(
+        RemedyKind::Patch,
+        format!(
+            "Let {} use fewer threads (pool sizes), or give it a node with a higher podPidsLimit.",
+            speaker.container.name
+        ),
+    ));
     finding
 }

@@ -55,11 +55,13 @@ fn is_told(container: &Container, port: u16) -> bool {
         value == number
             || value.strip_prefix(':') == Some(number.as_str())
             || in_text(value).iter().any(|address| {
-                address.port == Some(port) && matches!(address.host.as_str(), "0.0.0.0" | "::" | "127.0.0.1" | "localhost")
+                address.port == Some(port)
+                    && matches!(address.host.as_str(), "0.0.0.0" | "::" | "127.0.0.1" | "localhost")
             })
     });
     let is_port = |name: &str| name.to_ascii_uppercase().ends_with("PORT");
-    in_words || container.env.iter().any(|variable| is_port(&variable.name) && variable.value.as_deref() == Some(&number))
+    in_words
+        || container.env.iter().any(|variable| is_port(&variable.name) && variable.value.as_deref() == Some(&number))
 }
 
 fn same_pod(speaker: &Speaker<'_, '_>, port: u16, other: &Container, why: &str) -> Finding {
@@ -120,7 +122,10 @@ fn host_network(speaker: &Speaker<'_, '_>, port: u16, other: &Object, why: &str)
     let words = format!("{} has port {port} of {node}", describe::object(other));
     finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, other, words));
     let site = Site::new(speaker.workload, &speaker.container.name);
-    let sentence = format!("Let one of the two listen on another port, or take {} off the node's network.", describe::object(speaker.workload));
+    let sentence = format!(
+        "Let one of the two listen on another port, or take {} off the node's network.",
+        describe::object(speaker.workload)
+    );
     finding.remedies.push(site.advice(RemedyKind::Patch, sentence));
     finding
 }

@@ -61,7 +61,13 @@ fn there_and_not(speaker: &Speaker<'_, '_>, variable: &EnvVar, why: &str) -> Opt
         let cause = at_variable(speaker, cause, &variable.name, "value", Some(json!("")));
         let mut finding = speaker.claim(SLUG, Some("empty"), why, cause);
         finding.verdict = Verdict::Confirmed;
-        finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, speaker.workload, format!("{below} is empty")));
+        finding.evidence.push(Fact::new(
+            Role::Cause,
+            Source::Spec,
+            None,
+            speaker.workload,
+            format!("{below} is empty"),
+        ));
         finding.remedies.push(site.advice(RemedyKind::Patch, format!("Give {} a value.", variable.name)));
         return Some(finding);
     }
@@ -103,9 +109,19 @@ fn there_and_not(speaker: &Speaker<'_, '_>, variable: &EnvVar, why: &str) -> Opt
     let mut finding = speaker.claim(SLUG, Some("optional-key"), why, cause);
     finding.verdict = Verdict::Confirmed;
     let words = format!("{what} has no key {}", key.key);
-    finding.evidence.push(Fact::new(Role::Cause, Source::Absence, None, holder.found().unwrap_or(speaker.workload), words));
+    finding.evidence.push(Fact::new(
+        Role::Cause,
+        Source::Absence,
+        None,
+        holder.found().unwrap_or(speaker.workload),
+        words,
+    ));
     let kind = if holder.found().is_some() { RemedyKind::Patch } else { RemedyKind::Create };
-    finding.remedies.push(spot::remedy(kind, &reference, format!("Give {what} the key {}, then restart the pods.", key.key)));
+    finding.remedies.push(spot::remedy(
+        kind,
+        &reference,
+        format!("Give {what} the key {}, then restart the pods.", key.key),
+    ));
     Some(finding)
 }
 
@@ -204,9 +220,9 @@ fn migration<'a>(speaker: &Speaker<'_, 'a>) -> Option<&'a Object> {
     jobs.into_iter().find(|job| {
         let name = &job.meta.name;
         let of_schema = ["migrat", "schema", "db-init", "initdb"].iter().any(|word| name.contains(word));
-        let complete = job.workload().is_some_and(|body| {
-            Condition::find(&body.status.conditions, "Complete").is_some_and(Condition::is_true)
-        });
+        let complete = job
+            .workload()
+            .is_some_and(|body| Condition::find(&body.status.conditions, "Complete").is_some_and(Condition::is_true));
         of_schema && !complete
     })
 }

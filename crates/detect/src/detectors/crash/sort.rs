@@ -381,9 +381,8 @@ pub(super) fn names_far_end(line: &str, change: &FieldChange) -> bool {
     let before = hosts(&change.from);
     let said: Vec<String> = in_text(line).into_iter().map(|address| address.host).collect();
     let words = || line.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '.')));
-    let names = |host: &String| {
-        said.contains(host) || words().any(|word| word.trim_matches('.').eq_ignore_ascii_case(host))
-    };
+    let names =
+        |host: &String| said.contains(host) || words().any(|word| word.trim_matches('.').eq_ignore_ascii_case(host));
     hosts(&change.to).iter().filter(|host| !before.contains(host)).any(names)
 }
 

@@ -94,16 +94,17 @@ fn role_of(binding: &Object) -> Option<ResourceRef> {
 
 /// Whether a binding is for an account: by its name, or as one of a group.
 fn binds(binding: &Object, account: &ResourceRef) -> bool {
-    names(binding, account) || subjects(binding, |subject| {
-        let text = |key: &str| subject.get(key).and_then(Value::as_str).unwrap_or("");
-        let user = format!("system:serviceaccount:{}:{}", account.namespace(), account.name);
-        let of_namespace = format!("system:serviceaccounts:{}", account.namespace());
-        match text("kind") {
-            "User" => text("name") == user,
-            "Group" => ["system:serviceaccounts", "system:authenticated", &of_namespace].contains(&text("name")),
-            _ => false,
-        }
-    })
+    names(binding, account)
+        || subjects(binding, |subject| {
+            let text = |key: &str| subject.get(key).and_then(Value::as_str).unwrap_or("");
+            let user = format!("system:serviceaccount:{}:{}", account.namespace(), account.name);
+            let of_namespace = format!("system:serviceaccounts:{}", account.namespace());
+            match text("kind") {
+                "User" => text("name") == user,
+                "Group" => ["system:serviceaccounts", "system:authenticated", &of_namespace].contains(&text("name")),
+                _ => false,
+            }
+        })
 }
 
 /// Whether a binding names an account.
@@ -131,7 +132,9 @@ fn allows(role: &Object, wanted: &Forbidden) -> bool {
         rules.iter().any(|rule| {
             has(rule, "verbs", &|verb| verb == "*" || verb == wanted.verb)
                 && has(rule, "apiGroups", &|group| group == "*" || group == wanted.group)
-                && has(rule, "resources", &|name| name == "*" || name == wanted.resource || Some(name) == sub.as_deref())
+                && has(rule, "resources", &|name| {
+                    name == "*" || name == wanted.resource || Some(name) == sub.as_deref()
+                })
         })
     })
 }

@@ -91,13 +91,15 @@ fn told(line: &Line) -> Option<Address> {
         "tcp connect (",
         "failed to resolve '",
         "failed to resolve \"",
-        "failed to resolve ",
+        "failed to resolve host ",
         "unknown host ",
     ];
     let rest = BEFORE.iter().find_map(|words| {
         let rest = line.after(words)?;
         let rest = quoted(rest).unwrap_or(rest);
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '/'))).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | ':' | '/')))
+            .unwrap_or(rest.len());
         let word = rest.get(..end)?.trim_end_matches([':', '.']);
         Some(word).filter(|word| !word.contains("//")).and_then(read)
     });
@@ -108,7 +110,9 @@ fn told(line: &Line) -> Option<Address> {
     };
     // Java: `Connect to api:8080 [api/10.96.1.2] failed`, `refused: redis/10.96.4.4:6379`, `Connection to db:5432 refused`.
     let java = || {
-        let rest = line.after("connect to ").or_else(|| line.after("connection to node ").and_then(|rest| Some(rest.split_once('(')?.1)));
+        let rest = line
+            .after("connect to ")
+            .or_else(|| line.after("connection to node ").and_then(|rest| Some(rest.split_once('(')?.1)));
         let rest = rest.or_else(|| line.after("refused: ")).or_else(|| line.after("connection to "))?;
         let word = rest.split(|c: char| c.is_whitespace() || matches!(c, ',' | ')' | ']')).next()?;
         read(word)
@@ -130,7 +134,8 @@ fn read(word: &str) -> Option<Address> {
     if let Some(number) = number.and_then(Address::whole) {
         address.port = address.port.or(number.port);
     }
-    let words = ["the", "a", "server", "host", "remote", "localhost:", "connect", "connection", "database", "tcp", "on", "to"];
+    let words =
+        ["the", "a", "server", "host", "remote", "localhost:", "connect", "connection", "database", "tcp", "on", "to"];
     (!words.contains(&address.host.as_str()) && !address.host.ends_with("exception")).then_some(address)
 }
 

@@ -35,7 +35,8 @@ impl Forbidden {
             None => rest.split_once(' ')?,
         };
         let quoted_after = |words: &str| rest.split_once(words).and_then(|(_, rest)| quoted(rest));
-        let because = rest.split_once(": RBAC: ").map(|(_, why)| reckon_model::text::shorten(why.trim(), 200).into_owned());
+        let because =
+            rest.split_once(": RBAC: ").map(|(_, why)| reckon_model::text::shorten(why.trim(), 200).into_owned());
         Some(Forbidden {
             user: user.to_owned(),
             verb: verb.to_owned(),

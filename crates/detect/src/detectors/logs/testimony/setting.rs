@@ -9,8 +9,11 @@ const LONG: usize = 128;
 fn name(text: &str) -> Option<String> {
     let text = text.trim_matches(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
-    let fits = (2..=LONG).contains(&text.len()) && text.chars().all(plain) && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    let upper = text.bytes().any(|byte| byte.is_ascii_uppercase()) && !text.bytes().any(|byte| byte.is_ascii_lowercase());
+    let fits = (2..=LONG).contains(&text.len())
+        && text.chars().all(plain)
+        && text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    let upper =
+        text.bytes().any(|byte| byte.is_ascii_uppercase()) && !text.bytes().any(|byte| byte.is_ascii_lowercase());
     // A word of the sentence is no setting: one is written in capitals, or has an underscore or a dot in it.
     (fits && (upper || text.contains(['_', '.']))).then(|| text.to_owned())
 }
@@ -69,7 +72,20 @@ pub(super) fn unset(line: &Line) -> Option<Testimony> {
         " must be provided",
         " is not configured",
     ];
-    let misses = line.any(&["missing", "required", "not set", "not found", "must be", "keyerror", "placeholder", "undefined", "not defined", "unbound", "empty", "not configured"]);
+    let misses = line.any(&[
+        "missing",
+        "required",
+        "not set",
+        "not found",
+        "must be",
+        "keyerror",
+        "placeholder",
+        "undefined",
+        "not defined",
+        "unbound",
+        "empty",
+        "not configured",
+    ]);
     if !misses {
         return None;
     }
