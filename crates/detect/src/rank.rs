@@ -38,7 +38,7 @@ pub(crate) fn incidents(findings: Vec<Finding>) -> Vec<Incident> {
             stands_for.push(at);
             continue;
         }
-        let before = blaming.entry((finding.failure, &finding.cause.reference)).or_default();
+        let before = blaming.entry((claim(finding), &finding.cause.reference)).or_default();
         let first = before.iter().find(|&&other| roots[at] == at && same_object(&findings[other], finding));
         stands_for.push(first.copied().unwrap_or(at));
         if roots[at] == at {
@@ -183,11 +183,21 @@ fn connected(root: &Finding, symptom: &Finding, effect: &Failure) -> bool {
     common || whole
 }
 
+/// What a finding claims of the object that it blames. That nobody answers there, each caller says in its own way.
+fn claim(finding: &Finding) -> &'static str {
+    match finding.failure {
+        "dependency-refused" | "dependency-timeout" | "dependency-name" | "liveness-on-dependency" | "init-waiting" => {
+            "dependency"
+        }
+        failure => failure,
+    }
+}
+
 /// Whether two findings blame one object that is neither's own.
 fn same_object(a: &Finding, b: &Finding) -> bool {
     let (Some(one), Some(other)) = (&a.cause.reference, &b.cause.reference) else { return false };
     let shared = ResourceRef::from(one);
-    a.failure == b.failure
+    claim(a) == claim(b)
         && one == other
         && matches!(a.cause.kind, CauseKind::Change | CauseKind::Resource | CauseKind::Node)
         && shared != a.place.workload
