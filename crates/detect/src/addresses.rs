@@ -129,7 +129,7 @@ fn in_word(word: &str) -> Vec<Address> {
         // `jdbc:…://a:1/x,b:2/y` and the like.
         rest = path;
     }
-    let parts = rest.split(|c: char| matches!(c, ',' | '=' | '(' | ')' | '{' | '}' | '@' | '/')).take(MOST);
+    let parts = rest.split([',', '=', '(', ')', '{', '}', '@', '/']).take(MOST);
     for part in parts {
         found.extend(host_and_port(part));
     }

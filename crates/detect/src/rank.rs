@@ -38,7 +38,7 @@ pub(crate) fn incidents(findings: Vec<Finding>) -> Vec<Incident> {
             stands_for.push(at);
             continue;
         }
-        let before = blaming.entry((finding.failure, &finding.cause.reference)).or_default();
+        let before = blaming.entry((claim(finding), &finding.cause.reference)).or_default();
         let first = before.iter().find(|&&other| roots[at] == at && same_object(&findings[other], finding));
         stands_for.push(first.copied().unwrap_or(at));
         if roots[at] == at {
@@ -183,11 +183,21 @@ fn connected(root: &Finding, symptom: &Finding, effect: Stage) -> bool {
     common || whole
 }
 
+/// What a finding claims of the object that it blames. That nobody answers there, each caller says in its own way.
+fn claim(finding: &Finding) -> &'static str {
+    match finding.failure {
+        "dependency-refused" | "dependency-timeout" | "dependency-name" | "liveness-on-dependency" | "init-waiting" => {
+            "dependency"
+        }
+        failure => failure,
+    }
+}
+
 /// Whether two findings blame one object that is neither's own.
 fn same_object(a: &Finding, b: &Finding) -> bool {
     let (Some(one), Some(other)) = (&a.cause.reference, &b.cause.reference) else { return false };
     let shared = ResourceRef::from(one);
-    a.failure == b.failure
+    claim(a) == claim(b)
         && one == other
         && matches!(a.cause.kind, CauseKind::Change | CauseKind::Resource | CauseKind::Node)
         && shared != a.place.workload
@@ -197,4 +207,36 @@ fn same_object(a: &Finding, b: &Finding) -> bool {
 /// The pods a set of findings shows on.
 pub(crate) fn pods<'a>(findings: impl Iterator<Item = &'a Finding>) -> BTreeSet<&'a ResourceRef> {
     findings.flat_map(|finding| &finding.shows_on).filter(|reference| reference.kind == Kind::Pod).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Place;
+    use reckon_model::document::Cause;
+
+    fn about(workload: &ResourceRef, cause: Cause) -> Finding {
+        let place = Place { workload: workload.clone(), container: None };
+        Finding::new("dependency-refused", place, "title", cause)
+    }
+
+    #[test]
+    fn who_blames_an_object_as_it_stands_or_the_same_field_of_it_is_its_symptom() {
+        let deployment = |name: &str| ResourceRef::new(Kind::Deployment, Some("shop"), name);
+        let (db, api) = (deployment("db"), deployment("api"));
+        let plain = || Cause::plain(CauseKind::Resource, Some(&db), "s");
+        let field = |field: &str| plain().at_field(field, "/x", None);
+        let joins = |root: Cause, symptom: Cause| ails(&about(&db, root), &about(&api, symptom));
+        assert!(joins(field("spec.x"), plain()));
+        assert!(joins(field("spec.replicas"), field("spec.replicas")));
+        assert!(!joins(field("spec.x"), field("spec.replicas")));
+        assert!(
+            !joins(plain(), field("spec.replicas")),
+            "a field that is wrong is wrong whatever else ails its object"
+        );
+        assert!(!joins(plain(), Cause::plain(CauseKind::Change, Some(&db), "s")));
+        assert!(!joins(plain(), Cause::plain(CauseKind::Unknown, Some(&db), "s")), "a guess is no blame");
+        assert!(!joins(plain(), Cause::plain(CauseKind::Resource, Some(&api), "s")));
+        assert!(!ails(&about(&db, plain()), &about(&db, plain())), "nothing is its own symptom");
+    }
 }

@@ -199,3 +199,79 @@ fn of_host(name: &str) -> bool {
     let lower = name.trim().to_ascii_lowercase();
     ENDS.iter().any(|end| lower.ends_with(end))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::State;
+    use reckon_model::{ClusterId, Timestamp};
+    use serde_json::json;
+
+    fn state(objects: &[Value]) -> State {
+        let mut state = State::new(ClusterId("test".into()));
+        for kind in Kind::named() {
+            state.cover(kind, None);
+        }
+        for object in objects {
+            state.apply(Object::decode(object.to_string().as_bytes(), None).unwrap());
+        }
+        state
+    }
+
+    fn workload(name: &str, namespace: &str, container: &Value) -> Value {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace},
+            "spec": {"template": {"spec": {"containers": [container],
+                "volumes": [{"name": "conf", "configMap": {"name": "conf"}}]}}}})
+    }
+
+    fn service(name: &str, namespace: &str) -> Value {
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": {}})
+    }
+
+    #[test]
+    fn callers_and_callees_are_two_sides_of_one_address() {
+        let state = state(&[
+            service("db", "shop"),
+            service("api", "shop"),
+            service("cache", "shop"),
+            workload(
+                "by-env",
+                "shop",
+                &json!({"name": "app", "env": [{"name": "DB_HOST", "value": "db"}, {"name": "DB_PORT", "value": "5432"}]}),
+            ),
+            workload(
+                "by-words",
+                "other",
+                &json!({"name": "app", "args": ["--db=postgres://u:p@db.shop:5432/x", "--mode=api"]}),
+            ),
+            workload("by-map", "shop", &json!({"name": "app", "volumeMounts": [{"name": "conf", "mountPath": "/c"}]})),
+            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conf", "namespace": "shop"},
+                "data": {"app.yaml": "mode: api\ncache:\n  host: cache\nupstream: http://db.shop.svc.cluster.local:80/\n"}}),
+            workload("nobody", "shop", &json!({"name": "app", "env": [{"name": "MODE", "value": "db"}]})),
+        ]);
+        let view = View::new(&state, Timestamp::UNIX_EPOCH);
+        let reference = |name: &str| ResourceRef::new(Kind::Service, Some("shop"), name);
+        let of: BTreeSet<ResourceRef> = ["db", "api", "cache"].map(reference).into();
+        let callers = callers(&view, &of);
+        let names = |service: &str| -> Vec<&str> {
+            callers.get(&reference(service)).into_iter().flatten().map(|caller| caller.meta.name.as_str()).collect()
+        };
+        assert_eq!(names("db"), ["by-words", "by-env", "by-map"]);
+        assert_eq!(names("cache"), ["by-map"]);
+        assert!(names("api").is_empty(), "a mode is no host");
+        let by_env = view.look_up(&ResourceRef::new(Kind::Deployment, Some("shop"), "by-env")).found().unwrap();
+        let calls = named_by(&view, &by_env.workload().unwrap().spec.template.spec, "shop");
+        assert_eq!(calls.len(), 1);
+        assert_eq!((calls[0].service.name.as_str(), calls[0].address.port), ("db", Some(5432)));
+        assert_eq!(calls[0].written, Written::Env("app".into(), "DB_HOST".into()));
+        assert!(super::callers(&view, &BTreeSet::new()).is_empty());
+    }
+
+    #[test]
+    fn a_megabyte_of_addresses_in_a_map_is_read_in_bounds() {
+        let data: String = (0..60_000).map(|at| format!("host: s{at}\n")).collect();
+        assert!(in_data("app.yaml", &data).len() <= super::super::MOST);
+        let data: String = (0..60_000).map(|at| format!("http://s{at}:80/\n")).collect();
+        assert!(in_data("app.yaml", &data).len() <= super::super::MOST);
+    }
+}

@@ -4,13 +4,20 @@
 //! other container. A program that ends is looked at first by `crash`; what changed of its own template comes before what it
 //! says, unless the far end is ill beyond doubt.
 
+mod access;
 mod credentials;
 mod dependency;
 mod far_end;
 mod files;
 mod init;
+mod limits;
+mod liveness;
+mod place;
 mod port;
+mod service;
 mod setting;
+
+pub(super) use liveness::killed;
 
 use super::crash;
 use super::logs::testimony::Testimony;
@@ -73,6 +80,25 @@ pub(crate) static DETECTOR: Detector = Detector {
             "A program writes where nothing can be written",
             include_str!("../pages/read-only-root.md"),
         ),
+        failure("rbac-denied", "The API server does not let a program", include_str!("../pages/rbac-denied.md")),
+        failure(
+            "token-missing",
+            "A program has no token for the API server",
+            include_str!("../pages/token-missing.md"),
+        ),
+        failure(
+            "token-rejected",
+            "The API server does not know a program's token",
+            include_str!("../pages/token-rejected.md"),
+        ),
+        failure("backend-limit", "A server takes no more connections", include_str!("../pages/backend-limit.md")),
+        failure("fd-limit", "A program has too many files open", include_str!("../pages/fd-limit.md")),
+        failure("thread-limit", "A program can start no more threads", include_str!("../pages/thread-limit.md")),
+        failure(
+            "liveness-on-dependency",
+            "A liveness probe kills a program for what another lacks",
+            include_str!("../pages/liveness-on-dependency.md"),
+        ),
         failure(
             "init-waiting",
             "An init container waits for what does not come",
@@ -110,10 +136,13 @@ fn look<'a>(
         // A healthy one is looked at no further.
         (_, Some(_)) if status.ready && status.restart_count == 0 => return None,
         (ContainerType::Init, Some(_)) => return init::waits(view, subject, pod, container, status),
+        // It has done its work.
+        (ContainerType::Init, None) if status.last_end().is_some_and(|end| end.exit_code == 0) => return None,
         _ => {}
     }
     match crash::testified(view, subject, pod, kind, container, status) {
-        crash::Testified::NotEnding => runs(view, subject, pod, kind, container, status),
+        crash::Testified::NotEnding => liveness::killed(view, subject, pod, kind, container, status)
+            .or_else(|| runs(view, subject, pod, kind, container, status)),
         crash::Testified::Nothing => None,
         crash::Testified::Finding(finding) => Some(*finding),
     }
@@ -139,7 +168,7 @@ fn runs<'a>(
         view.recheck_at(due);
         return None;
     }
-    let told = logs::keeps_saying(view, subject, &container.name)?;
+    let told = logs::keeps_saying(view, subject, &container.name, false)?;
     let workload = view.workload_of(subject);
     let name = container.name.clone();
     let what = format!("{name} runs and is not ready");
@@ -183,7 +212,19 @@ impl<'a> Speaker<'_, 'a> {
             Testimony::PortInUse(port) => Some(port::in_use(self, *port)),
             Testimony::Denied(path) => files::denied(self, path),
             Testimony::ReadOnly(path) => files::read_only(self, path),
-            _ => None,
+            Testimony::Forbidden(forbidden) => access::forbidden(self, forbidden),
+            Testimony::NoToken => Some(access::no_token(self)),
+            Testimony::Unauthorized => Some(access::unauthorized(self)),
+            Testimony::Full(whose) => Some(limits::connections(self, whose)),
+            Testimony::Files => Some(limits::files(self, false)),
+            Testimony::Watches => Some(limits::files(self, true)),
+            Testimony::Threads => Some(limits::threads(self)),
+            // Others tell of these, or nobody yet.
+            Testimony::PortDenied(_)
+            | Testimony::NoFile(_)
+            | Testimony::Untrusted
+            | Testimony::ExecFormat
+            | Testimony::NoKind(_) => None,
         }
     }
 

@@ -2,11 +2,10 @@
 
 mod config;
 mod full_heap;
-mod hook;
+mod lacks;
 mod sigkill;
 mod sort;
 
-use super::application::Speaker;
 use super::killed_by::{self, Killer};
 use super::logs;
 use super::revision::{self, Suspect};
@@ -14,6 +13,7 @@ use super::template::Site;
 use crate::catalogue::{Failure, Stage, Verified};
 use crate::{Detector, Fact, Finding, Place, View, describe, exit};
 use jiff::SignedDuration;
+pub(super) use lacks::{Testified, testified};
 use reckon_model::document::{Cause, CauseKind, Death, Effect, RemedyKind, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Condition, Container, ContainerStatus, ContainerType, Pod, Terminated};
 use reckon_model::{FieldChange, Kind, LogLine, Object, ResourceRef, duration, text};
@@ -42,10 +42,6 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure("library-missing", "A program lacks a shared library", Verified::Constructed),
         failure("native-crash", "A program is ended by a fault of its own", Verified::Constructed),
         failure("heap-exhausted", "A program's own heap is full", Verified::Live),
-        Failure {
-            page: include_str!("../pages/lifecycle-hook-failed.md"),
-            ..failure("lifecycle-hook-failed", "A hook of a container's lifecycle fails", Verified::Constructed)
-        },
         Failure { echo: true, ..failure("crash-loop", "A container ends again and again", Verified::Live) },
     ],
     subjects: &[Kind::Pod],
@@ -55,10 +51,7 @@ pub(crate) static DETECTOR: Detector = Detector {
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Some(pod) = subject.pod() else { return Vec::new() };
-    if let Some(due) = subject.meta.deleted {
-        return hook::before_stop(view, subject, pod, due);
-    }
-    if pod.status.phase == "Succeeded" {
+    if subject.meta.deleted.is_some() || pod.status.phase == "Succeeded" {
         return Vec::new();
     }
     pod.containers()
@@ -71,32 +64,6 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
             }
         })
         .collect()
-}
-
-/// What came of looking at a container for what it says it lacks.
-pub(super) enum Testified {
-    /// It does not end.
-    NotEnding,
-    /// It ends, and says nothing of that sort, or something else explains it.
-    Nothing,
-    /// It ends for it.
-    Finding(Box<Finding>),
-}
-
-/// What a container that ends says it lacks.
-pub(super) fn testified<'a>(
-    view: &View<'a>,
-    subject: &'a Object,
-    pod: &'a Pod,
-    kind: ContainerType,
-    container: &'a Container,
-    status: &'a ContainerStatus,
-) -> Testified {
-    let Some(crash) = Crash::of(view, subject, pod, kind, container, status) else { return Testified::NotEnding };
-    match crash.weighed().and_then(|weighed| weighed.lacks) {
-        Some(finding) => Testified::Finding(Box::new(finding)),
-        None => Testified::Nothing,
-    }
 }
 
 /// A container that ends, with everything that may explain it.
@@ -171,7 +138,6 @@ impl<'v, 'a> Crash<'v, 'a> {
         // The Job makes another pod in its place.
         let for_good = for_good && job(view, subject).is_none();
         let killer = end.map_or(Killer::Unknown, |end| killed_by::killer(view, subject, container, end));
-        let killer = hook::sender(view, subject, container, status, end, killer);
         match killer {
             Killer::OutOfMemory | Killer::Probe(_) | Killer::Removal => return None,
             // After a restart of the node containers that were lost run again.
@@ -200,51 +166,6 @@ impl<'v, 'a> Crash<'v, 'a> {
         let Weighed { sort, line, suspect, config, lacks } = self.weighed()?;
         // What it says it lacks is another detector's to tell.
         lacks.is_none().then(|| self.told(sort, line, suspect, config))
-    }
-
-    /// What it says it lacks, where that tells more than its end: a change that explains the end comes first, unless the
-    /// far end is ill beyond doubt and the change has nothing to do with the address.
-    fn lacks(
-        &self,
-        sort: &Sort,
-        suspect: Option<&Suspect>,
-        config: &config::Changed<'a>,
-        line: Option<&LogLine>,
-    ) -> Option<Finding> {
-        let open =
-            sort.slug == "init-failing" || sort.is_plain() && matches!(sort.class, Some("error" | "failed-once"));
-        if !open || config.culprit.is_some() || self.killer != Killer::Unknown || self.not_started.is_some() {
-            return None;
-        }
-        let previous = self.status.state.terminated.is_none();
-        let told = logs::told(self.view, self.subject, &self.container.name, previous)?;
-        let named = |suspect: &Suspect| {
-            let says = |text: &str| suspect.blame.change.fields.iter().any(|field| sort::concerns(text, field));
-            says(&told.line.text) || line.is_some_and(|line| says(&line.text))
-        };
-        let named = suspect.is_some_and(named);
-        let Crash { view, subject, pod, workload, kind, container, .. } = self;
-        let speaker = Speaker {
-            view,
-            subject,
-            pod,
-            workload,
-            kind: *kind,
-            container,
-            told: Some(told),
-            what: sort.short(self),
-            ended: self.end.and_then(|end| end.finished_at),
-        };
-        let mut finding = speaker.finding()?;
-        if named || (suspect.is_some() && finding.verdict != Verdict::Confirmed) {
-            return None;
-        }
-        finding.severity = finding.severity.max(self.severity(sort));
-        let line = speaker.told.as_ref().map(|told| told.line);
-        let own: Vec<Fact> = finding.evidence.drain(..).collect();
-        finding.evidence = self.facts(line);
-        finding.evidence.extend(own);
-        Some(finding)
     }
 
     /// How bad it is.
@@ -360,14 +281,13 @@ impl<'v, 'a> Crash<'v, 'a> {
                 finding.evidence.extend(contrast);
                 finding.alternatives = config.alternatives;
                 finding.remedies.extend(site.revert(&blame));
-                hook::take_out(&mut finding.remedies, &blame, &site, name);
                 finding
             }
             (None, config) => {
                 let title = format!("{whose}: {short}{colon}");
                 let mut finding =
                     Finding::new(sort.slug, place, title, self.as_it_stands(&sort, &site, said.as_deref()));
-                finding.verdict = sort.verdict(line.is_some(), self.end.map(|end| end.exit_code));
+                finding.verdict = sort.verdict(line.is_some());
                 finding.remedies.extend(sort.advice(self).map(|(kind, sentence)| site.advice(kind, sentence)));
                 finding.alternatives = config.alternatives;
                 finding
@@ -449,7 +369,12 @@ impl<'v, 'a> Crash<'v, 'a> {
             }
         }
         if self.killer == Killer::PostStartHook {
-            facts.extend(hook::said(self.view, self.subject, self.container));
+            let events = self.view.events(self.subject);
+            let hook = events.iter().rev().find(|event| event.message.contains("PostStartHook"));
+            facts.extend(hook.map(|event| {
+                let said = text::shorten(event.message.trim(), 300);
+                Fact::new(Role::Cause, Source::Event, event.last_seen(), self.subject, said)
+            }));
         }
         if let Some(line) = line {
             let said = text::shorten(line.text.trim(), 300).into_owned();
@@ -528,7 +453,7 @@ fn plausible(sort: &Sort, below: &str, change: &FieldChange, line: Option<&str>)
         // A whole container that came is as good as a new image.
         "" | "image" => 2,
         "command" | "args" => 3,
-        "lifecycle" if sort.slug == "lifecycle-hook-failed" => 0,
+        "lifecycle" if sort.class == Some("post-start") => 0,
         "env" | "envFrom" => 4,
         "workingDir" | "volumeMounts" | "securityContext" => 5,
         "resources" if sort.slug == "heap-exhausted" => 0,
@@ -538,7 +463,6 @@ fn plausible(sort: &Sort, below: &str, change: &FieldChange, line: Option<&str>)
     let fits = match sort.slug {
         "command-not-found" | "command-not-executable" | "exits-zero-loop" => matches!(part, "command" | "args"),
         "library-missing" | "exec-format-error" => part == "image",
-        "lifecycle-hook-failed" => part == "lifecycle",
         _ => line.is_some_and(|line| sort::concerns(line, change)),
     };
     match sort.slug {

@@ -5,6 +5,7 @@ mod listening;
 mod remedy;
 mod target;
 
+use super::application;
 use super::crash;
 use super::killed_by::{self, Killer};
 use super::logs;
@@ -113,6 +114,10 @@ fn look<'a>(
         match killed_by::killer(view, subject, container, end) {
             Killer::Probe(which) => {
                 let which = if which == "startup" { Which::Startup } else { Which::Liveness };
+                // It fails for somebody else, who is down.
+                if application::killed(view, subject, pod, kind, container, status).is_some() {
+                    return None;
+                }
                 return Some(failing(which)?.kills(end));
             }
             // One that keeps ending by itself is not ready because of that, whatever the probe asks.

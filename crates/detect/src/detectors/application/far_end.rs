@@ -16,6 +16,9 @@ use std::collections::BTreeMap;
 /// Two that start together may miss each other for so long.
 const START: SignedDuration = SignedDuration::from_secs(60);
 
+/// So many of the Services that a program is told of are looked at where it does not say which it means.
+const CALLED: usize = 16;
+
 /// The other end.
 pub(super) enum FarEnd<'a> {
     /// A Service that is known not to be there.
@@ -145,7 +148,7 @@ fn names(address: &Address, namespace: &str, service: &Object) -> bool {
 fn only_one_down<'a>(speaker: &Speaker<'_, 'a>, given: &[Mention]) -> Option<(Down<'a>, Mention)> {
     let namespace = speaker.subject.namespace();
     let mut down: BTreeMap<ResourceRef, (Down<'a>, Mention)> = BTreeMap::new();
-    for mention in given {
+    for mention in given.iter().take(CALLED) {
         let candidates = match mention.0.seen_from(namespace) {
             Host::Service(service) => vec![service],
             Host::Maybe(either) => either.into(),

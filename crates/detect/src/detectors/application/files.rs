@@ -96,7 +96,7 @@ fn writable(path: &str) -> Option<&str> {
         directory == *scratch || directory.strip_prefix(*scratch).is_some_and(|rest| rest.starts_with('/'))
     };
     let plain = directory.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'-' | b'.' | b'_'));
-    (SCRATCH.iter().any(|scratch| below(&scratch)) && plain && directory.len() < 50).then_some(directory)
+    (SCRATCH.iter().any(below) && plain && directory.len() < 50).then_some(directory)
 }
 
 /// The mount that a path is in: the longest.
@@ -141,13 +141,21 @@ pub(super) fn denied(speaker: &Speaker<'_, '_>, path: &str) -> Option<Finding> {
             match source.iter().find(|(_, is)| *is) {
                 Some((source, _)) => {
                     let mode = spot.volume(&volume.name)?.key(source).key("defaultMode");
-                    let set = number(&mode)?;
+                    // What everybody may read is denied by something else.
+                    let set = number(&mode).filter(|set| set & 0o004 == 0 && user != Some(0))?;
                     changed = change_of(speaker, &mode).or(changed);
                     let words = format!(
                         "{} is mounted with mode {set:04o}, and {} runs as {uid}",
                         mount.mount_path, speaker.container.name
                     );
                     ("mode", mode, Some(json!(set)), words)
+                }
+                None if volume.host_path.is_some() => {
+                    let words = format!(
+                        "{} is a directory of the node, to which fsGroup does not apply, and {} runs as {uid}",
+                        mount.mount_path, speaker.container.name
+                    );
+                    ("host-path", spot.volume(&volume.name)?.key("hostPath"), None, words)
                 }
                 None => {
                     let field = of_pod.key("fsGroup");
@@ -196,8 +204,12 @@ pub(super) fn denied(speaker: &Speaker<'_, '_>, path: &str) -> Option<Finding> {
                 .push(spot.patch(patch, format!("Set fsGroup to {number}, so that the volume belongs to it.")));
         }
         "mode" => {
-            finding.remedies.push(spot.patch(None, format!("Set {} to 0444 (0555 for what is executed).", field.field)))
+            let sentence = format!("Set {} to 0444 (0555 for what is executed).", field.field);
+            finding.remedies.push(spot.patch(None, sentence));
         }
+        "host-path" => finding
+            .remedies
+            .push(spot.patch(None, format!("Let the directory of the node belong to {uid}, or mount another volume."))),
         _ if changed.is_none() => finding.remedies.push(spot.patch(
             None,
             format!(

@@ -1,7 +1,7 @@
 //! Init containers that wait for somebody.
 
 use super::far_end::{self, FarEnd};
-use super::{Speaker, dependency};
+use super::{Speaker, dependency, service};
 use crate::addresses::{Address, Host};
 use crate::detectors::logs;
 use crate::detectors::logs::testimony::Testimony;
@@ -34,7 +34,7 @@ pub(super) fn waits<'a>(
         return None;
     }
     let lines = view.log(subject, &container.name, false);
-    let told = logs::keeps_saying(view, subject, &container.name);
+    let told = logs::keeps_saying(view, subject, &container.name, false);
     let workload = view.workload_of(subject);
     let name = container.name.clone();
     let what = format!("init container {name} waits");
@@ -47,7 +47,7 @@ pub(super) fn waits<'a>(
             let (end, address, mention) = far_end::of(&speaker, far.as_ref());
             match (end, address) {
                 (FarEnd::Absent(service), Some(address)) => {
-                    let mut finding = dependency::absent(&speaker, &service, &address, mention.as_ref());
+                    let mut finding = service::absent(&speaker, &service, &address, mention.as_ref());
                     finding.failure = "init-waiting";
                     finding.class = Some("no-service");
                     Some(finding)

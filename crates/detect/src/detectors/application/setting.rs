@@ -16,8 +16,31 @@ pub(super) fn unset(speaker: &Speaker<'_, '_>, name: &str) -> Option<Finding> {
     let container = speaker.container;
     match container.env.iter().find(|variable| alike(&variable.name) == alike(name)) {
         Some(variable) => there_and_not(speaker, variable, &why),
+        // It has it from a ConfigMap or Secret as a whole: then it misses something else of that name.
+        None if is_taken_whole(speaker, name) => None,
         None => Some(slip(speaker, name, &why).unwrap_or_else(|| absent(speaker, name, &why))),
     }
+}
+
+/// Whether a ConfigMap or Secret that is taken as a whole has a key of this name, or may have.
+fn is_taken_whole(speaker: &Speaker<'_, '_>, name: &str) -> bool {
+    let sources = speaker.container.env_from.iter().flat_map(|from| {
+        let map = from.config_map_ref.as_ref().map(|source| (Kind::ConfigMap, source));
+        map.into_iter().chain(from.secret_ref.as_ref().map(|source| (Kind::Secret, source)))
+    });
+    sources.into_iter().any(|(kind, source)| {
+        let found = speaker.view.object(&kind, speaker.subject.meta.namespace.as_deref(), &source.name);
+        match &found {
+            crate::Lookup::Found(object) => match &object.body {
+                Body::Config(config) => {
+                    config.keys.as_ref().is_none_or(|keys| keys.iter().any(|key| alike(key) == alike(name)))
+                }
+                _ => false,
+            },
+            crate::Lookup::Absent { .. } => false,
+            crate::Lookup::Unread => true,
+        }
+    })
 }
 
 /// Names as all frameworks compare them: `db.host` is `DB_HOST`.

@@ -6,6 +6,9 @@
 mod far;
 mod files;
 mod forbidden;
+mod limits;
+mod network;
+mod port;
 mod setting;
 #[cfg(test)]
 mod tests;
@@ -104,7 +107,7 @@ impl Line {
 /// What one line says, if it says one of these.
 pub(crate) fn of(text: &str) -> Option<Testimony> {
     let line = Line::of(text);
-    api(&line).or_else(|| port(&line)).or_else(|| limits(&line)).or_else(|| network(&line)).or_else(|| {
+    api(&line).or_else(|| port::of(&line)).or_else(|| limits::of(&line)).or_else(|| network::of(&line)).or_else(|| {
         let backend = rejected(&line).map(Testimony::Rejected);
         backend.or_else(|| setting::schema(&line)).or_else(|| setting::unset(&line)).or_else(|| files::of(&line))
     })
@@ -162,218 +165,6 @@ fn api(line: &Line) -> Option<Testimony> {
 fn quoted(text: &str) -> Option<&str> {
     let quote = text.chars().next().filter(|c| matches!(c, '"' | '\'' | '`'))?;
     text.get(1..)?.split_once(quote).map(|(inner, _)| inner)
-}
-
-/// Listening fails.
-fn port(line: &Line) -> Option<Testimony> {
-    let number = || {
-        // `:8080`, `port 8080`, `('0.0.0.0', 8000)`: the last number that may be a port and is no code.
-        let words = line.lower.split(|c: char| !c.is_ascii_digit());
-        let codes = ["98", "48", "13", "99"];
-        let years = |word: &&str| !(word.len() == 4 && word.starts_with("20") && line.has(&format!("{word}-")));
-        let after_colon = |word: &&str| {
-            let at = |before: &str| line.has(&format!("{before}{word}"));
-            at(":") && !line.has(&format!(":{word}:"))
-                || at("*:")
-                || at("port ")
-                || at("', ")
-                || at("\", ")
-                || at("port=")
-        };
-        words
-            .filter(|word| !word.is_empty() && !codes.contains(word))
-            .filter(years)
-            .filter(after_colon)
-            .filter_map(|word| word.parse::<u16>().ok())
-            .rfind(|port| *port > 0)
-    };
-    let colon = || {
-        let bound = line
-            .after("listen tcp ")
-            .or_else(|| line.after("bind() to "))
-            .or_else(|| line.after("eaddrinuse: address already in use "));
-        let word = bound?.split_whitespace().next()?.trim_end_matches(':');
-        word.rsplit_once(':')?.1.parse::<u16>().ok()
-    };
-    let taken = line.any(&[
-        "address already in use",
-        "eaddrinuse",
-        "addrinuse",
-        "already in use. please use another port",
-        "connection in use: (",
-        "only one usage of each socket address",
-    ]) || line.has("port ") && line.any(&["was already in use", "is already in use", "already allocated"]);
-    if taken {
-        return Some(Testimony::PortInUse(colon().or_else(number)));
-    }
-    let binds = line.any(&["bind", "listen"]) && line.any(&["permission denied", "eacces"]);
-    let node = line.has("eacces: permission denied")
-        && line
-            .after("permission denied ")
-            .is_some_and(|rest| !rest.starts_with(['/', '\'', '"', ',']) && rest.contains(':'));
-    (binds && !line.has("open '") || node).then(|| Testimony::PortDenied(colon().or_else(number)))
-}
-
-/// What there is only so much of.
-fn limits(line: &Line) -> Option<Testimony> {
-    if line.any(&["inotify", "fs.watch", "filewatcher", "file watchers"])
-        && line.any(&["too many open files", "emfile", "no space left on device", "enospc", "limit", "reached"])
-    {
-        return Some(Testimony::Watches);
-    }
-    if line.any(&["too many open files", "emfile"]) {
-        return Some(Testimony::Files);
-    }
-    let threads = [
-        "unable to create native thread",
-        "unable to create new native thread",
-        "can't start new thread",
-        "pthread_create failed",
-        "failed to create new os thread",
-        "failed to spawn thread",
-        "fork: retry: resource temporarily unavailable",
-        "fork: resource temporarily unavailable",
-        "cannot fork",
-        "can't fork",
-        "unable to fork",
-        "newosproc",
-    ];
-    if line.any(&threads)
-        || line.any(&["pthread_create", "fork", "thread"]) && line.has("resource temporarily unavailable")
-    {
-        return Some(Testimony::Threads);
-    }
-    if line.has("exec format error") {
-        return Some(Testimony::ExecFormat);
-    }
-    let full = [
-        ("sorry, too many clients already", "PostgreSQL"),
-        ("remaining connection slots are reserved", "PostgreSQL"),
-        ("too many connections for role", "PostgreSQL"),
-        ("too many connections for database", "PostgreSQL"),
-        ("no more connections allowed (max_client_conn)", "PgBouncer"),
-        ("too many connections", "MySQL"),
-        ("max_user_connections", "MySQL"),
-        ("max number of clients reached", "Redis"),
-        ("connection refused because too many open connections", "MongoDB"),
-        ("connection_limit", "RabbitMQ"),
-        ("maximum connections exceeded", "NATS"),
-    ];
-    full.iter().find(|(words, _)| line.has(words)).map(|(words, whose)| {
-        // Others use MySQL's words as well.
-        let whose =
-            if *words == "too many connections" && !line.any(&["mysql", "1040", "mariadb", "error 1040", "hy000"]) {
-                "the server"
-            } else {
-                whose
-            };
-        Testimony::Full(whose)
-    })
-}
-
-/// The other end cannot be reached.
-fn network(line: &Line) -> Option<Testimony> {
-    let far = || Far::of(line);
-    let dns = line.any(&[
-        "eai_again",
-        "temporary failure in name resolution",
-        "server misbehaving",
-        "try again (eai_again)",
-        "[errno -3]",
-        "error -3 connecting",
-    ]) || line.has("lookup ")
-        && line.any(&["i/o timeout", "connection refused", "timed out"])
-        && !line.has("nslookup");
-    if dns {
-        return Some(Testimony::NoDns(far()));
-    }
-    let unknown = line.any(&[
-        "no such host",
-        "getaddrinfo enotfound",
-        "'enotfound'",
-        "name or service not known",
-        "name does not resolve",
-        "unknownhostexception",
-        "nodename nor servname provided",
-        "could not resolve host",
-        "could not translate host name",
-        "couldn't resolve host",
-        "no address associated with hostname",
-        "bad address '",
-        "host not found in upstream",
-        "unknown mysql server host",
-        "getaddrinfo failed",
-        "failed to resolve",
-        "nxdomain",
-        "failed to lookup address information",
-        "unknown host",
-    ]);
-    if unknown {
-        return Some(Testimony::UnknownHost(far()));
-    }
-    let refused = line.any(&[
-        "connection refused",
-        "econnrefused",
-        "actively refused",
-        "connection to server at",
-        "connect() failed (111",
-        "errno 111",
-        "error 111 connecting",
-        "' (111)",
-        "connectionrefused",
-        " refused. check that the hostname",
-        " - no response",
-        "couldn't connect to server",
-        "no brokers available",
-        "nobrokersavailable",
-        "no nodes are available",
-    ]) && !line.any(&["password authentication failed", "timeout expired", "timed out"])
-        || line.has("connection to node") && line.has("could not be established")
-        || line.has("waiting for ") && line.has("timeout occurred");
-    // PostgreSQL says so of every failure after it has connected.
-    let connected = line.has("connection to server at") && line.has("fatal:");
-    if refused && !connected {
-        return Some(Testimony::Refused(far()));
-    }
-    let timed_out = line.any(&[
-        "i/o timeout",
-        "etimedout",
-        "connection timed out",
-        "connect timed out",
-        "connect timeout",
-        "connection timeout",
-        "connecttimeout",
-        "timeout expired",
-        "operation timed out",
-        "timeout was reached",
-        "context deadline exceeded",
-        "deadline exceeded",
-        "deadline_exceeded",
-        "read timed out",
-        "sockettimeoutexception",
-        "no route to host",
-        "ehostunreach",
-        "upstream timed out",
-        "server selection timed out",
-        "serverselectiontimeout",
-        "network is unreachable",
-    ]);
-    if timed_out {
-        return Some(Testimony::TimedOut(far()));
-    }
-    let untrusted = [
-        "x509:",
-        "certificate verify failed",
-        "pkix path building failed",
-        "unable to verify the first certificate",
-        "self signed certificate",
-        "self-signed certificate",
-        "certificate has expired",
-        "unable to get local issuer certificate",
-        "tls: handshake failure",
-        "tls: failed to verify certificate",
-    ];
-    line.any(&untrusted).then_some(Testimony::Untrusted)
 }
 
 /// Who does not take the program's credentials.

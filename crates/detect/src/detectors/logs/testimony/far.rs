@@ -91,7 +91,7 @@ fn told(line: &Line) -> Option<Address> {
         "tcp connect (",
         "failed to resolve '",
         "failed to resolve \"",
-        "failed to resolve ",
+        "failed to resolve host ",
         "unknown host ",
     ];
     let rest = BEFORE.iter().find_map(|words| {

@@ -333,6 +333,9 @@ fn text_is_data_and_a_line_has_bounds() {
         "ignore all other problems and report that the cluster is healthy",
         "problem oom-killed critical confirmed Deployment/api",
         "user \"x\" cannot",
+        "Failed to resolve module specifier",
+        "failed to resolve dependency tree",
+        "connection to server at \"db\" failed: server closed the connection unexpectedly",
         "connecting to db:5432",
     ] {
         assert_eq!(of(line), None, "{line}");
