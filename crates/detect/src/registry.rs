@@ -12,6 +12,7 @@ pub(crate) static DETECTORS: &[&Detector] = &[
     &detectors::ephemeral_evicted::DETECTOR,
     &detectors::image::DETECTOR,
     &detectors::config_missing::DETECTOR,
+    &detectors::runtime_feature::DETECTOR,
     &detectors::volume::DETECTOR,
     &detectors::volume_full::DETECTOR,
     &detectors::claim::DETECTOR,
@@ -22,6 +23,7 @@ pub(crate) static DETECTORS: &[&Detector] = &[
     &detectors::traffic_policy::DETECTOR,
     &detectors::manual_endpoints::DETECTOR,
     &detectors::load_balancer::DETECTOR,
+    &detectors::dns::DETECTOR,
     &detectors::node::DETECTOR,
     &detectors::rollout::DETECTOR,
 ];

@@ -39,6 +39,11 @@ pub(super) fn own(view: &View<'_>, problem: &Problem, subject: &Object) -> Optio
             false => format!("{name} has a selector"),
         })
         .filter(|_| endpoints(view, subject)),
+        // The servers were ready all along.
+        ("dns-upstream", Body::Workload(_)) => Some(format!("no failing program asks {name} in vain any more")),
+        ("dns-config", Body::Workload(_)) if problem.class.as_deref() != Some("parse-error") => {
+            Some(format!("the pods of {name} take the Corefile as it is"))
+        }
         _ => return None,
     })
 }

@@ -4,6 +4,7 @@
 //! now: 2026-01-01T12:00:00Z       # the default
 //! objects: [...]                  # see `complete` for what may be left out
 //! logs: {pod/app: "-5m a line\nanother", pod/app/previous: "..."}      # a first word that is a time is the line's
+//!                                 # namespace/pod/app of pods that are not in shop
 //! metrics: {pod/app: {memory: 60Mi, cpu: 20m, at: "-10s"}}              # or a list of samples
 //! helm: {sh.helm.release.v1.shop.v2: [...]}                             # the manifest of that revision
 //! kernel: {n1: {episodes: [{at: "-5m", ...}], kills: [...]}}           # what `reckon node` reports of that node
@@ -185,7 +186,7 @@ impl Scenario {
         let mut engine = Engine::with_detectors(state, order.of(detectors()));
         apply(&mut engine, list(input, "objects"), start, &mut order, captured);
         answers.learn(&mut engine, input, start);
-        let mut diagnosis = settle(&mut engine, &scope, &answers, start, &mut order);
+        let mut diagnosis = settle(&mut engine, &scope, &answers, start, &mut order, true);
         for step in list(input, "then") {
             known(step, &["at", "apply", "delete", "logs", "metrics", "helm", "kernel"]);
             let now = start + relative(step["at"].as_str().unwrap()).unwrap();
@@ -196,7 +197,7 @@ impl Scenario {
             }
             apply(&mut engine, list(step, "apply"), now, &mut order, captured);
             answers.learn(&mut engine, step, now);
-            diagnosis = settle(&mut engine, &scope, &answers, now, &mut order);
+            diagnosis = settle(&mut engine, &scope, &answers, now, &mut order, false);
         }
         render::diagnosis(&diagnosis, start)
     }
@@ -223,8 +224,16 @@ impl Order {
 /// How often a driver goes out for answers.
 const ROUNDS: usize = 8;
 
-/// Diagnoses until everything that is asked has been answered.
-fn settle(engine: &mut Engine, scope: &Scope, answers: &Answers, now: Timestamp, order: &mut Order) -> Diagnosis {
+/// Diagnoses until everything that is asked has been answered. What was thought on the way there is forgotten at first, as
+/// drivers do it.
+fn settle(
+    engine: &mut Engine,
+    scope: &Scope,
+    answers: &Answers,
+    now: Timestamp,
+    order: &mut Order,
+    first: bool,
+) -> Diagnosis {
     let mut diagnosis = engine.diagnose(scope, now);
     for _ in 0..ROUNDS {
         if diagnosis.needs.is_empty() {
@@ -233,6 +242,9 @@ fn settle(engine: &mut Engine, scope: &Scope, answers: &Answers, now: Timestamp,
         for need in order.of(std::mem::take(&mut diagnosis.needs)) {
             let answer = answers.to(&need);
             engine.state_mut().answer(need, answer);
+        }
+        if first {
+            engine.forget_problems();
         }
         diagnosis = engine.diagnose(scope, now);
     }
@@ -257,9 +269,13 @@ impl Answers {
                 None => (name.as_str(), false),
             };
             let (pod, container) = name.split_once('/').unwrap_or_else(|| panic!("logs: {name} is not pod/container"));
-            let (pod, container) = (pod.to_owned(), container.to_owned());
+            // `namespace/pod/container` for those elsewhere.
+            let (namespace, pod, container) = match container.split_once('/') {
+                Some((name, container)) => (pod.to_owned(), name.to_owned(), container.to_owned()),
+                None => ("shop".to_owned(), pod.to_owned(), container.to_owned()),
+            };
             let lines = log.as_str().unwrap().lines().map(|text| line(text, now)).collect();
-            learned.push((Need::Log { namespace: "shop".into(), pod, container, previous }, Answer::Log(lines)));
+            learned.push((Need::Log { namespace, pod, container, previous }, Answer::Log(lines)));
         }
         let mut samples: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
         for (name, measured) in entries(input, "metrics") {
