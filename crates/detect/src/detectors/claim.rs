@@ -30,7 +30,11 @@ pub(crate) static DETECTOR: Detector = Detector {
         Failure {
             family: "resize",
             page: include_str!("../pages/volume-resize-stuck.md"),
-            ..failure("volume-resize-stuck", "A volume does not get the size that its claim asks for", Verified::Constructed)
+            ..failure(
+                "volume-resize-stuck",
+                "A volume does not get the size that its claim asks for",
+                Verified::Constructed,
+            )
         },
     ],
     subjects: &[Kind::PersistentVolumeClaim],

@@ -95,9 +95,8 @@ fn evictions<'a>(view: &View<'a>, workload: &'a Object, subject: &'a Object) -> 
     if view.reached(until) {
         return false;
     }
-    let own = |pod: &&&'a Object| {
-        pod.pod().is_some_and(|pod| is_evicted(pod) && Limit::of(&pod.status.message).is_some())
-    };
+    let own =
+        |pod: &&&'a Object| pod.pod().is_some_and(|pod| is_evicted(pod) && Limit::of(&pod.status.message).is_some());
     view.pods_of(workload).items.iter().filter(own).count() >= OFTEN
 }
 
@@ -197,9 +196,9 @@ fn raise(spot: &Spot<'_>, limit: &Limit, before: Option<String>, size: Option<Qu
             format!("the sizeLimit of {volume}"),
         ),
         Limit::Container { name, .. } => (
-            twice.as_ref().map(|size| {
-                json!({"containers": [{"name": name, "resources": {"limits": {STORAGE: size}}}]})
-            }),
+            twice
+                .as_ref()
+                .map(|size| json!({"containers": [{"name": name, "resources": {"limits": {STORAGE: size}}}]})),
             format!("limits.ephemeral-storage of {name}"),
         ),
         Limit::Pod { .. } => (None, "limits.ephemeral-storage of the containers that write".to_owned()),

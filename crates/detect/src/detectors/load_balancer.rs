@@ -68,7 +68,8 @@ impl<'a> Case<'_, 'a> {
             (None, None) => self.silent()?,
         };
         let pods = LabelSelector::exact(&self.spec.selector);
-        let pods = (!pods.is_empty()).then(|| self.view.matching(&Kind::Pod, self.service.meta.namespace.as_deref(), &pods));
+        let pods =
+            (!pods.is_empty()).then(|| self.view.matching(&Kind::Pod, self.service.meta.namespace.as_deref(), &pods));
         let serves = pods.is_some_and(|pods| pods.items.iter().any(|pod| pod.pod().is_some_and(Pod::is_ready)));
         // Without a pod that would answer nobody misses the address yet.
         finding.severity = if serves { Severity::Critical } else { Severity::Warning };
@@ -78,9 +79,9 @@ impl<'a> Case<'_, 'a> {
             let said = text::shorten(&text::clean_line(event.message.trim()), 300).into_owned();
             let words = format!("{} says {}: {said} (×{})", event.component(), event.reason, event.count());
             let raw = json!({"reason": event.reason, "message": event.message});
-            finding
-                .evidence
-                .push(Fact::new(Role::Cause, Source::Event, event.last_seen(), self.service, words.trim_start()).raw(raw));
+            finding.evidence.push(
+                Fact::new(Role::Cause, Source::Event, event.last_seen(), self.service, words.trim_start()).raw(raw),
+            );
         }
         if let Some(said) = pool {
             let said = text::shorten(&text::clean_line(&said), 300).into_owned();
@@ -107,7 +108,8 @@ impl<'a> Case<'_, 'a> {
     fn without_pool(&self) -> Option<String> {
         let whole = self.service.whole()?;
         let conditions = whole.pointer("/status/conditions")?.as_array()?;
-        let text = |condition: &Value, key: &str| condition.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let text =
+            |condition: &Value, key: &str| condition.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let condition = conditions.iter().find(|condition| {
             text(condition, "type") == "cilium.io/IPAMRequestSatisfied" && text(condition, "status") == "False"
         })?;
@@ -154,8 +156,9 @@ impl<'a> Case<'_, 'a> {
             (Refusal::Address, _) if self.asks_for_address().is_some() => {
                 let (field, pointer) = self.asks_for_address().unwrap_or_default();
                 let cause = self.field(&field, &pointer, &sentence);
-                let mut remedy =
-                    patch("Ask for no address in particular, or for one that is free and belongs to the pool.".to_owned());
+                let mut remedy = patch(
+                    "Ask for no address in particular, or for one that is free and belongs to the pool.".to_owned(),
+                );
                 if field == "spec.loadBalancerIP" {
                     remedy.patch_type = Some("merge".to_owned());
                     remedy.patch = Some(json!({"spec": {"loadBalancerIP": null}}));
@@ -166,13 +169,20 @@ impl<'a> Case<'_, 'a> {
             (_, Some((key, pointer))) => {
                 let field = format!("metadata.annotations[{key}]");
                 let cause = self.field(&field, &pointer, &sentence);
-                ("annotation", "one of its annotations is not accepted", cause, patch(format!("Correct the annotation {key}, or take it out.")))
+                (
+                    "annotation",
+                    "one of its annotations is not accepted",
+                    cause,
+                    patch(format!("Correct the annotation {key}, or take it out.")),
+                )
             }
             (Refusal::Quota | Refusal::Address, _) => (
                 "quota",
                 "no address or load balancer is left",
                 Cause::plain(CauseKind::External, Some(&service), sentence),
-                outside("Raise the quota at the cloud, or add addresses to the pool of the load balancer; it is tried again by itself."),
+                outside(
+                    "Raise the quota at the cloud, or add addresses to the pool of the load balancer; it is tried again by itself.",
+                ),
             ),
             (Refusal::Permission, _) => (
                 "permission",
@@ -189,8 +199,14 @@ impl<'a> Case<'_, 'a> {
             (Refusal::Nodes, _) => (
                 "no-nodes",
                 "there is no node that it could send to",
-                Cause::plain(CauseKind::Resource, Some(&service), "The controller finds no node for the load balancer: all are excluded by label, or not ready."),
-                outside("Look at the nodes: load balancers leave out those with the label node.kubernetes.io/exclude-from-external-load-balancers."),
+                Cause::plain(
+                    CauseKind::Resource,
+                    Some(&service),
+                    "The controller finds no node for the load balancer: all are excluded by label, or not ready.",
+                ),
+                outside(
+                    "Look at the nodes: load balancers leave out those with the label node.kubernetes.io/exclude-from-external-load-balancers.",
+                ),
             ),
             (Refusal::Other, _) => (
                 "refused",
@@ -207,17 +223,26 @@ impl<'a> Case<'_, 'a> {
 
     /// The annotation that a refusal names, by its key or, where that is telling, its value.
     fn annotation(&self, message: &str) -> Option<(String, String)> {
-        let balancing = |key: &str| key.contains("load-balancer") || key.contains("loadbalancer") || key.contains("metallb") || key.contains("lb-");
+        let balancing = |key: &str| {
+            key.contains("load-balancer")
+                || key.contains("loadbalancer")
+                || key.contains("metallb")
+                || key.contains("lb-")
+        };
         let (key, _) = self.service.meta.annotations.iter().find(|(key, value)| {
             let short = key.rsplit('/').next().unwrap_or(key);
-            balancing(key) && (message.contains(key.as_str()) || (short.len() > 6 && message.contains(short)) || (value.len() > 5 && message.contains(value.as_str())))
+            balancing(key)
+                && (message.contains(key.as_str())
+                    || (short.len() > 6 && message.contains(short))
+                    || (value.len() > 5 && message.contains(value.as_str())))
         })?;
         Some((key.clone(), format!("/metadata/annotations/{}", diff::escape(key))))
     }
 
     /// Where the Service asks for an address of its own choice.
     fn asks_for_address(&self) -> Option<(String, String)> {
-        const ASKING: [&str; 3] = ["metallb.universe.tf/loadBalancerIPs", "metallb.io/loadBalancerIPs", "io.cilium/lb-ipam-ips"];
+        const ASKING: [&str; 3] =
+            ["metallb.universe.tf/loadBalancerIPs", "metallb.io/loadBalancerIPs", "io.cilium/lb-ipam-ips"];
         let whole = self.service.whole()?;
         if whole.pointer("/spec/loadBalancerIP").and_then(Value::as_str).is_some_and(|ip| !ip.is_empty()) {
             return Some(("spec.loadBalancerIP".to_owned(), "/spec/loadBalancerIP".to_owned()));
@@ -244,7 +269,9 @@ impl<'a> Case<'_, 'a> {
             served.iter().filter(|(_, spec)| spec.load_balancer_class == class).collect();
         let mut finding = match alike.first() {
             None if !class.is_empty() => {
-                let sentence = format!("Nobody here gives addresses to Services of the class {class}; others have theirs from elsewhere.");
+                let sentence = format!(
+                    "Nobody here gives addresses to Services of the class {class}; others have theirs from elsewhere."
+                );
                 let cause = self.field("spec.loadBalancerClass", "/spec/loadBalancerClass", &sentence);
                 let mut finding = self.told("class-unserved", &format!("nobody serves its class {class}"), cause);
                 let ask = "Make the Service again with a class that is served, or without one: it cannot be changed.";

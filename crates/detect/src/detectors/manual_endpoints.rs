@@ -54,9 +54,8 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     }
     let label = [("kubernetes.io/service-name".to_owned(), subject.meta.name.clone())].into();
     let slices = view.matching(&Kind::EndpointSlice, subject.meta.namespace.as_deref(), &LabelSelector::exact(&label));
-    let by_people = |slice: &&Object| {
-        slice.meta.labels.get(MANAGED_BY).is_none_or(|by| by == MIRROR || by == CONTROLLER)
-    };
+    let by_people =
+        |slice: &&Object| slice.meta.labels.get(MANAGED_BY).is_none_or(|by| by == MIRROR || by == CONTROLLER);
     let mut gone: Vec<Gone<'a>> = Vec::new();
     let mut all = 0;
     for slice in slices.items.iter().copied().filter(by_people) {
@@ -92,7 +91,8 @@ type Why<'a> = (String, Option<(&'a Object, Timestamp)>);
 fn of_pod<'a>(view: &View<'a>, pod: &ResourceRef, address: &str) -> Option<Why<'a>> {
     match view.look_up(pod) {
         Lookup::Absent { .. } => {
-            let gone = view.deleted(&Kind::Pod, pod.namespace.as_deref()).find(|(object, _)| object.meta.name == pod.name);
+            let gone =
+                view.deleted(&Kind::Pod, pod.namespace.as_deref()).find(|(object, _)| object.meta.name == pod.name);
             Some((format!("pod {}, which it names, does not exist", pod.name), gone))
         }
         Lookup::Found(object) => {
@@ -108,16 +108,20 @@ fn of_pod<'a>(view: &View<'a>, pod: &ResourceRef, address: &str) -> Option<Why<'
 fn of_address<'a>(view: &View<'a>, namespace: Option<&str>, address: &str) -> Option<Why<'a>> {
     let has = |object: &Object| object.pod().is_some_and(|pod| &*pod.status.pod_ip == address && !pod.is_finished());
     let parsed: IpAddr = address.parse().ok()?;
-    let gone = view.deleted(&Kind::Pod, namespace).find(|(object, _)| {
-        object.pod().is_some_and(|pod| &*pod.status.pod_ip == address && !pod.spec.host_network)
-    });
+    let gone = view
+        .deleted(&Kind::Pod, namespace)
+        .find(|(object, _)| object.pod().is_some_and(|pod| &*pod.status.pod_ip == address && !pod.spec.host_network));
     let range = || {
         let nodes = view.all(&Kind::Node, None).items;
         nodes.into_iter().find(|node| {
             let whole = node.whole();
             let ranges = whole.as_ref().and_then(|it| it.pointer("/spec/podCIDRs")?.as_array().cloned());
             let ranges = ranges.or_else(|| Some(vec![whole.as_ref()?.pointer("/spec/podCIDR")?.clone()]));
-            ranges.into_iter().flatten().filter_map(|it| it.as_str().map(str::to_owned)).any(|it| is_within(parsed, &it))
+            ranges
+                .into_iter()
+                .flatten()
+                .filter_map(|it| it.as_str().map(str::to_owned))
+                .any(|it| is_within(parsed, &it))
         })
     };
     let why = match gone {
@@ -156,8 +160,10 @@ fn told<'a>(view: &View<'a>, service: &'a Object, gone: &[Gone<'a>], all: usize)
         (false, n) => format!("{n} of its {all} endpoints are gone"),
     };
     let frozen = first.slice.meta.labels.get(MANAGED_BY).is_some_and(|by| by == CONTROLLER);
-    let (class, cause) = if frozen { frozen_cause(view, service, first) } else { ("by-hand", written_cause(service, first)) };
-    let mut finding = Finding::new("manual-endpoints-stale", Place::of(service), format!("Service {name}: {what}"), cause);
+    let (class, cause) =
+        if frozen { frozen_cause(view, service, first) } else { ("by-hand", written_cause(service, first)) };
+    let mut finding =
+        Finding::new("manual-endpoints-stale", Place::of(service), format!("Service {name}: {what}"), cause);
     finding.class = Some(class);
     finding.verdict = Verdict::Confirmed;
     finding.severity = if every { Severity::Critical } else { Severity::Warning };
@@ -195,7 +201,9 @@ fn told<'a>(view: &View<'a>, service: &'a Object, gone: &[Gone<'a>], all: usize)
         })),
         Some(labels) => {
             let query = LabelSelector::exact(&labels).query();
-            let sentence = format!("Give the Service the selector {query}, which pods have now: the cluster then keeps its endpoints.");
+            let sentence = format!(
+                "Give the Service the selector {query}, which pods have now: the cluster then keeps its endpoints."
+            );
             let mut remedy = spot::remedy(RemedyKind::Patch, &service.reference(), sentence);
             remedy.managed_by = ownership::managed_by(service).map(str::to_owned);
             remedy.patch_type = Some("merge".to_owned());
@@ -218,7 +226,9 @@ fn written_cause(service: &Object, gone: &Gone<'_>) -> Cause {
         gone.address, gone.why
     );
     let target = match mirrored {
-        true => ResourceRef::new(Kind::of_group("", "Endpoints"), service.meta.namespace.as_deref(), &service.meta.name),
+        true => {
+            ResourceRef::new(Kind::of_group("", "Endpoints"), service.meta.namespace.as_deref(), &service.meta.name)
+        }
         false => gone.slice.reference(),
     };
     let cause = Cause::plain(CauseKind::Resource, Some(&target), sentence);
@@ -240,7 +250,9 @@ fn frozen_cause<'a>(view: &View<'a>, service: &'a Object, gone: &Gone<'a>) -> (&
     let address = text::shorten(&gone.address, 60);
     let rest = format!("its endpoints have stayed as they were since: {address} stands there, and {}.", gone.why);
     let cause = match removed {
-        Some(blame) => blame.cause(view, format!("{} of the Service was {}; {rest}", blame.field().field, blame.words())),
+        Some(blame) => {
+            blame.cause(view, format!("{} of the Service was {}; {rest}", blame.field().field, blame.words()))
+        }
         None => {
             let sentence = format!("The Service had a selector and has none any more; {rest}");
             let mut cause = Cause::plain(CauseKind::Resource, Some(&service.reference()), sentence).at_field(

@@ -141,8 +141,11 @@ impl<'a> Case<'_, 'a> {
 
     fn deleted(&self, object: &'a Object, at: Timestamp, title: String) -> Finding {
         let name = format!("{} {}", object.kind.singular(), describe::object(object));
-        let sentence =
-            format!("{name}, which sets the readiness gate {}, was deleted at {}.", self.gate.shown(), describe::time(at));
+        let sentence = format!(
+            "{name}, which sets the readiness gate {}, was deleted at {}.",
+            self.gate.shown(),
+            describe::time(at)
+        );
         let mut cause = Cause::plain(CauseKind::Change, Some(&object.reference()), sentence);
         cause.at = Some(at);
         cause.managed_by = crate::ownership::managed_by(object).map(str::to_owned);
@@ -167,8 +170,11 @@ impl<'a> Case<'_, 'a> {
         };
         let mut finding = match (self.added(), spot.as_ref().zip(written)) {
             (Some(blame), _) => {
-                let sentence =
-                    format!("{} was {}; the condition {gate} is set by nobody since.", blame.field().field, blame.words());
+                let sentence = format!(
+                    "{} was {}; the condition {gate} is set by nobody since.",
+                    blame.field().field,
+                    blame.words()
+                );
                 self.told(title, blame.cause(self.view, sentence))
             }
             (None, Some((spot, (path, value)))) => {
@@ -206,7 +212,8 @@ impl<'a> Case<'_, 'a> {
         let gate = self.gate.shown();
         let condition = pod.condition(&self.gate.name);
         let why = condition.map(|it| words::why(&it.reason, &it.message)).unwrap_or_default();
-        let who = controller.map(|object| object.meta.name.clone()).or_else(|| writer(self.subject)).unwrap_or_default();
+        let who =
+            controller.map(|object| object.meta.name.clone()).or_else(|| writer(self.subject)).unwrap_or_default();
         let by = if who.is_empty() { String::new() } else { format!(" {who}, who sets it,") };
         let said = match (by.is_empty(), why.is_empty()) {
             (true, true) => String::new(),

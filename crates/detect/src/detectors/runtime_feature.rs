@@ -75,18 +75,26 @@ fn said<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) -> Option<(Said<
     let waiting = |status: &'a reckon_model::k8s::ContainerStatus| status.state.waiting.as_deref();
     for (_, container, status) in pod.containers() {
         let Some(waiting) = status.and_then(waiting) else { continue };
-        if !matches!(waiting.reason.as_str(), "CreateContainerError" | "RunContainerError" | "CreateContainerConfigError") {
+        if !matches!(
+            waiting.reason.as_str(),
+            "CreateContainerError" | "RunContainerError" | "CreateContainerConfigError"
+        ) {
             continue;
         }
         if let Some(feature) = Feature::of(&waiting.message) {
-            let said = Said { message: &waiting.message, source: Source::Status, at: None, container: Some(&container.name) };
+            let said =
+                Said { message: &waiting.message, source: Source::Status, at: None, container: Some(&container.name) };
             return Some((said, feature));
         }
     }
     let untouched = pod.status.phase == "Pending"
-        && pod.containers().all(|(_, _, status)| status.is_none_or(|status| status.last_end().is_none() && status.state.running.is_none()))
+        && pod.containers().all(|(_, _, status)| {
+            status.is_none_or(|status| status.last_end().is_none() && status.state.running.is_none())
+        })
         && pod.containers().any(|(_, _, status)| {
-            status.is_none_or(|it| waiting(it).is_none_or(|it| matches!(it.reason.as_str(), "" | "ContainerCreating" | "PodInitializing")))
+            status.is_none_or(|it| {
+                waiting(it).is_none_or(|it| matches!(it.reason.as_str(), "" | "ContainerCreating" | "PodInitializing"))
+            })
         });
     if !untouched {
         return None;
@@ -97,12 +105,28 @@ fn said<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) -> Option<(Said<
         return None;
     }
     let events = view.events(subject);
-    let made = events.iter().filter(|event| matches!(event.reason.as_str(), "Created" | "Started" | "Pulling")).filter_map(|it| it.last_seen()).max();
+    let made = events
+        .iter()
+        .filter(|event| matches!(event.reason.as_str(), "Created" | "Started" | "Pulling"))
+        .filter_map(|it| it.last_seen())
+        .max();
     let failed = |reason: &str| matches!(reason, "FailedCreatePodSandBox" | "FailedCreatePodContainer" | "Failed");
-    events.into_iter().rev().filter(|event| failed(&event.reason) && (made.is_none() || event.last_seen() > made)).find_map(|event| {
-        let feature = Feature::of(&event.message)?;
-        Some((Said { message: &event.message, source: Source::Event, at: event.last_seen(), container: event.container() }, feature))
-    })
+    events
+        .into_iter()
+        .rev()
+        .filter(|event| failed(&event.reason) && (made.is_none() || event.last_seen() > made))
+        .find_map(|event| {
+            let feature = Feature::of(&event.message)?;
+            Some((
+                Said {
+                    message: &event.message,
+                    source: Source::Event,
+                    at: event.last_seen(),
+                    container: event.container(),
+                },
+                feature,
+            ))
+        })
 }
 
 impl<'a> Case<'_, 'a> {
@@ -118,7 +142,10 @@ impl<'a> Case<'_, 'a> {
             // Where others of its kind run, the node is what differs.
             (Some(other), _) => {
                 let there = other.pod().map_or("", |pod| pod.spec.node_name.as_str());
-                let sentence = format!("{lacks} on node {node}; on node {there} a pod of {whose} runs with it.", lacks = upper(&lacks));
+                let sentence = format!(
+                    "{lacks} on node {node}; on node {there} a pod of {whose} runs with it.",
+                    lacks = upper(&lacks)
+                );
                 Cause::plain(CauseKind::Node, Some(&ResourceRef::new(Kind::Node, None, node)), sentence)
             }
             (None, Some(cause)) => cause,
@@ -135,7 +162,8 @@ impl<'a> Case<'_, 'a> {
             finding.evidence.push(Fact::new(Role::Cause, Source::Status, since, other, words));
         }
         let target = finding.cause.reference.as_ref().map_or_else(|| self.workload.reference(), ResourceRef::from);
-        let outside = spot::remedy(RemedyKind::Outside, &ResourceRef::new(Kind::Node, None, node), self.feature.install(node));
+        let outside =
+            spot::remedy(RemedyKind::Outside, &ResourceRef::new(Kind::Node, None, node), self.feature.install(node));
         if target.kind != Kind::Node {
             let mut remedy = spot::remedy(RemedyKind::Patch, &target, self.feature.correct());
             remedy.managed_by.clone_from(&finding.cause.managed_by);
@@ -153,9 +181,9 @@ impl<'a> Case<'_, 'a> {
     /// A pod of the same template that is ready on another node.
     fn runs_elsewhere(&self) -> Option<&'a Object> {
         let peers = super::revision::peers(self.view, self.workload, self.subject);
-        peers.into_iter().find(|peer| {
-            peer.pod().is_some_and(|pod| pod.is_ready() && pod.spec.node_name != self.pod.spec.node_name)
-        })
+        peers
+            .into_iter()
+            .find(|peer| peer.pod().is_some_and(|pod| pod.is_ready() && pod.spec.node_name != self.pod.spec.node_name))
     }
 
     /// Where the feature is asked for: the RuntimeClass, or a field of the template.
@@ -170,7 +198,8 @@ impl<'a> Case<'_, 'a> {
         let changed = blame::template_change(self.view, self.workload, Some(self.subject), None, rank);
         Some(match changed {
             Some(blame) => {
-                let sentence = format!("{} was {}; {} on node {node}.", blame.field().field, blame.words(), self.feature.lacks());
+                let sentence =
+                    format!("{} was {}; {} on node {node}.", blame.field().field, blame.words(), self.feature.lacks());
                 blame.cause(self.view, sentence)
             }
             None => spot.wrong(&path, Some(value), format!("{} on node {node}.", upper(&self.feature.lacks()))),
@@ -196,8 +225,10 @@ impl<'a> Case<'_, 'a> {
         };
         let name = &object.meta.name;
         if let Some(write) = LastWrite::of(object, "handler", "/handler", Some(json!(handler))) {
-            let sentence =
-                format!("handler of RuntimeClass {name} was written {}; node {node} has no runtime {handler}.", write.words());
+            let sentence = format!(
+                "handler of RuntimeClass {name} was written {}; node {node} has no runtime {handler}.",
+                write.words()
+            );
             return Some(write.cause(sentence));
         }
         let placed = object.whole().is_some_and(|it| it.pointer("/scheduling/nodeSelector").is_some());
@@ -210,7 +241,8 @@ impl<'a> Case<'_, 'a> {
             false => "; the class does not say on which nodes it is, so its pods are sent to any",
         };
         let sentence = format!("RuntimeClass {name} has the handler {handler}, which node {node} has not{more}.");
-        let mut cause = Cause::plain(CauseKind::Resource, Some(&object.reference()), sentence).at_field(field, pointer, value);
+        let mut cause =
+            Cause::plain(CauseKind::Resource, Some(&object.reference()), sentence).at_field(field, pointer, value);
         cause.managed_by = ownership::managed_by(object).map(str::to_owned);
         Some(cause)
     }

@@ -70,7 +70,8 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
         return Vec::new();
     }
     let pods = view.matching(&Kind::Pod, subject.meta.namespace.as_deref(), &LabelSelector::exact(&spec.selector));
-    let ready: Vec<&'a Object> = pods.items.iter().copied().filter(|pod| pod.pod().is_some_and(Pod::is_ready)).collect();
+    let ready: Vec<&'a Object> =
+        pods.items.iter().copied().filter(|pod| pod.pod().is_some_and(Pod::is_ready)).collect();
     // Without a ready pod anywhere the policy changes nothing; one that was not read may be on the node that lacks one.
     if ready.is_empty() || !pods.complete {
         return Vec::new();
@@ -172,9 +173,11 @@ impl<'a> Case<'_, 'a> {
         known
             .filter(|pod| pod.meta.deleted.is_none())
             .filter_map(|object| {
-                let pod = object.pod().filter(|pod| nodes.contains(pod.spec.node_name.as_str()) && !pod.is_finished())?;
+                let pod =
+                    object.pod().filter(|pod| nodes.contains(pod.spec.node_name.as_str()) && !pod.is_finished())?;
                 let told = pod.spec.all_containers().find_map(|(_, container)| {
-                    let variable = container.env.iter().find(|it| it.value.as_deref().is_some_and(|it| is_told(it, name)));
+                    let variable =
+                        container.env.iter().find(|it| it.value.as_deref().is_some_and(|it| is_told(it, name)));
                     let argument = container.args.iter().chain(&container.command).any(|it| is_told(it, name));
                     variable.map(|it| it.name.clone()).or_else(|| argument.then(|| "its arguments".to_owned()))
                 })?;
@@ -186,7 +189,8 @@ impl<'a> Case<'_, 'a> {
     /// `None` where the policy cannot be told from somebody's design.
     fn finding(&self, policy: Policy, class: &'static str, what: String, why: String) -> Option<Finding> {
         let (field, pointer) = (format!("spec.{}", policy.field()), format!("/spec/{}", policy.field()));
-        let changed = blame::object_change(self.view, self.service, None, |field| (field.pointer == pointer).then_some(0));
+        let changed =
+            blame::object_change(self.view, self.service, None, |field| (field.pointer == pointer).then_some(0));
         let fresh = changed.as_ref().is_some_and(|blame| {
             let until = blame.change.at.checked_add(revision::WINDOW);
             until.is_ok_and(|until| !self.view.reached(until))
@@ -233,7 +237,11 @@ impl<'a> Case<'_, 'a> {
         finding.remedies.push(remedy);
         let top = self.ready.first().map(|pod| self.view.workload_of(pod));
         if let Some(top) = top.filter(|top| top.kind != Kind::Pod) {
-            let ask = format!("Or run a pod of {} {} on each node that is asked (a DaemonSet, or more replicas that spread).", top.kind.singular(), top.meta.name);
+            let ask = format!(
+                "Or run a pod of {} {} on each node that is asked (a DaemonSet, or more replicas that spread).",
+                top.kind.singular(),
+                top.meta.name
+            );
             finding.remedies.push(spot::remedy(RemedyKind::Scale, &top.reference(), ask));
         }
         Some(finding)
@@ -256,7 +264,8 @@ fn is_told(value: &str, name: &str) -> bool {
         let before = value.get(..at).and_then(|before| before.chars().next_back());
         let after = value.get(at + name.len()..).and_then(|after| after.chars().next());
         // `http://name:80`, `name.shop.svc`, and not `my.name` or `/name`.
-        let starts = before.is_none_or(|c| matches!(c, '/' | '@' | '=' | ',' | ' ' | '"')) && !value.get(..at).is_some_and(|it| it.ends_with('/') && !it.ends_with("//"));
+        let starts = before.is_none_or(|c| matches!(c, '/' | '@' | '=' | ',' | ' ' | '"'))
+            && !value.get(..at).is_some_and(|it| it.ends_with('/') && !it.ends_with("//"));
         starts && after.is_none_or(|c| !inside(c) && c != '/' || c == '/')
     })
 }
@@ -281,7 +290,9 @@ mod tests {
 
     #[test]
     fn a_host_is_a_word_of_its_own() {
-        for told in ["cache", "cache:6379", "redis://cache:6379/0", "cache.shop.svc", "--host=cache", "a,cache:1", "user@cache"] {
+        for told in
+            ["cache", "cache:6379", "redis://cache:6379/0", "cache.shop.svc", "--host=cache", "a,cache:1", "user@cache"]
+        {
             assert!(is_told(told, "cache"), "{told}");
         }
         for other in ["my-cache", "cache-2", "http://a/cache", "xcache", "", "/var/cache"] {

@@ -37,7 +37,8 @@ const GRACE: SignedDuration = SignedDuration::from_secs(60);
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Some(pod) = subject.pod() else { return Vec::new() };
-    let claims = pod.spec.volumes.iter().any(|volume| volume.persistent_volume_claim.is_some() || volume.ephemeral.is_some());
+    let claims =
+        pod.spec.volumes.iter().any(|volume| volume.persistent_volume_claim.is_some() || volume.ephemeral.is_some());
     if !claims || subject.meta.deleted.is_some() || pod.status.phase == "Succeeded" {
         return Vec::new();
     }
@@ -86,7 +87,11 @@ fn look<'a>(
     let on_node = volume.is_some_and(is_of_node);
     let name = &container.name;
     let place = Place::container(workload, name, kind);
-    let what = if on_node { format!("the disk of its node, which {} is a part of,", full.claim) } else { format!("its volume {}", full.claim) };
+    let what = if on_node {
+        format!("the disk of its node, which {} is a part of,", full.claim)
+    } else {
+        format!("its volume {}", full.claim)
+    };
     let title = format!("{}: {name} cannot write, {what} is full", describe::object(workload));
     let mut finding = Finding::new("volume-full", place, title, cause(&full, name, claim, on_node, object, &target));
     finding.class = Some(if on_node { "node-disk" } else { "claim" });
@@ -98,18 +103,26 @@ fn look<'a>(
     let said = text::shorten(full.line.text.trim(), 300).into_owned();
     finding.evidence.push(Fact::new(Role::Cause, Source::Log, full.line.at, subject, said));
     let path = text::shorten(&full.mount.mount_path, 120).into_owned();
-    let size = claim.and_then(|claim| claim.status.size().or(claim.spec.size())).map(|size| format!(", {}", size.as_str()));
+    let size =
+        claim.and_then(|claim| claim.status.size().or(claim.spec.size())).map(|size| format!(", {}", size.as_str()));
     let words = format!("{name} mounts claim {}{} at {path}", full.claim, size.unwrap_or_default());
     finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, subject, words));
     if let Some(end) = status.last_end().filter(|end| end.exit_code != 0) {
-        let words = format!("{name} ended with exit code {}, {}", end.exit_code, text::count(status.restart_count as usize, "restart"));
+        let words = format!(
+            "{name} ended with exit code {}, {}",
+            end.exit_code,
+            text::count(status.restart_count as usize, "restart")
+        );
         finding.evidence.push(Fact::new(Role::Symptom, Source::Status, end.finished_at, subject, words));
     }
     if let Some(object) = object.filter(|_| !on_node) {
         finding.remedies.push(grow(view, object));
     }
     if on_node {
-        let ask = format!("Free space on the disk of node {}, which this volume is a directory of, or move the data to a volume of its own.", pod.spec.node_name);
+        let ask = format!(
+            "Free space on the disk of node {}, which this volume is a directory of, or move the data to a volume of its own.",
+            pod.spec.node_name
+        );
         let node = ResourceRef::new(Kind::Node, None, &pod.spec.node_name);
         finding.remedies.push(spot::remedy(RemedyKind::Outside, &node, ask));
     }
@@ -147,17 +160,28 @@ fn cause(
     let sentence = format!("{finds}: the volume{of} has no bytes or no inodes left.");
     let mut cause = Cause::plain(CauseKind::Resource, Some(target), sentence);
     cause.managed_by = object.and_then(ownership::managed_by).map(str::to_owned);
-    cause.at_field("spec.resources.requests.storage", "/spec/resources/requests/storage", size.map(|size| json!(size.as_str())))
+    cause.at_field(
+        "spec.resources.requests.storage",
+        "/spec/resources/requests/storage",
+        size.map(|size| json!(size.as_str())),
+    )
 }
 
 /// Whether a volume is a directory of its node and has no size of its own.
 fn is_of_node(volume: &Object) -> bool {
-    volume.whole().is_some_and(|whole| whole.pointer("/spec/hostPath").is_some() || whole.pointer("/spec/local").is_some())
+    volume
+        .whole()
+        .is_some_and(|whole| whole.pointer("/spec/hostPath").is_some() || whole.pointer("/spec/local").is_some())
 }
 
 /// The claim that a line is about: by the mount that its path lies below, or the only one there is where it names no path of
 /// the root.
-fn volume<'a>(subject: &Object, pod: &Pod, container: &'a Container, line: &str) -> Option<(&'a VolumeMount, String, bool)> {
+fn volume<'a>(
+    subject: &Object,
+    pod: &Pod,
+    container: &'a Container,
+    line: &str,
+) -> Option<(&'a VolumeMount, String, bool)> {
     let claim_of = |mount: &VolumeMount| {
         let volume = pod.spec.volumes.iter().find(|volume| volume.name == mount.name)?;
         match (&volume.persistent_volume_claim, volume.ephemeral) {

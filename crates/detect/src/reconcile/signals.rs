@@ -19,7 +19,8 @@ pub(super) fn own(view: &View<'_>, problem: &Problem, subject: &Object) -> Optio
         }
         ("local-traffic-policy", Body::Service(service)) => {
             let spec = &service.spec;
-            let local = [&spec.internal_traffic_policy, &spec.external_traffic_policy].into_iter().any(|it| it == "Local");
+            let local =
+                [&spec.internal_traffic_policy, &spec.external_traffic_policy].into_iter().any(|it| it == "Local");
             let selector = LabelSelector::exact(&spec.selector);
             let pods = || view.matching(&Kind::Pod, subject.meta.namespace.as_deref(), &selector).items;
             let ready = || pods().iter().any(|pod| pod.pod().is_some_and(Pod::is_ready));

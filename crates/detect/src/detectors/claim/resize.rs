@@ -84,7 +84,9 @@ pub(super) fn stuck(case: &Case<'_, '_>, claim: &Claim) -> Option<Finding> {
         Stand::Controller | Stand::Infeasible => {
             let lower = said.to_lowercase();
             match CLASSES.iter().find(|(_, words)| words.iter().any(|word| lower.contains(word))) {
-                Some(("not-allowed", _)) => not_allowed(case).unwrap_or_else(|| refused(case, "refused", said, wanted.as_str())),
+                Some(("not-allowed", _)) => {
+                    not_allowed(case).unwrap_or_else(|| refused(case, "refused", said, wanted.as_str()))
+                }
                 Some((class, _)) => refused(case, class, said, wanted.as_str()),
                 None if stand == Stand::Infeasible => refused(case, "infeasible", said, wanted.as_str()),
                 None => refused(case, "refused", said, wanted.as_str()),
@@ -121,11 +123,29 @@ const CLASSES: [(&str, &[&str]); 4] = [
     ),
     (
         "quota",
-        &["quota", "limitexceeded", "limit exceeded", "resourceexhausted", "resource_exhausted", "not enough", "no space", "out of space", "capacity"],
+        &[
+            "quota",
+            "limitexceeded",
+            "limit exceeded",
+            "resourceexhausted",
+            "resource_exhausted",
+            "not enough",
+            "no space",
+            "out of space",
+            "capacity",
+        ],
     ),
     (
         "not-allowed",
-        &["does not allow", "expansion is not", "expansion not", "not support", "unsupported", "unimplemented", "not expandable"],
+        &[
+            "does not allow",
+            "expansion is not",
+            "expansion not",
+            "not support",
+            "unsupported",
+            "unimplemented",
+            "not expandable",
+        ],
     ),
     (
         "permission",
@@ -136,7 +156,10 @@ const CLASSES: [(&str, &[&str]); 4] = [
 /// `status.allocatedResourceStatuses.storage`, or what it was called in alpha.
 fn standing(whole: &Value) -> String {
     let at = |pointer: &str| whole.pointer(pointer).and_then(Value::as_str).filter(|text| !text.is_empty());
-    at("/status/allocatedResourceStatuses/storage").or_else(|| at("/status/resizeStatus")).unwrap_or_default().to_owned()
+    at("/status/allocatedResourceStatuses/storage")
+        .or_else(|| at("/status/resizeStatus"))
+        .unwrap_or_default()
+        .to_owned()
 }
 
 /// Who asked for the size, and when.
@@ -161,7 +184,8 @@ fn refusal<'a>(case: &Case<'a, '_>, since: Option<Timestamp>) -> Option<&'a Even
 
 /// The class of the claim, and whether it says that its volumes may grow.
 fn class<'a>(case: &Case<'a, '_>) -> Option<(&'a Object, bool)> {
-    let Lookup::Found(class) = case.view.object(&Kind::StorageClass, None, case.class_name().filter(|it| !it.is_empty())?)
+    let Lookup::Found(class) =
+        case.view.object(&Kind::StorageClass, None, case.class_name().filter(|it| !it.is_empty())?)
     else {
         return None;
     };
@@ -254,25 +278,22 @@ fn not_allowed(case: &Case<'_, '_>) -> Option<Finding> {
     let (class, _) = class(case).filter(|(_, allowed)| !allowed)?;
     let name = &class.meta.name;
     let what = format!("StorageClass {name} does not let its volumes grow");
-    let changed = blame::object_change(case.view, class, None, |field| {
-        (field.pointer == "/allowVolumeExpansion").then_some(0)
-    });
-    let cause = match changed {
-        Some(blame) => {
-            let sentence = format!("allowVolumeExpansion of StorageClass {name} was {}.", blame.words());
-            blame.cause(case.view, sentence)
-        }
-        None => {
-            let value = class.whole().and_then(|whole| whole.get("allowVolumeExpansion").cloned());
-            let mut cause = Cause::plain(CauseKind::Resource, Some(&class.reference()), format!("{what}.")).at_field(
-                "allowVolumeExpansion",
-                "/allowVolumeExpansion",
-                value,
-            );
-            cause.managed_by = ownership::managed_by(class).map(str::to_owned);
-            cause
-        }
-    };
+    let changed =
+        blame::object_change(case.view, class, None, |field| (field.pointer == "/allowVolumeExpansion").then_some(0));
+    let cause =
+        match changed {
+            Some(blame) => {
+                let sentence = format!("allowVolumeExpansion of StorageClass {name} was {}.", blame.words());
+                blame.cause(case.view, sentence)
+            }
+            None => {
+                let value = class.whole().and_then(|whole| whole.get("allowVolumeExpansion").cloned());
+                let mut cause = Cause::plain(CauseKind::Resource, Some(&class.reference()), format!("{what}."))
+                    .at_field("allowVolumeExpansion", "/allowVolumeExpansion", value);
+                cause.managed_by = ownership::managed_by(class).map(str::to_owned);
+                cause
+            }
+        };
     let mut finding = finding(case, "not-allowed", &what, cause);
     finding.verdict = Verdict::Confirmed;
     let words = format!("allowVolumeExpansion of {name} is not true");
@@ -294,7 +315,8 @@ fn silent(case: &Case<'_, '_>) -> Option<Finding> {
     let (class, _) = class(case)?;
     let Body::StorageClass(body) = &class.body else { return None };
     let provisioner = text::shorten(&body.provisioner, 100).into_owned();
-    let sentence = format!("Nobody has begun to grow the volume: {provisioner}, or the resizer beside it, does not answer.");
+    let sentence =
+        format!("Nobody has begun to grow the volume: {provisioner}, or the resizer beside it, does not answer.");
     let cause = Cause::plain(CauseKind::External, Some(&class.reference()), sentence);
     let what = format!("nobody answers for {provisioner}");
     let mut finding = finding(case, "resizer-silent", &what, cause);
@@ -315,7 +337,11 @@ fn file_system(case: &Case<'_, '_>, pods: &[&Object]) -> Finding {
     finding.verdict = Verdict::Confirmed;
     if let Some(pod) = pods.first() {
         let top = case.view.workload_of(pod);
-        let ask = format!("Restart {} {}: the file system is grown when the volume is mounted.", top.kind.singular(), top.meta.name);
+        let ask = format!(
+            "Restart {} {}: the file system is grown when the volume is mounted.",
+            top.kind.singular(),
+            top.meta.name
+        );
         finding.remedies.push(spot::remedy(RemedyKind::Restart, &top.reference(), ask));
     }
     finding
@@ -335,7 +361,9 @@ pub(crate) fn grow(view: &crate::View<'_>, claim: &Object) -> reckon_model::docu
     let (patch, sentence) = match (allowed, twice) {
         (Some(false), _) => (
             None,
-            format!("Move what is in {claim_name} to a larger claim, or let its StorageClass grow volumes (allowVolumeExpansion), if its driver can."),
+            format!(
+                "Move what is in {claim_name} to a larger claim, or let its StorageClass grow volumes (allowVolumeExpansion), if its driver can."
+            ),
         ),
         (_, Some(twice)) => (
             Some(json!({"spec": {"resources": {"requests": {"storage": twice}}}})),

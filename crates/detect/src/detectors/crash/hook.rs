@@ -115,7 +115,8 @@ pub(super) fn before_stop<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod
         Fact::new(Role::Symptom, Source::Status, Some(asked), subject, text)
             .raw(json!({"deletionTimestamp": due, "deletionGracePeriodSeconds": grace})),
     );
-    let advice = format!("Correct the preStop hook of {name}, or give it less to do than the grace period of {span} allows.");
+    let advice =
+        format!("Correct the preStop hook of {name}, or give it less to do than the grace period of {span} allows.");
     finding.remedies.push(site.advice(RemedyKind::Patch, advice));
     vec![finding]
 }

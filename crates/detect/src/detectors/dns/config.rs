@@ -89,7 +89,8 @@ fn refused(server: &Server<'_, '_>, pod: &Object, line: &LogLine, fault: &Fault,
     let workload = server.view.workload_of(pod);
     let what = text::shorten(fault.what.trim_end_matches('.'), 160).into_owned();
     let config = server.config();
-    let name = config.map_or_else(|| "its ConfigMap".to_owned(), |config| format!("ConfigMap {}", describe::object(config)));
+    let name =
+        config.map_or_else(|| "its ConfigMap".to_owned(), |config| format!("ConfigMap {}", describe::object(config)));
     let (follows, stands) = match serves {
         true => (
             format!("; CoreDNS cannot read it and goes on with the one before, until it is started anew: {what}."),
@@ -125,7 +126,8 @@ fn refused(server: &Server<'_, '_>, pod: &Object, line: &LogLine, fault: &Fault,
     finding.evidence.push(Fact::new(Role::Cause, Source::Log, line.at, pod, said));
     if let (Some(config), Some(number)) = (config, fault.line) {
         let text = written(config);
-        let at = number.checked_sub(1).and_then(|at| text.lines().nth(at)).map(str::trim).filter(|line| !line.is_empty());
+        let at =
+            number.checked_sub(1).and_then(|at| text.lines().nth(at)).map(str::trim).filter(|line| !line.is_empty());
         finding.evidence.extend(at.map(|line| {
             let words = format!("line {number} of the Corefile: {}", text::shorten(line, 120));
             Fact::new(Role::Cause, Source::Spec, None, config, words)
@@ -146,7 +148,8 @@ fn lacks(server: &Server<'_, '_>, config: &Object, change: &Change) -> Option<Fi
     if now.is_empty() || has(&now, &["import"]) {
         return None;
     }
-    let before = change.fields.iter().find(|field| field.pointer == POINTER).and_then(|field| field.from.as_ref()?.as_str());
+    let before =
+        change.fields.iter().find(|field| field.pointer == POINTER).and_then(|field| field.from.as_ref()?.as_str());
     let lost = |names: &[&str]| !has(&now, names) && before.is_some_and(|before| has(before, names));
     let (class, what, follows) = if !has(&now, &["kubernetes", "k8s_cache"]) {
         (
@@ -155,7 +158,11 @@ fn lacks(server: &Server<'_, '_>, config: &Object, change: &Change) -> Option<Fi
             "; it has no kubernetes plugin, so names of Services are not found.",
         )
     } else if lost(&["forward", "proxy"]) {
-        ("no-forward", "does not ask anybody for names outside of the cluster", "; it has no forward plugin any more, so names outside of the cluster are not found.")
+        (
+            "no-forward",
+            "does not ask anybody for names outside of the cluster",
+            "; it has no forward plugin any more, so names outside of the cluster are not found.",
+        )
     } else {
         return None;
     };

@@ -21,7 +21,8 @@ pub(super) fn fault(text: &str) -> Option<Fault> {
             // `plugin/forward: not an IP address or file: "…"`, which ends the program before it serves.
             let at = text.find("plugin/")?;
             let what = text.get(at..)?;
-            let serving = ["[FATAL]", "[ERROR]", "[WARNING]", "[INFO]", "[DEBUG]"].iter().any(|level| text.contains(level));
+            let serving =
+                ["[FATAL]", "[ERROR]", "[WARNING]", "[INFO]", "[DEBUG]"].iter().any(|level| text.contains(level));
             let starts = !serving || text.contains("Restart failed");
             return starts.then(|| Fault { line: None, what: what.trim().to_owned() });
         }
@@ -66,7 +67,8 @@ pub(super) fn unanswered(text: &str) -> Option<(&str, &str)> {
     let (name, rest) = rest.split_once(". ")?;
     let (_, why) = rest.split_once(": ")?;
     let known = ["i/o timeout", "connection refused", "no route to host", "unreachable", "server misbehaving", "EOF"];
-    (code.bytes().all(|byte| byte.is_ascii_digit()) && known.iter().any(|word| why.contains(word))).then_some((name, why))
+    (code.bytes().all(|byte| byte.is_ascii_digit()) && known.iter().any(|word| why.contains(word)))
+        .then_some((name, why))
 }
 
 /// The server that did not answer, from `read udp 10.1.2.3:44->10.0.0.2:53: i/o timeout` or `dial tcp 10.0.0.2:53: …`.
@@ -109,7 +111,9 @@ mod tests {
         assert_eq!(asked("dial tcp [fd00::2]:53: connect: connection refused"), Some("fd00::2"));
         assert_eq!(asked("read udp 10.1.1.1:1"), None);
         assert_eq!(unanswered("[ERROR] plugin/errors: broken"), None);
-        assert!(looped("[FATAL] plugin/loop: Loop (127.0.0.1:55953 -> :1053) detected for zone \".\", see https://coredns.io/plugins/loop"));
+        assert!(looped(
+            "[FATAL] plugin/loop: Loop (127.0.0.1:55953 -> :1053) detected for zone \".\", see https://coredns.io/plugins/loop"
+        ));
         let names: Vec<_> = directives(".:53 {\n  errors # all\n  forward . /etc/resolv.conf {\n  }\n}").collect();
         assert_eq!(names, [(".:53", ""), ("errors", ""), ("forward", ". /etc/resolv.conf")]);
     }

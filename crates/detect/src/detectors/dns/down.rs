@@ -53,14 +53,21 @@ fn unready(server: &Server<'_, '_>) -> Option<Finding> {
     let looped = line.filter(|(_, line)| corefile::looped(&line.text));
     let mut finding = match looped {
         Some((pod, _)) => looping(server, workload, pod, &what),
-        None => told(server, workload, "not-ready", &what, cause(view, workload, pod, since, &what, line.map(|(_, it)| it))),
+        None => {
+            told(server, workload, "not-ready", &what, cause(view, workload, pod, since, &what, line.map(|(_, it)| it)))
+        }
     };
     finding.opened = since;
     if finding.cause.kind != CauseKind::Change && looped.is_none() {
         finding.verdict = Verdict::Likely;
     }
     if finding.cause.kind == CauseKind::Change {
-        let ask = format!("Roll back to the revision before: kubectl rollout undo {}/{} -n {}.", workload.kind.singular(), workload.meta.name, workload.namespace());
+        let ask = format!(
+            "Roll back to the revision before: kubectl rollout undo {}/{} -n {}.",
+            workload.kind.singular(),
+            workload.meta.name,
+            workload.namespace()
+        );
         finding.remedies.extend(spot::Spot::of(workload).and_then(|spot| spot.roll_back(ask)));
     }
     let words = format!("{count} selected, none ready");
@@ -105,7 +112,8 @@ fn cause<'a>(
         let sentence = format!("{field} was {}; since then {what}.", suspect.blame.words());
         return suspect.blame.cause(view, sentence);
     }
-    let says = line.map(|line| format!(" Its log says: {}", text::shorten(line.text.trim().trim_end_matches('.'), 200)));
+    let says =
+        line.map(|line| format!(" Its log says: {}", text::shorten(line.text.trim().trim_end_matches('.'), 200)));
     let mut sentence = format!("No pod answers for names: {what}.{}", says.unwrap_or_default());
     if !sentence.ends_with('.') {
         sentence.push('.');
@@ -120,7 +128,8 @@ fn looping(server: &Server<'_, '_>, workload: &Object, pod: &Object, what: &str)
     let text = config.and_then(Object::whole).and_then(|it| it.pointer("/data/Corefile")?.as_str().map(str::to_owned));
     let text = text.unwrap_or_default();
     let itself = corefile::directives(&text).any(|(name, rest)| {
-        matches!(name, "forward" | "proxy") && rest.split_whitespace().skip(1).any(|to| to == own || to.starts_with("127."))
+        matches!(name, "forward" | "proxy")
+            && rest.split_whitespace().skip(1).any(|to| to == own || to.starts_with("127."))
     });
     let what = format!("{what}, as what it asks sends its questions back to it");
     if let Some(config) = config.filter(|_| itself) {
@@ -149,7 +158,8 @@ fn no_pods(server: &Server<'_, '_>) -> Option<Finding> {
     let view = server.view;
     let Some(workload) = server.workload() else { return no_workload(server) };
     let name = format!("{} {}", workload.kind.singular(), describe::object(workload));
-    let zero = workload.workload().is_some_and(|body| body.spec.replicas == Some(0)) && workload.kind != Kind::DaemonSet;
+    let zero =
+        workload.workload().is_some_and(|body| body.spec.replicas == Some(0)) && workload.kind != Kind::DaemonSet;
     if !zero {
         let sentence = format!("{name} has no pods.");
         let cause = Cause::plain(CauseKind::Unknown, Some(&workload.reference()), sentence);
@@ -161,15 +171,17 @@ fn no_pods(server: &Server<'_, '_>) -> Option<Finding> {
     let what = format!("{name} is scaled to zero");
     let to_zero = |field: &FieldChange| (field.pointer == "/spec/replicas").then_some(0);
     let before = blame::object_change(view, workload, None, to_zero);
-    let replicas = before.as_ref().and_then(|blame| blame.field().from.as_ref()?.as_i64()).filter(|it| *it > 0).unwrap_or(2);
+    let replicas =
+        before.as_ref().and_then(|blame| blame.field().from.as_ref()?.as_i64()).filter(|it| *it > 0).unwrap_or(2);
     let cause = match before {
         Some(blame) => {
             let sentence = format!("The replicas of {name} were {}.", blame.words());
             blame.cause(view, sentence)
         }
         None => {
-            let mut cause = Cause::plain(CauseKind::Resource, Some(&workload.reference()), format!("{name} has no replicas."))
-                .at_field("spec.replicas", "/spec/replicas", Some(json!(0)));
+            let mut cause =
+                Cause::plain(CauseKind::Resource, Some(&workload.reference()), format!("{name} has no replicas."))
+                    .at_field("spec.replicas", "/spec/replicas", Some(json!(0)));
             cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
             cause
         }
@@ -195,7 +207,8 @@ fn no_workload(server: &Server<'_, '_>) -> Option<Finding> {
         let selector = |field: &FieldChange| field.pointer.starts_with("/spec/selector").then_some(0);
         let cause = match blame::object_change(view, server.service, None, selector) {
             Some(blame) => {
-                let sentence = format!("{} of the Service was {}; no pod has such labels.", blame.field().field, blame.words());
+                let sentence =
+                    format!("{} of the Service was {}; no pod has such labels.", blame.field().field, blame.words());
                 blame.cause(view, sentence)
             }
             None => {
@@ -228,24 +241,32 @@ fn no_workload(server: &Server<'_, '_>) -> Option<Finding> {
         }
         return Some(finding);
     }
-    let complete = [Kind::Deployment, Kind::DaemonSet, Kind::StatefulSet].iter().all(|kind| view.all(kind, namespace).complete);
+    let complete =
+        [Kind::Deployment, Kind::DaemonSet, Kind::StatefulSet].iter().all(|kind| view.all(kind, namespace).complete);
     if !complete {
         return None;
     }
-    let gone = [Kind::Deployment, Kind::DaemonSet].into_iter().find_map(|kind| {
-        view.deleted(&kind, namespace).find(|(object, _)| server::is_server(object))
-    });
+    let gone = [Kind::Deployment, Kind::DaemonSet]
+        .into_iter()
+        .find_map(|kind| view.deleted(&kind, namespace).find(|(object, _)| server::is_server(object)));
     let (what, cause) = match gone {
         Some((object, at)) => {
             let name = format!("{} {}", object.kind.singular(), describe::object(object));
-            let mut cause = Cause::plain(CauseKind::Change, Some(&object.reference()), format!("{name} was deleted at {}.", describe::time(at)));
+            let mut cause = Cause::plain(
+                CauseKind::Change,
+                Some(&object.reference()),
+                format!("{name} was deleted at {}.", describe::time(at)),
+            );
             cause.at = Some(at);
             cause.managed_by = ownership::managed_by(object).map(str::to_owned);
             (format!("{name} was deleted"), cause)
         }
         None => {
             let sentence = "No workload makes pods that the Service would send questions to.";
-            ("nothing makes its pods".to_owned(), Cause::plain(CauseKind::Resource, Some(&server.service.reference()), sentence))
+            (
+                "nothing makes its pods".to_owned(),
+                Cause::plain(CauseKind::Resource, Some(&server.service.reference()), sentence),
+            )
         }
     };
     let mut finding = told(server, server.service, "absent", &what, cause);
@@ -268,12 +289,22 @@ fn without_port(server: &Server<'_, '_>) -> Option<Finding> {
     let sentence = "Pods ask for names at port 53 by UDP, and the Service does not take it.";
     let cause = match changed {
         Some(blame) => blame.cause(server.view, format!("{sentence} {} was {}.", blame.field().field, blame.words())),
-        None => Cause::plain(CauseKind::Resource, Some(&server.service.reference()), sentence).at_field("spec.ports", "/spec/ports", None),
+        None => Cause::plain(CauseKind::Resource, Some(&server.service.reference()), sentence).at_field(
+            "spec.ports",
+            "/spec/ports",
+            None,
+        ),
     };
     let mut finding = told(server, server.service, "port", "its Service has no port 53 by UDP", cause);
     finding.shows_on = [server.service.reference()].into();
     let has: Vec<String> = server.spec.ports.iter().map(|port| format!("{}/{}", port.port, port.protocol)).collect();
-    finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, server.service, format!("its ports: {}", text::enumerate(&has))));
+    finding.evidence.push(Fact::new(
+        Role::Cause,
+        Source::Spec,
+        None,
+        server.service,
+        format!("its ports: {}", text::enumerate(&has)),
+    ));
     let ask = "Give the Service its port 53 back, by UDP and by TCP.";
     finding.remedies.push(spot::remedy(RemedyKind::Patch, &server.service.reference(), ask));
     Some(finding)
@@ -282,7 +313,11 @@ fn without_port(server: &Server<'_, '_>) -> Option<Finding> {
 /// The servers run, and the Service through which pods reach them is not there.
 pub(super) fn without_service<'a>(view: &View<'a>, subject: &'a Object) -> Option<Finding> {
     let services = server::services(view);
-    if !services.complete || !services.items.is_empty() || subject.namespace() != "kube-system" || subject.meta.deleted.is_some() {
+    if !services.complete
+        || !services.items.is_empty()
+        || subject.namespace() != "kube-system"
+        || subject.meta.deleted.is_some()
+    {
         return None;
     }
     let due = subject.meta.created.and_then(|at| at.checked_add(GRACE).ok());
@@ -296,7 +331,11 @@ pub(super) fn without_service<'a>(view: &View<'a>, subject: &'a Object) -> Optio
     // A second set of servers, or one that serves nodes alone, may do without.
     let (object, at) = gone.filter(|_| running)?;
     let target = object.reference();
-    let sentence = format!("Service {} was deleted at {}; pods ask its address for names.", describe::object(object), describe::time(at));
+    let sentence = format!(
+        "Service {} was deleted at {}; pods ask its address for names.",
+        describe::object(object),
+        describe::time(at)
+    );
     let mut cause = Cause::plain(CauseKind::Change, Some(&target), sentence);
     cause.at = Some(at);
     let title = "the cluster's DNS is down: its Service was deleted".to_owned();

@@ -22,8 +22,14 @@ const BEFORE: [&str; 8] = [
 ];
 
 /// The words of an answer that is none.
-const SILENT: [&str; 6] =
-    ["server misbehaving", "i/o timeout", "EAI_AGAIN", "emporary failure in name resolution", "Try again", "connection refused"];
+const SILENT: [&str; 6] = [
+    "server misbehaving",
+    "i/o timeout",
+    "EAI_AGAIN",
+    "emporary failure in name resolution",
+    "Try again",
+    "connection refused",
+];
 
 /// And of one that says no.
 const DENIED: [&str; 6] = [
@@ -75,7 +81,11 @@ mod tests {
     fn the_name_is_found_in_the_words_of_many_libraries() {
         for (line, name, denied) in [
             ("dial tcp: lookup db on 8.8.8.8:53: no such host", "db", true),
-            ("Get \"https://api.example.com/\": dial tcp: lookup api.example.com on 10.96.0.10:53: server misbehaving", "api.example.com", false),
+            (
+                "Get \"https://api.example.com/\": dial tcp: lookup api.example.com on 10.96.0.10:53: server misbehaving",
+                "api.example.com",
+                false,
+            ),
             ("lookup api.example.com: i/o timeout", "api.example.com", false),
             ("Error: getaddrinfo ENOTFOUND db.shop.svc.cluster.local", "db.shop.svc.cluster.local", true),
             ("Error: getaddrinfo EAI_AGAIN db", "db", false),

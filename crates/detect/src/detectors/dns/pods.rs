@@ -19,19 +19,20 @@ pub(super) fn found<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) -> V
         return Vec::new();
     }
     let namespace = subject.namespace();
-    let look = |(kind, container, status): (_, &'a reckon_model::k8s::Container, &'a reckon_model::k8s::ContainerStatus)| {
-        let lines = logs::last_words(view, subject, status);
-        let (line, failed) = lines.iter().rev().find_map(|line| Some((line, lookups::failed(&line.text)?)))?;
-        if lookups::is_outside(failed.name) {
-            // Who does not ask the cluster's DNS is not helped by it.
-            return if failed.denied { None } else { upstream::found(view, subject, line, failed.name) };
-        }
-        let (name, space) = lookups::service(failed.name, namespace)?;
-        let service = view.object(&Kind::Service, Some(space), name).found()?;
-        let place = Place::container(view.workload_of(subject), &container.name, kind);
-        let case = Case { view, subject, pod, workload: view.workload_of(subject), line, failed, service };
-        case.elsewhere(place)
-    };
+    let look =
+        |(kind, container, status): (_, &'a reckon_model::k8s::Container, &'a reckon_model::k8s::ContainerStatus)| {
+            let lines = logs::last_words(view, subject, status);
+            let (line, failed) = lines.iter().rev().find_map(|line| Some((line, lookups::failed(&line.text)?)))?;
+            if lookups::is_outside(failed.name) {
+                // Who does not ask the cluster's DNS is not helped by it.
+                return if failed.denied { None } else { upstream::found(view, subject, line, failed.name) };
+            }
+            let (name, space) = lookups::service(failed.name, namespace)?;
+            let service = view.object(&Kind::Service, Some(space), name).found()?;
+            let place = Place::container(view.workload_of(subject), &container.name, kind);
+            let case = Case { view, subject, pod, workload: view.workload_of(subject), line, failed, service };
+            case.elsewhere(place)
+        };
     logs::failing(view, pod).filter_map(look).take(1).collect()
 }
 
@@ -112,8 +113,13 @@ impl<'a> Case<'_, 'a> {
             }),
             "None" => {
                 let config = written("dnsConfig").unwrap_or_default();
-                let servers: Vec<&str> =
-                    config.get("nameservers").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+                let servers: Vec<&str> = config
+                    .get("nameservers")
+                    .and_then(Value::as_array)
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .collect();
                 let own = Server::any(self.view)?;
                 if servers.contains(&own.spec.cluster_ip.as_str()) {
                     return None;
@@ -143,11 +149,16 @@ impl<'a> Case<'_, 'a> {
         });
         match fresh {
             Some(blame) => {
-                let sentence = format!("{} was {}: the program asks servers that do not know the cluster's Services.", blame.field().field, blame.words());
+                let sentence = format!(
+                    "{} was {}: the program asks servers that do not know the cluster's Services.",
+                    blame.field().field,
+                    blame.words()
+                );
                 blame.cause(self.view, sentence)
             }
             None => {
-                let sentence = format!("The program asks servers that do not know the cluster's Services, {}.", asks.why);
+                let sentence =
+                    format!("The program asks servers that do not know the cluster's Services, {}.", asks.why);
                 spot.wrong(path, asks.value.clone(), sentence)
             }
         }
@@ -158,9 +169,13 @@ impl<'a> Case<'_, 'a> {
         let told = |event: &&Event| event.reason == "MissingClusterDNS";
         let event = self.view.events(self.subject).into_iter().rev().find(told)?;
         let node = ResourceRef::new(Kind::Node, None, &self.pod.spec.node_name);
-        let sentence = format!("The kubelet of node {} was not told the address of the cluster's DNS (clusterDNS), and gives pods its node's name servers.", node.name);
+        let sentence = format!(
+            "The kubelet of node {} was not told the address of the cluster's DNS (clusterDNS), and gives pods its node's name servers.",
+            node.name
+        );
         let title = format!("{whose}: cannot find {name}, as the kubelet of {} knows no cluster DNS", node.name);
-        let mut finding = Finding::new("dns-pod-config", place, title, Cause::plain(CauseKind::Node, Some(&node), sentence));
+        let mut finding =
+            Finding::new("dns-pod-config", place, title, Cause::plain(CauseKind::Node, Some(&node), sentence));
         finding.class = Some("kubelet");
         let said = text::shorten(&text::clean_line(&event.message), 300).into_owned();
         finding.evidence.push(Fact::new(Role::Cause, Source::Event, event.last_seen(), self.subject, said));

@@ -72,10 +72,12 @@ impl<'v, 'a> Server<'v, 'a> {
     /// What makes its pods: by the pods, else by the labels that the Service asks for.
     pub(super) fn workload(&self) -> Option<&'a Object> {
         let by_pod = self.pods.first().map(|pod| self.view.workload_of(pod));
-        by_pod.or_else(|| self.workloads(|object| {
-            let selector = LabelSelector::exact(&self.spec.selector);
-            object.workload().is_some_and(|body| selector.matches(&body.spec.template.metadata.labels))
-        }))
+        by_pod.or_else(|| {
+            self.workloads(|object| {
+                let selector = LabelSelector::exact(&self.spec.selector);
+                object.workload().is_some_and(|body| selector.matches(&body.spec.template.metadata.labels))
+            })
+        })
     }
 
     /// The first workload of its namespace that is so.

@@ -32,9 +32,17 @@ pub(super) fn found<'a>(view: &View<'a>, subject: &'a Object, line: &'a LogLine,
     let (pod, last, why) = *told.last()?;
     let workload = view.workload_of(pod);
     let asked = corefile::asked(why).unwrap_or_default();
-    let whom = if asked.is_empty() { "the servers that it asks".to_owned() } else { format!("name server {asked}, which it asks") };
+    let whom = if asked.is_empty() {
+        "the servers that it asks".to_owned()
+    } else {
+        format!("name server {asked}, which it asks")
+    };
     let how = if why.contains("refused") { "refuse it" } else { "do not answer" };
-    let how = if asked.is_empty() { how.to_owned() } else { how.replace("refuse it", "refuses it").replace("do not answer", "does not answer") };
+    let how = if asked.is_empty() {
+        how.to_owned()
+    } else {
+        how.replace("refuse it", "refuses it").replace("do not answer", "does not answer")
+    };
     let mut written = None;
     let (class, cause, remedy) = match (policy(&server, pod), forwards(&server, asked)) {
         (Some((class, cause, remedy)), _) => (class, cause, Some(remedy)),
@@ -115,7 +123,11 @@ fn policy<'a>(server: &Server<'_, 'a>, pod: &Object) -> Option<(&'static str, Ca
         None => {
             let mut cause = Cause::plain(CauseKind::Resource, Some(&object.reference()), sentence);
             cause.managed_by = ownership::managed_by(object).map(str::to_owned);
-            cause.at_field("spec.egress", "/spec/egress", object.whole().and_then(|it| it.pointer("/spec/egress").cloned()))
+            cause.at_field(
+                "spec.egress",
+                "/spec/egress",
+                object.whole().and_then(|it| it.pointer("/spec/egress").cloned()),
+            )
         }
     };
     let ask = "Allow the pods of the cluster's DNS to send to port 53, UDP and TCP, of the servers that they ask.";
@@ -131,7 +143,8 @@ fn selects(spec: &Value, pod: &Object) -> bool {
 }
 
 fn of_egress(spec: &Value) -> bool {
-    let listed = spec.get("policyTypes").and_then(Value::as_array).is_some_and(|types| types.iter().any(|it| it == "Egress"));
+    let listed =
+        spec.get("policyTypes").and_then(Value::as_array).is_some_and(|types| types.iter().any(|it| it == "Egress"));
     listed || (spec.get("policyTypes").is_none() && spec.get("egress").is_some())
 }
 

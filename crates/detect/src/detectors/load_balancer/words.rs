@@ -42,8 +42,18 @@ const TELLING: [(Refusal, &[&str]); 5] = [
     (
         Refusal::Quota,
         &[
-            "quota", "limitexceeded", "limit exceeded", "toomany", "too many", "no available ip", "out of ips", "out_of_ips",
-            "no_pool", "exhausted", "no matching", "exceeded",
+            "quota",
+            "limitexceeded",
+            "limit exceeded",
+            "toomany",
+            "too many",
+            "no available ip",
+            "out of ips",
+            "out_of_ips",
+            "no_pool",
+            "exhausted",
+            "no matching",
+            "exceeded",
         ],
     ),
     (Refusal::Network, &["subnet", "availability zone", "network not found", "vpc"]),
@@ -85,10 +95,15 @@ pub(super) fn is_success(reason: &str) -> bool {
 /// What stands behind the words of those who passed it on.
 pub(super) fn tail(message: &str) -> &str {
     let message = message.trim();
-    ["failed to ensure load balancer: ", "Error syncing load balancer: ", "Failed build model due to ", "Failed deploy model due to "]
-        .iter()
-        .find_map(|before| Some(message.split_once(before)?.1))
-        .unwrap_or(message)
+    [
+        "failed to ensure load balancer: ",
+        "Error syncing load balancer: ",
+        "Failed build model due to ",
+        "Failed deploy model due to ",
+    ]
+    .iter()
+    .find_map(|before| Some(message.split_once(before)?.1))
+    .unwrap_or(message)
 }
 
 #[cfg(test)]
@@ -98,8 +113,14 @@ mod tests {
     #[test]
     fn refusals_are_told_from_each_other() {
         for (said, expected) in [
-            ("Error syncing load balancer: failed to ensure load balancer: TooManyLoadBalancers: Exceeded quota of account 1", Refusal::Quota),
-            ("AccessDenied: User is not authorized to perform: elasticloadbalancing:CreateLoadBalancer", Refusal::Permission),
+            (
+                "Error syncing load balancer: failed to ensure load balancer: TooManyLoadBalancers: Exceeded quota of account 1",
+                Refusal::Quota,
+            ),
+            (
+                "AccessDenied: User is not authorized to perform: elasticloadbalancing:CreateLoadBalancer",
+                Refusal::Permission,
+            ),
             ("could not find any suitable subnets for creating the ELB", Refusal::Network),
             ("Failed to allocate IP for \"shop/web\": no available IPs", Refusal::Quota),
             ("Failed to allocate IP for \"shop/web\": [\"10.0.0.9\"] is not allowed in config", Refusal::Address),

@@ -29,9 +29,9 @@ pub(super) fn gates(message: &str) -> Vec<Gate> {
     while let Some((_, after)) = rest.split_once("readiness gate \"") {
         let Some((name, after)) = after.split_once('"') else { break };
         let (own, next) = after.split_once("readiness gate \"").map_or((after, ""), |(own, _)| (own, after));
-        let status = own.split_once("but ").map(|(_, status)| {
-            status.trim().split([',', ' ', '.']).next().unwrap_or_default().to_owned()
-        });
+        let status = own
+            .split_once("but ")
+            .map(|(_, status)| status.trim().split([',', ' ', '.']).next().unwrap_or_default().to_owned());
         gates.push(Gate { name: name.to_owned(), status: status.filter(|status| !status.is_empty()) });
         rest = next;
         if gates.len() == MOST {
@@ -73,6 +73,9 @@ mod tests {
             assert_eq!(gates(strange), [], "{strange}");
         }
         assert_eq!(gates(&"readiness gate \"x\" ".repeat(100)).len(), MOST);
-        assert_eq!(why("Initial", "Target registration is in progress."), "Initial: Target registration is in progress");
+        assert_eq!(
+            why("Initial", "Target registration is in progress."),
+            "Initial: Target registration is in progress"
+        );
     }
 }

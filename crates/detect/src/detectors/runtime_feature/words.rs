@@ -27,17 +27,23 @@ impl Feature {
             let (_, rest) = message.split_once("failed to find runtime handler ")?;
             return Some(Feature::Handler(word(rest)));
         }
-        if has("apparmor") && ["not found", "not loaded", "is not enabled", "not supported"].iter().any(|words| has(words)) {
-            let name = quoted(message, "profile \"").or_else(|| Some(word(message.split_once("profile not found ")?.1)));
+        if has("apparmor")
+            && ["not found", "not loaded", "is not enabled", "not supported"].iter().any(|words| has(words))
+        {
+            let name =
+                quoted(message, "profile \"").or_else(|| Some(word(message.split_once("profile not found ")?.1)));
             return Some(Feature::AppArmor(name.unwrap_or_default()));
         }
         let absent = ["no such file", "not found", "cannot load seccomp", "unable to load local profile"];
         if has("seccomp") && absent.iter().any(|words| has(words)) {
             // The file stands below the kubelet's directory for profiles.
-            let file = message.split_once("/seccomp/").map(|(_, rest)| word(rest.split(['"', ':']).next().unwrap_or_default()));
+            let file = message
+                .split_once("/seccomp/")
+                .map(|(_, rest)| word(rest.split(['"', ':']).next().unwrap_or_default()));
             return Some(Feature::Seccomp(file.unwrap_or_default()));
         }
-        let users = ["user namespaces are not supported", "does not support user namespaces", "support for user namespaces"];
+        let users =
+            ["user namespaces are not supported", "does not support user namespaces", "support for user namespaces"];
         users.iter().any(|words| has(words)).then_some(Feature::UserNamespace)
     }
 
@@ -64,10 +70,18 @@ impl Feature {
     /// What would give it to the node.
     pub(super) fn install(&self, node: &str) -> String {
         match self {
-            Feature::AppArmor(_) => format!("Load the profile on {node} (apparmor_parser), and on all nodes that the pods may be sent to."),
-            Feature::Seccomp(_) => format!("Put the file below /var/lib/kubelet/seccomp on {node}, and on all nodes that the pods may be sent to."),
-            Feature::Handler(_) => format!("Install the runtime on {node} and name it in the configuration of containerd or CRI-O, or keep the pods away from there."),
-            Feature::UserNamespace => format!("Use a kernel and a runtime on {node} that support user namespaces, or keep the pods away from there."),
+            Feature::AppArmor(_) => {
+                format!("Load the profile on {node} (apparmor_parser), and on all nodes that the pods may be sent to.")
+            }
+            Feature::Seccomp(_) => format!(
+                "Put the file below /var/lib/kubelet/seccomp on {node}, and on all nodes that the pods may be sent to."
+            ),
+            Feature::Handler(_) => format!(
+                "Install the runtime on {node} and name it in the configuration of containerd or CRI-O, or keep the pods away from there."
+            ),
+            Feature::UserNamespace => format!(
+                "Use a kernel and a runtime on {node} that support user namespaces, or keep the pods away from there."
+            ),
         }
     }
 
@@ -75,7 +89,9 @@ impl Feature {
     pub(super) fn correct(&self) -> &'static str {
         match self {
             Feature::AppArmor(_) | Feature::Seccomp(_) => "Name a profile that the nodes have, or RuntimeDefault.",
-            Feature::Handler(_) => "Let the RuntimeClass name a runtime that the nodes have, and with scheduling.nodeSelector the nodes that have it.",
+            Feature::Handler(_) => {
+                "Let the RuntimeClass name a runtime that the nodes have, and with scheduling.nodeSelector the nodes that have it."
+            }
             Feature::UserNamespace => "Leave hostUsers out where nodes do not support it.",
         }
     }
@@ -87,7 +103,11 @@ fn quoted(message: &str, before: &str) -> Option<String> {
 }
 
 fn word(rest: &str) -> String {
-    rest.trim_start().split(|c: char| c.is_whitespace() || matches!(c, ',' | ':' | '"')).next().unwrap_or_default().to_owned()
+    rest.trim_start()
+        .split(|c: char| c.is_whitespace() || matches!(c, ',' | ':' | '"'))
+        .next()
+        .unwrap_or_default()
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -114,7 +134,10 @@ mod tests {
                 "cannot load seccomp profile \"/var/lib/kubelet/seccomp/audit.json\": open /var/lib/kubelet/seccomp/audit.json: no such file or directory",
                 Some(Feature::Seccomp("audit.json".into())),
             ),
-            ("setup seccomp: unable to load local profile \"/var/lib/kubelet/seccomp/a.json\": open: no such file", Some(Feature::Seccomp("a.json".into()))),
+            (
+                "setup seccomp: unable to load local profile \"/var/lib/kubelet/seccomp/a.json\": open: no such file",
+                Some(Feature::Seccomp("a.json".into())),
+            ),
             ("user namespaces are not supported by the runtime", Some(Feature::UserNamespace)),
             ("exec: \"serverd\": executable file not found in $PATH", None),
             ("no runtime for \"broken", None),

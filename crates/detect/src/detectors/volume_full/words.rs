@@ -21,7 +21,9 @@ pub(super) fn is_full(line: &str) -> bool {
 
 /// The absolute paths in a line.
 pub(super) fn paths(line: &str) -> impl Iterator<Item = &str> {
-    let ends = |c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '(' | ')' | '[' | ']' | '<' | '>' | ',' | ';' | '=');
+    let ends = |c: char| {
+        c.is_whitespace() || matches!(c, '"' | '\'' | '`' | '(' | ')' | '[' | ']' | '<' | '>' | ',' | ';' | '=')
+    };
     line.split(ends).map(|word| word.trim_end_matches([':', '.'])).filter_map(|word| {
         // `open:/var/lib/x`, but not the path of an address.
         let at = word.find('/')?;
