@@ -8,7 +8,7 @@ use crate::{Fact, Finding, Place, describe, ownership, spot};
 use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind, Role, Severity, Source, Verdict};
 use reckon_model::k8s::Pod;
 use reckon_model::{Change, LogLine, Object, text};
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// The key of the ConfigMap, and where it stands.
 const KEY: &str = "Corefile";
@@ -177,7 +177,7 @@ fn lacks(server: &Server<'_, '_>, config: &Object, change: &Change) -> Option<Fi
     finding.evidence.extend(fact);
     let names: Vec<&str> = corefile::directives(&now).map(|(name, _)| name).take(20).collect();
     let words = format!("the Corefile has: {}", text::shorten(&names.join(", "), 200));
-    finding.evidence.push(Fact::new(Role::Symptom, Source::Spec, None, config, words).raw(Value::from(json!(names))));
+    finding.evidence.push(Fact::new(Role::Symptom, Source::Spec, None, config, words).raw(json!(names)));
     finding.remedies.extend(remedy);
     Some(finding)
 }
