@@ -185,7 +185,20 @@ fn told<'a>(view: &View<'a>, service: &'a Object, gone: &[Gone<'a>], all: usize)
         let pods = view.matching(&Kind::Pod, service.meta.namespace.as_deref(), &LabelSelector::exact(&kept)).items;
         (!kept.is_empty() && !pods.is_empty()).then_some(kept)
     });
+    let before = finding.cause.from.clone().zip(finding.cause.pointer.clone()).filter(|_| frozen);
     match alike {
+        _ if before.is_some() => finding.remedies.extend(before.map(|(from, pointer)| {
+            let selector = match pointer.strip_prefix("/spec/selector/") {
+                Some(key) => json!({key.replace("~1", "/").replace("~0", "~"): from}),
+                None => from,
+            };
+            let sentence = "Give the Service its selector back: the cluster then keeps its endpoints.";
+            let mut remedy = spot::remedy(RemedyKind::Patch, &service.reference(), sentence);
+            remedy.managed_by = ownership::managed_by(service).map(str::to_owned);
+            remedy.patch_type = Some("merge".to_owned());
+            remedy.patch = Some(json!({"spec": {"selector": selector}}));
+            remedy
+        })),
         Some(labels) => {
             let query = LabelSelector::exact(&labels).query();
             let sentence = format!(

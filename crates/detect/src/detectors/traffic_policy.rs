@@ -266,7 +266,7 @@ fn is_told(value: &str, name: &str) -> bool {
         // `http://name:80`, `name.shop.svc`, and not `my.name` or `/name`.
         let starts = before.is_none_or(|c| matches!(c, '/' | '@' | '=' | ',' | ' ' | '"'))
             && !value.get(..at).is_some_and(|it| it.ends_with('/') && !it.ends_with("//"));
-        starts && after.is_none_or(|c| !inside(c) && c != '/' || c == '/')
+        starts && after.is_none_or(|c| !inside(c))
     })
 }
 

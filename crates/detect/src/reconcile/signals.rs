@@ -5,7 +5,7 @@ use crate::View;
 use reckon_model::document::Problem;
 use reckon_model::k8s::{Endpoint, Pod};
 use reckon_model::selector::LabelSelector;
-use reckon_model::{Body, Kind, Object, text};
+use reckon_model::{Body, Kind, Object, Quantity, text};
 
 /// What says that a problem of this failure is over: `None` where the failure has no signal of its own, `Some(None)` while
 /// there is none.
@@ -13,7 +13,7 @@ pub(super) fn own(view: &View<'_>, problem: &Problem, subject: &Object) -> Optio
     let name = subject.reference();
     Some(match (problem.failure.as_str(), &subject.body) {
         ("volume-resize-stuck", Body::Claim(claim)) => {
-            let (wanted, has) = (claim.spec.size().and_then(|it| it.nanos()), claim.status.size());
+            let (wanted, has) = (claim.spec.size().and_then(Quantity::nanos), claim.status.size());
             let enough = has.filter(|has| has.nanos() >= wanted);
             enough.map(|has| format!("{name} has the size that it asks for, {}", has.as_str()))
         }
@@ -40,6 +40,11 @@ pub(super) fn own(view: &View<'_>, problem: &Problem, subject: &Object) -> Optio
             false => format!("{name} has a selector"),
         })
         .filter(|_| endpoints(view, subject)),
+        // The servers were ready all along.
+        ("dns-upstream", Body::Workload(_)) => Some(format!("no failing program asks {name} in vain any more")),
+        ("dns-config", Body::Workload(_)) if problem.class.as_deref() != Some("parse-error") => {
+            Some(format!("the pods of {name} take the Corefile as it is"))
+        }
         _ => return None,
     })
 }

@@ -4,6 +4,7 @@
 //! now: 2026-01-01T12:00:00Z       # the default
 //! objects: [...]                  # see `complete` for what may be left out
 //! logs: {pod/app: "-5m a line\nanother", pod/app/previous: "..."}      # a first word that is a time is the line's
+//!                                 # namespace/pod/app of pods that are not in shop
 //! metrics: {pod/app: {memory: 60Mi, cpu: 20m, at: "-10s"}}              # or a list of samples
 //! helm: {sh.helm.release.v1.shop.v2: [...]}                             # the manifest of that revision
 //! kernel: {n1: {episodes: [{at: "-5m", ...}], kills: [...]}}           # what `reckon node` reports of that node
@@ -169,10 +170,8 @@ impl Scenario {
                     answers.refused.insert(kind.name().to_owned(), why);
                 }
                 None => {
-                    // Kinds without a name here are asked for one by one, and refused by their name.
-                    let kind = what.starts_with(|first: char| first.is_ascii_uppercase());
                     assert!(
-                        kind || matches!(what, "logs" | "metrics"),
+                        matches!(what, "logs" | "metrics"),
                         "refused: {what} is neither a kind nor logs or metrics"
                     );
                     answers.refused.insert(what.to_owned(), why);
@@ -225,8 +224,8 @@ impl Order {
 /// How often a driver goes out for answers.
 const ROUNDS: usize = 8;
 
-/// Diagnoses until everything that is asked has been answered. At `first` what was taken for a problem before the answers
-/// came is forgotten, as the program does it.
+/// Diagnoses until everything that is asked has been answered. What was thought on the way there is forgotten at first, as
+/// drivers do it.
 fn settle(
     engine: &mut Engine,
     scope: &Scope,
@@ -270,9 +269,13 @@ impl Answers {
                 None => (name.as_str(), false),
             };
             let (pod, container) = name.split_once('/').unwrap_or_else(|| panic!("logs: {name} is not pod/container"));
-            let (pod, container) = (pod.to_owned(), container.to_owned());
+            // `namespace/pod/container` for those elsewhere.
+            let (namespace, pod, container) = match container.split_once('/') {
+                Some((name, container)) => (pod.to_owned(), name.to_owned(), container.to_owned()),
+                None => ("shop".to_owned(), pod.to_owned(), container.to_owned()),
+            };
             let lines = log.as_str().unwrap().lines().map(|text| line(text, now)).collect();
-            learned.push((Need::Log { namespace: "shop".into(), pod, container, previous }, Answer::Log(lines)));
+            learned.push((Need::Log { namespace, pod, container, previous }, Answer::Log(lines)));
         }
         let mut samples: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
         for (name, measured) in entries(input, "metrics") {
