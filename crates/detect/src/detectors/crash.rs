@@ -2,6 +2,7 @@
 
 mod config;
 mod full_heap;
+mod hook;
 mod lacks;
 mod sigkill;
 mod sort;
@@ -42,6 +43,10 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure("library-missing", "A program lacks a shared library", Verified::Constructed),
         failure("native-crash", "A program is ended by a fault of its own", Verified::Constructed),
         failure("heap-exhausted", "A program's own heap is full", Verified::Live),
+        Failure {
+            page: include_str!("../pages/lifecycle-hook-failed.md"),
+            ..failure("lifecycle-hook-failed", "A hook of a container's lifecycle fails", Verified::Constructed)
+        },
         Failure { echo: true, ..failure("crash-loop", "A container ends again and again", Verified::Live) },
     ],
     subjects: &[Kind::Pod],
@@ -51,7 +56,10 @@ pub(crate) static DETECTOR: Detector = Detector {
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Some(pod) = subject.pod() else { return Vec::new() };
-    if subject.meta.deleted.is_some() || pod.status.phase == "Succeeded" {
+    if let Some(due) = subject.meta.deleted {
+        return hook::before_stop(view, subject, pod, due);
+    }
+    if pod.status.phase == "Succeeded" {
         return Vec::new();
     }
     pod.containers()
@@ -138,6 +146,7 @@ impl<'v, 'a> Crash<'v, 'a> {
         // The Job makes another pod in its place.
         let for_good = for_good && job(view, subject).is_none();
         let killer = end.map_or(Killer::Unknown, |end| killed_by::killer(view, subject, container, end));
+        let killer = hook::sender(view, subject, container, status, end, killer);
         match killer {
             Killer::OutOfMemory | Killer::Probe(_) | Killer::Removal => return None,
             // After a restart of the node containers that were lost run again.
@@ -281,13 +290,14 @@ impl<'v, 'a> Crash<'v, 'a> {
                 finding.evidence.extend(contrast);
                 finding.alternatives = config.alternatives;
                 finding.remedies.extend(site.revert(&blame));
+                hook::take_out(&mut finding.remedies, &blame, &site, name);
                 finding
             }
             (None, config) => {
                 let title = format!("{whose}: {short}{colon}");
                 let mut finding =
                     Finding::new(sort.slug, place, title, self.as_it_stands(&sort, &site, said.as_deref()));
-                finding.verdict = sort.verdict(line.is_some());
+                finding.verdict = sort.verdict(line.is_some(), self.end.map(|end| end.exit_code));
                 finding.remedies.extend(sort.advice(self).map(|(kind, sentence)| site.advice(kind, sentence)));
                 finding.alternatives = config.alternatives;
                 finding
@@ -369,12 +379,7 @@ impl<'v, 'a> Crash<'v, 'a> {
             }
         }
         if self.killer == Killer::PostStartHook {
-            let events = self.view.events(self.subject);
-            let hook = events.iter().rev().find(|event| event.message.contains("PostStartHook"));
-            facts.extend(hook.map(|event| {
-                let said = text::shorten(event.message.trim(), 300);
-                Fact::new(Role::Cause, Source::Event, event.last_seen(), self.subject, said)
-            }));
+            facts.extend(hook::said(self.view, self.subject, self.container));
         }
         if let Some(line) = line {
             let said = text::shorten(line.text.trim(), 300).into_owned();
@@ -453,7 +458,7 @@ fn plausible(sort: &Sort, below: &str, change: &FieldChange, line: Option<&str>)
         // A whole container that came is as good as a new image.
         "" | "image" => 2,
         "command" | "args" => 3,
-        "lifecycle" if sort.class == Some("post-start") => 0,
+        "lifecycle" if sort.slug == "lifecycle-hook-failed" => 0,
         "env" | "envFrom" => 4,
         "workingDir" | "volumeMounts" | "securityContext" => 5,
         "resources" if sort.slug == "heap-exhausted" => 0,
@@ -463,6 +468,7 @@ fn plausible(sort: &Sort, below: &str, change: &FieldChange, line: Option<&str>)
     let fits = match sort.slug {
         "command-not-found" | "command-not-executable" | "exits-zero-loop" => matches!(part, "command" | "args"),
         "library-missing" | "exec-format-error" => part == "image",
+        "lifecycle-hook-failed" => part == "lifecycle",
         _ => line.is_some_and(|line| sort::concerns(line, change)),
     };
     match sort.slug {

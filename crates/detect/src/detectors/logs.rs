@@ -2,8 +2,10 @@
 
 pub(crate) mod testimony;
 
+use super::killed_by;
 use crate::View;
 use jiff::SignedDuration;
+use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Pod};
 use reckon_model::{LogLine, Object};
 use testimony::Testimony;
 
@@ -154,6 +156,32 @@ fn said_often(lines: &[LogLine]) -> Option<Told<'_>> {
     let last = told.last()?.clone();
     let same = |other: &&Told<'_>| std::mem::discriminant(&other.says) == std::mem::discriminant(&last.says);
     (told.iter().filter(same).count() >= OFTEN).then_some(last)
+}
+
+/// The last words of a container that fails: of the instance that ended where there is one, else of the one that runs.
+pub(crate) fn last_words<'a>(view: &View<'a>, pod: &Object, status: &ContainerStatus) -> &'a [LogLine] {
+    let ended = status.state.terminated.is_none() && status.last_end().is_some();
+    let before = if ended { view.log(pod, &status.name, true).filter(|lines| !lines.is_empty()) } else { None };
+    let lines = before.or_else(|| view.log(pod, &status.name, false)).unwrap_or_default();
+    lines.split_at_checked(lines.len().saturating_sub(SPOKEN)).map_or(lines, |(_, last)| last)
+}
+
+/// So many lines are its last words where it did not end with them.
+const SPOKEN: usize = 100;
+
+/// The containers that fail now: that ended not long ago, or that run and are not ready.
+pub(crate) fn failing<'a>(
+    view: &View<'a>,
+    pod: &'a Pod,
+) -> impl Iterator<Item = (ContainerType, &'a Container, &'a ContainerStatus)> {
+    pod.containers().filter_map(|(kind, container, status)| {
+        let status = status.filter(|_| kind != ContainerType::Ephemeral)?;
+        let ended_well = status.last_end().is_some_and(|end| end.exit_code == 0);
+        let ended = status.last_end().is_some_and(|end| end.exit_code != 0) && !killed_by::recovered(view, status);
+        // An init container that is done is ready by its own account.
+        let unready = status.state.running.is_some() && !status.ready;
+        (ended || (unready && !ended_well)).then_some((kind, container, status))
+    })
 }
 
 pub(crate) fn is_noise(line: &str) -> bool {
