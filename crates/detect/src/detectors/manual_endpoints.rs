@@ -3,13 +3,13 @@
 use crate::blame::{self, Blame};
 use crate::catalogue::{Failure, Stage, Verified};
 use crate::{Detector, Fact, Finding, Lookup, Place, View, describe, ownership, spot};
+use core::net::IpAddr;
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Endpoint, EndpointSlice};
 use reckon_model::selector::LabelSelector;
 use reckon_model::{Body, Kind, Object, ResourceRef, Timestamp, text};
 use serde_json::{Value, json};
-use std::net::IpAddr;
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "manual_endpoints",
