@@ -94,11 +94,13 @@ impl Demo {
             let now = self.server.clock().now();
             let mut moments = vec![self.looked.checked_add(LOOK).unwrap_or(to)];
             moments.extend(self.server.world().due());
+            moments.extend(past::next_run(&self.server.world()));
             moments
                 .extend(self.incidents.get(self.next).and_then(|incident| self.begin.checked_add(incident.after).ok()));
             let next = moments.into_iter().min().unwrap_or(to).max(now).min(to);
             past::go(self.server.clock(), next);
             self.begin_what_is_due(next);
+            past::run_what_is_due(&mut self.server.world());
             if next >= self.looked.checked_add(LOOK).unwrap_or(next) {
                 self.looked = next;
                 self.seen = 0;

@@ -53,6 +53,8 @@ pub(crate) fn live(server: &Server, begin: Timestamp, seed: u64) {
     }
     to(8, 11);
     restarts(&mut server.world());
+    to(3, 30);
+    nightly(&mut server.world());
     for hours in [3, 2, 1] {
         to(hours, 0);
         due(&mut server.world());
@@ -128,6 +130,71 @@ fn due(world: &mut World) {
     for workload in workloads() {
         if matches!(workload.runs, Runs::CronJob(schedule) if !schedule.starts_with("30 2")) {
             job(world, workload.namespace, workload.name);
+        }
+    }
+}
+
+/// How long it is from one run of a schedule to the next, of the schedules that the company has.
+fn pause(schedule: &str) -> SignedDuration {
+    match schedule.split(' ').collect::<Vec<_>>().as_slice() {
+        ["*/30", ..] => SignedDuration::from_mins(30),
+        [_, "*", ..] => SignedDuration::from_hours(1),
+        _ => SignedDuration::from_hours(24),
+    }
+}
+
+/// How many Jobs of a CronJob are kept: the default of `successfulJobsHistoryLimit`.
+const KEPT: usize = 3;
+
+/// The CronJobs with the time of their next run.
+fn schedules(world: &World) -> Vec<(&'static str, &'static str, Timestamp)> {
+    let next = |workload: Workload| {
+        let Runs::CronJob(schedule) = workload.runs else { return None };
+        let cron = world.get("cronjobs.batch", workload.namespace, workload.name)?;
+        let last: Timestamp = cron["status"]["lastScheduleTime"].as_str()?.parse().ok()?;
+        Some((workload.namespace, workload.name, last.checked_add(pause(schedule)).ok()?))
+    };
+    workloads().into_iter().filter_map(next).collect()
+}
+
+/// When the next run of any of them is due.
+pub(crate) fn next_run(world: &World) -> Option<Timestamp> {
+    schedules(world).into_iter().map(|(.., at)| at).min()
+}
+
+/// Makes the Jobs that are due, and takes away those that are not kept.
+pub(crate) fn run_what_is_due(world: &mut World) {
+    let now = world.now();
+    for (namespace, name, at) in schedules(world) {
+        if at > now || job(world, namespace, name).is_none() {
+            continue;
+        }
+        let start = format!("{name}-");
+        let mut jobs: Vec<String> = world
+            .objects("jobs.batch")
+            .filter(|(key, _)| &*key.namespace == namespace && key.name.starts_with(&start))
+            .map(|(key, _)| key.name.to_string())
+            .collect();
+        // Their names end with the minute in which they were made.
+        jobs.sort();
+        for old in jobs.iter().rev().skip(KEPT) {
+            world.remove_now("jobs.batch", namespace, old);
+        }
+    }
+}
+
+/// The nightly run was last night.
+fn nightly(world: &mut World) {
+    let today = world.now().to_zoned(jiff::tz::TimeZone::UTC).start_of_day().map(|day| day.timestamp());
+    let at = today.unwrap_or_else(|_| world.now()).checked_add(SignedDuration::from_mins(150));
+    let at = at.unwrap_or_else(|_| world.now());
+    let last = if at > world.now() { at.checked_sub(SignedDuration::from_hours(24)).unwrap_or(at) } else { at };
+    for workload in workloads() {
+        if matches!(workload.runs, Runs::CronJob(schedule) if schedule.starts_with("30 2")) {
+            world.edit("cronjobs.batch", workload.namespace, workload.name, "kube-controller-manager", |cron| {
+                cron["status"]["lastScheduleTime"] = last.to_string().into();
+                cron["status"]["lastSuccessfulTime"] = last.to_string().into();
+            });
         }
     }
 }

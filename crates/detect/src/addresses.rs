@@ -206,7 +206,7 @@ fn is_v4(text: &str) -> bool {
 
 /// Whether this is an IPv6 address, of which `::` is one.
 fn is_v6(text: &str) -> bool {
-    text.len() <= 45 && text.contains(':') && text.parse::<std::net::Ipv6Addr>().is_ok()
+    text.len() <= 45 && text.contains(':') && text.parse::<core::net::Ipv6Addr>().is_ok()
 }
 
 /// Whether a host is an address in numbers.

@@ -8,7 +8,7 @@ use crate::runs::{Outcome, Runs, earlier};
 use crate::state::State;
 use crate::verdict::{self, Verdict};
 use crate::view::{Asked, View};
-use crate::{considered, explore, merge, problem, rank, reconcile};
+use crate::{considered, explore, impact, merge, problem, rank, reconcile};
 use reckon_model::document::{Answer, NotChecked, Problem};
 use reckon_model::{Kind, Need, Object, ResourceRef, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -125,6 +125,9 @@ impl Engine {
         for incident in incidents {
             let considered = trace(&incident);
             open.push(problem::of(&view, incident, considered));
+        }
+        if explored.is_close() {
+            impact::callers(&view, &mut open);
         }
         problem::sort(&mut open);
         let before = std::mem::take(&mut self.problems);

@@ -3,9 +3,10 @@
 mod routes;
 
 use crate::View;
+use crate::addresses::calls;
 use crate::rank::{self, Incident};
-use reckon_model::document::{Impact, PodCount, Ref};
-use reckon_model::{Body, Kind, Object};
+use reckon_model::document::{Impact, PodCount, Problem, Ref};
+use reckon_model::{Body, Kind, Object, ResourceRef};
 use std::collections::BTreeSet;
 
 /// What an incident takes down, as far as the known objects tell. Only what leads to a Service that suffers is asked for, and
@@ -54,6 +55,33 @@ pub(crate) fn of(view: &View<'_>, incident: &Incident) -> Impact {
         services: services.into_iter().collect(),
         callers: Vec::new(),
     }
+}
+
+/// So many callers are named.
+const CALLERS: usize = 20;
+
+/// Who calls the Services that suffer, as far as their settings say. Where one object was asked about: it reads the
+/// templates of all that may call.
+pub(crate) fn callers(view: &View<'_>, problems: &mut [Problem]) {
+    let services: BTreeSet<ResourceRef> =
+        problems.iter().flat_map(|problem| &problem.impact.services).map(unmarked).collect();
+    for namespace in services.iter().map(ResourceRef::namespace).collect::<BTreeSet<_>>() {
+        // Who calls is mostly beside what is called.
+        let _ = view.all(&Kind::Deployment, Some(namespace));
+    }
+    let callers = calls::callers(view, &services);
+    for problem in problems {
+        let own = &problem.subject.reference;
+        let of = problem.impact.services.iter().filter_map(|service| callers.get(&unmarked(service)));
+        let found: BTreeSet<Ref> = of.flatten().map(|caller| Ref::from(&caller.reference())).collect();
+        let others = found.into_iter().filter(|caller| (&caller.kind, &caller.name) != (&own.kind, &own.name));
+        problem.impact.callers = others.take(CALLERS).collect();
+    }
+}
+
+/// As it is named in settings: who it is by its UID is not known there.
+fn unmarked(service: &Ref) -> ResourceRef {
+    ResourceRef::new(Kind::Service, service.namespace.as_deref(), &service.name)
 }
 
 fn has_template(kind: &Kind) -> bool {

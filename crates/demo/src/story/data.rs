@@ -11,7 +11,7 @@ pub(super) static QUOTA: Scripted = Scripted {
     what: "etl-orders asks for three times the memory, which the quota of its namespace has not left",
     ask: "deployment/etl-orders",
     namespace: Some("data"),
-    failure: "pods-not-created",
+    failure: "quota-exceeded",
     shows: 120,
     begin: |world| {
         let Some(mut etl) = workload("data", "etl-orders") else { return };

@@ -38,7 +38,7 @@ fn times_lines_of_files_and_words_are_none() {
         "api:99999",
         "a_b:80",
         "foo::bar",
-        "std::io:3",
+        "proc::io:3",
         "",
         "://",
         "http://",

@@ -11,7 +11,7 @@ const FULL: [&str; 6] = [
 ];
 
 /// The same words, and another thing that there is none left of.
-const OTHERS: [&str; 6] = ["inotify", "file watchers", "watch ", "semget", "shmget", "/dev/shm"];
+const OTHERS: [&str; 6] = ["inotify", "file watchers", "watch ", "semget", "shmget", "dev/shm"];
 
 /// Whether a line says that a disk is full.
 pub(super) fn is_full(line: &str) -> bool {
