@@ -26,7 +26,7 @@ class Programs:
         """What each of them calls itself."""
         kube = _line(ROOT / "testbed/kube/go.mod", "\tk8s.io/kubernetes ")
         return {
-            "reckon": f"{_first(self.reckon, 'version')}, commit {_first('git', '-C', ROOT, 'describe', '--always', '--dirty')}",
+            "reckon": f"{_first(self.reckon, 'version').removeprefix('reckon ')}, commit {_first('git', '-C', ROOT, 'describe', '--always', '--dirty')}",
             "kube-apiserver and kubectl": kube,
             "etcd": _first(self.etcd, "--version").removeprefix("etcd Version: "),
             "client-go": _line(ROOT / "bench/peers/informer/go.mod", "require k8s.io/client-go "),
