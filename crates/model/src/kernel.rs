@@ -153,7 +153,7 @@ pub struct MemoryBreakdown {
 /// What a cgroup's counters and files say at one moment. What a kernel or cgroup version does not have is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct CgroupMemory {
+pub struct CgroupUse {
     /// When it was read.
     pub at: Option<Timestamp>,
     /// Its path below the root of the memory hierarchy.
@@ -185,6 +185,31 @@ pub struct CgroupMemory {
     /// Share of the last ten seconds in which some, and in which all, of its processes waited for memory, in hundredths
     /// of a percent.
     pub pressure: Option<(u32, u32)>,
+    /// How its limit of processor time stopped its processes since the reading before.
+    pub throttling: Option<Throttling>,
+}
+
+/// Periods of a limit of processor time (`cpu.stat`; 100 ms each unless the kubelet is told otherwise).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Throttling {
+    /// Those in which a process wanted to run (`nr_periods`).
+    pub periods: u64,
+    /// Those of them in which the time was used up before the end, and all had to wait for it (`nr_throttled`).
+    pub throttled: u64,
+}
+
+impl Throttling {
+    /// What was counted since then; `None` if the cgroup is another one.
+    pub fn since(self, then: Throttling) -> Option<Throttling> {
+        let periods = self.periods.checked_sub(then.periods)?;
+        Some(Throttling { periods, throttled: self.throttled.checked_sub(then.throttled)? })
+    }
+
+    /// Periods in which its processes were stopped, in percent of those in which they ran.
+    pub fn percent(self) -> u64 {
+        self.throttled.saturating_mul(100).checked_div(self.periods).unwrap_or(0)
+    }
 }
 
 impl MemoryBreakdown {
@@ -336,7 +361,7 @@ pub enum NodeReport {
     /// Kills of which the log does not tell.
     Kill(CounterKill),
     /// Counters and use of one cgroup.
-    Cgroup(Box<CgroupMemory>),
+    Cgroup(Box<CgroupUse>),
     /// What containers held, of those of which there is something to tell.
     Uses {
         /// When it was read.
@@ -427,7 +452,7 @@ pub struct NodeFacts {
     /// Kills that the log does not tell of.
     pub kills: Vec<CounterKill>,
     /// Counters and use, the newest of each cgroup.
-    pub cgroups: Vec<CgroupMemory>,
+    pub cgroups: Vec<CgroupUse>,
     /// What each container held over time, oldest first.
     pub uses: BTreeMap<String, Vec<MemoryUse>>,
     /// What the container runtime says, the newest of each container: as it was seen last, be it gone since.
@@ -504,7 +529,7 @@ mod tests {
     fn a_cgroup_is_held_once_as_it_is_now() {
         let mut facts = NodeFacts::default();
         for usage in [1, 2] {
-            let now = CgroupMemory { path: "/kubepods".into(), usage: Some(usage), ..CgroupMemory::default() };
+            let now = CgroupUse { path: "/kubepods".into(), usage: Some(usage), ..CgroupUse::default() };
             facts.take(NodeReport::Cgroup(Box::new(now)));
         }
         assert_eq!(facts.cgroups.iter().map(|cgroup| cgroup.usage).collect::<Vec<_>>(), [Some(2)]);

@@ -12,7 +12,7 @@ use crate::log::Parser;
 use crate::uses::{self, Uses};
 use jiff::{SignedDuration, Timestamp};
 use origin::Chosen;
-use reckon_model::kernel::{CgroupMemory, NodeReport, OomEpisode};
+use reckon_model::kernel::{CgroupUse, NodeReport, OomEpisode};
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
 use std::io;
@@ -177,7 +177,7 @@ struct Watch {
     storm: Storm,
     uses: Uses,
     /// How each cgroup was last, and whether that was worth telling.
-    measured: BTreeMap<String, (CgroupMemory, bool)>,
+    measured: BTreeMap<String, (CgroupUse, bool)>,
     /// Where processes came from that the log has said or will say to be killed, the newest last.
     chosen: VecDeque<Chosen>,
     /// Whether times come from the machine's uptime, as nothing new was read yet.
@@ -276,8 +276,12 @@ impl Watch {
     }
 }
 
-/// Near its limit, waiting for memory, or counted something since: what is well is not told every minute.
-fn is_worth_telling(now: &CgroupMemory, before: Option<&CgroupMemory>) -> bool {
+/// So many periods tell something, and from this share of them on it is felt (`cpu-throttled`, catalogue §1.15).
+const PERIODS: u64 = 20;
+const STOPPED: u64 = 25;
+
+/// Near its limit, waiting for memory or for processor time, or counted something since: what is well is not told every minute.
+fn is_worth_telling(now: &CgroupUse, before: Option<&CgroupUse>) -> bool {
     let near = now.usage.zip(now.limit).is_some_and(|(usage, limit)| usage >= limit / 5 * 4);
     let waits = now.pressure.is_some_and(|(_, full)| full >= 100);
     let counted = before.is_some_and(|before| {
@@ -285,7 +289,8 @@ fn is_worth_telling(now: &CgroupMemory, before: Option<&CgroupMemory>) -> bool {
             || now.events.oom > before.events.oom
             || now.events.oom_kill > before.events.oom_kill
     });
-    near || waits || counted
+    let stopped = now.throttling.is_some_and(|it| it.periods >= PERIODS && it.percent() >= STOPPED);
+    near || waits || stopped || counted
 }
 
 /// When the machine booted, by its clock as it is now.

@@ -3,7 +3,7 @@
 //! Pure functions over what a file holds. What is no number is left out: a kernel may add keys, and a file of a cgroup that
 //! goes away may end anywhere.
 
-use reckon_model::kernel::{MemoryBreakdown, MemoryEvents};
+use reckon_model::kernel::{MemoryBreakdown, MemoryEvents, Throttling};
 
 /// The pairs of a flat file: `key 123` a line.
 fn pairs(file: &[u8]) -> impl Iterator<Item = (&[u8], u64)> {
@@ -80,6 +80,12 @@ pub(super) fn pressure(file: &[u8]) -> Option<(u32, u32)> {
         whole.parse::<u32>().ok()?.checked_mul(100)?.checked_add(hundredths.parse().ok()?)
     };
     Some((of("some")?, of("full")?))
+}
+
+/// Periods of processor time, and those that were cut short; `None` where there is no such limit to count by.
+pub(super) fn periods(file: &[u8]) -> Option<Throttling> {
+    let count = |name: &[u8]| pairs(file).find(|(key, _)| *key == name).map(|(_, count)| count);
+    Some(Throttling { periods: count(b"nr_periods")?, throttled: count(b"nr_throttled")? })
 }
 
 /// Kills since boot, of `/proc/vmstat`; `None` before Linux 4.13.

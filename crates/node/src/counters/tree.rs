@@ -6,7 +6,7 @@ use super::scope::{self, Around};
 use crate::path::{Place, place};
 use crate::uses::Held;
 use jiff::Timestamp;
-use reckon_model::kernel::{CgroupLevel, CgroupMemory, MemoryBreakdown, MemoryEvents};
+use reckon_model::kernel::{CgroupLevel, CgroupUse, MemoryBreakdown, MemoryEvents, Throttling};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
@@ -25,6 +25,8 @@ pub struct Tree {
     version: Version,
     /// What was counted at the last look, by path below the root.
     counted: BTreeMap<String, Counted>,
+    /// Periods of processor time at the last reading, by path.
+    periods: BTreeMap<String, Throttling>,
     /// Kills since boot at the last look.
     killed: Option<u64>,
     looked: bool,
@@ -80,7 +82,16 @@ impl Tree {
         };
         fs::read_dir(&root)?;
         let vmstat = proc.join("vmstat");
-        Ok(Tree { root, vmstat, version, counted: BTreeMap::new(), killed: None, looked: false, buffer: Vec::new() })
+        Ok(Tree {
+            root,
+            vmstat,
+            version,
+            counted: BTreeMap::new(),
+            periods: BTreeMap::new(),
+            killed: None,
+            looked: false,
+            buffer: Vec::new(),
+        })
     }
 
     /// Which version it is.
@@ -159,9 +170,10 @@ impl Tree {
     }
 
     /// Use and counters of every pod and container now, and of what is around them.
-    pub fn samples(&mut self) -> Vec<CgroupMemory> {
+    pub fn samples(&mut self) -> Vec<CgroupUse> {
         let found = self.found();
-        found.into_iter().filter_map(|found| self.sample(found)).collect()
+        let before = std::mem::take(&mut self.periods);
+        found.into_iter().filter_map(|found| self.sample(found, &before)).collect()
     }
 
     /// What each container holds now and cannot give back.
@@ -187,7 +199,7 @@ impl Tree {
         parts.sock = self.file(path, "memory.kmem.tcp.usage_in_bytes", file::amount).unwrap_or(0);
     }
 
-    fn sample(&mut self, found: Found) -> Option<CgroupMemory> {
+    fn sample(&mut self, found: Found, periods_before: &BTreeMap<String, Throttling>) -> Option<CgroupUse> {
         let two = self.version == Version::Two;
         let Counted { whole, own } = self.count(&found.path);
         let usage =
@@ -199,6 +211,9 @@ impl Tree {
         let (mut parts, inactive) = stat.unwrap_or_default();
         let high = self.file(&found.path, "memory.high", file::limit).filter(|_| two);
         let pressure = self.file(&found.path, "memory.pressure", file::pressure).filter(|_| two);
+        let periods = self.periods(&found.path);
+        let throttling = periods.zip(periods_before.get(&found.path)).and_then(|(now, then)| now.since(*then));
+        self.periods.extend(periods.map(|periods| (found.path.clone(), periods)));
         let mut events = whole;
         let swap = if two {
             self.file(&found.path, "memory.swap.current", file::amount)
@@ -209,7 +224,7 @@ impl Tree {
             // It counts both together, and is not there where swap is not accounted for.
             file(self, "memory.memsw.usage_in_bytes").map(|both| both.saturating_sub(usage))
         };
-        Some(CgroupMemory {
+        Some(CgroupUse {
             at: Some(Timestamp::now()),
             path: found.path,
             level: found.place.level,
@@ -225,7 +240,18 @@ impl Tree {
             events,
             local_events: two.then_some(own),
             pressure,
+            throttling,
         })
+    }
+
+    /// Periods since the cgroup was made. Version 1 counts them in a hierarchy beside that of memory.
+    fn periods(&mut self, path: &str) -> Option<Throttling> {
+        let root = match self.version {
+            Version::Two => self.root.clone(),
+            Version::One => self.root.with_file_name("cpu"),
+        };
+        let file = root.join(path.trim_start_matches('/')).join("cpu.stat");
+        file::periods(read(&file, &mut self.buffer).ok()?)
     }
 
     fn file<T>(&mut self, path: &str, name: &str, parse: impl FnOnce(&[u8]) -> Option<T>) -> Option<T> {
@@ -529,6 +555,24 @@ mod tests {
         assert_eq!((sample.working_set, sample.pressure), (Some(700), Some((150, 25))));
         let parts = sample.breakdown.unwrap();
         assert_eq!((parts.anon, parts.file, parts.shmem, parts.kernel, parts.sock), (400, 400, 100, 50, 5));
+    }
+
+    #[test]
+    fn throttling_is_told_of_the_time_since_the_reading_before() {
+        let fake = Fake::new(Version::Two);
+        let path = container(ID);
+        let mut tree = fake.tree();
+        let mut read = |stat: &str| {
+            fake.write(&path, "memory.current", "1000\n");
+            fake.write(&path, "cpu.stat", stat);
+            let samples = tree.samples();
+            samples.iter().find(|sample| sample.level == CgroupLevel::Container).unwrap().throttling
+        };
+        assert_eq!(read("usage_usec 1\nnr_periods 1000\nnr_throttled 10\nthrottled_usec 5\n"), None);
+        let since = read("usage_usec 1\nnr_periods 1150\nnr_throttled 110\nthrottled_usec 9\n").unwrap();
+        assert_eq!((since, since.percent()), (Throttling { periods: 150, throttled: 100 }, 66));
+        assert_eq!(read("nr_periods 3\nnr_throttled 0\n"), None, "another cgroup of that name");
+        assert_eq!(read("usage_usec 1\n"), None, "no controller of processor time");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::Fact;
 use crate::detectors::killed_by;
 use jiff::SignedDuration;
 use reckon_model::document::{Death, DeathScope, Effect, Role, Source};
-use reckon_model::kernel::CgroupMemory;
+use reckon_model::kernel::CgroupUse;
 use reckon_model::{Body, Kind, Quantity, Timestamp};
 
 /// All processes of its pod waited for memory for so much of the last ten seconds, in hundredths of a percent: programs
@@ -50,7 +50,7 @@ impl Crash<'_, '_> {
         let own = |uid: &Option<String>| uid.as_ref() == Some(&self.subject.meta.uid);
         let finished = self.end?.finished_at?;
         let near = |at: Timestamp| finished.duration_since(at).abs() <= BEFORE;
-        let pressed = |group: &&CgroupMemory| {
+        let pressed = |group: &&CgroupUse| {
             own(&group.pod_uid) && group.at.is_some_and(near) && group.pressure.is_some_and(|(_, all)| all >= PRESSED)
         };
         let group = facts.cgroups.iter().find(pressed)?;
