@@ -4,6 +4,7 @@ mod answer;
 mod listening;
 mod remedy;
 mod target;
+mod throttled;
 
 use super::application;
 use super::crash;
@@ -20,6 +21,7 @@ use reckon_model::k8s::{Condition, Container, ContainerStatus, ContainerType, Ev
 use reckon_model::{FieldChange, Kind, LogLine, Object, Timestamp, text};
 use serde_json::json;
 use target::Wrong;
+use throttled::Stopped;
 
 /// One family with crashes: whether a program ended by itself or was killed is known only when the Events are, and the
 /// problem stays the same one.
@@ -40,6 +42,10 @@ pub(crate) static DETECTOR: Detector = Detector {
             Stage::Probe,
             Verified::Live,
         ),
+        Failure {
+            page: include_str!("../pages/cpu-throttled.md"),
+            ..failure("cpu-throttled", "A CPU limit makes a program answer late", Stage::Probe, Verified::Constructed)
+        },
         failure("liveness-kills-busy", "A liveness probe kills a running program", Stage::Probe, Verified::Live),
         failure("readiness-failing", "A program is not ready by its own account", Stage::Readiness, Verified::Live),
         Failure {
@@ -127,7 +133,13 @@ fn look<'a>(
     }
     // Nothing but a running container is asked; until the startup probe succeeded, it alone is.
     let started = status.state.running.as_ref()?.started_at?;
-    if status.ready || (status.started == Some(false) && container.startup_probe.is_some()) {
+    if status.ready {
+        let stopped = Stopped::of(view, pod, container, status)?;
+        return [Which::Readiness, Which::Liveness]
+            .into_iter()
+            .find_map(|which| throttled::finding(&failing(which)?, &stopped, None));
+    }
+    if status.started == Some(false) && container.startup_probe.is_some() {
         return None;
     }
     let unready = pod.condition("Ready").filter(|ready| !ready.is_true()).and_then(|ready| ready.since);
@@ -251,6 +263,11 @@ impl Failing<'_, '_> {
             let change = json!({self.which.field(): {"timeoutSeconds": more}});
             let sentence = format!("Give the {word} probe of {name} {more} s to be answered.");
             finding.remedies.push(Site::new(self.workload, name).remedy(RemedyKind::Patch, change, sentence));
+            if let Some(stopped) = Stopped::of(self.view, self.pod, self.container, self.status) {
+                finding.verdict = Verdict::Confirmed;
+                finding.evidence.push(stopped.fact(self));
+                finding.remedies.extend(stopped.more(self));
+            }
         }
         finding
     }
@@ -334,6 +351,12 @@ impl Failing<'_, '_> {
         // One that had been ready asks at the right place, and what made it so has been lived with.
         let was_ready = since > started.checked_add(budget(self.probe).max(GRACE)).unwrap_or(since);
         let wrong = if was_ready { None } else { target::wrong(self) };
+        if wrong.is_none()
+            && let Some(stopped) = Stopped::of(self.view, self.pod, self.container, self.status)
+            && let Some(finding) = throttled::finding(self, &stopped, Some(since))
+        {
+            return Some(finding);
+        }
         let line = if wrong.is_some() { None } else { logs::decisive(self.view, self.subject, name, false) };
         // The standby of an elected leader is meant to be unready: worth knowing, as its workload counts it as missing.
         let leads = |pod: &&Object| pod.pod().is_some_and(Pod::is_ready);
