@@ -15,19 +15,40 @@ use reckon_model::k8s::{Condition, Pod};
 use reckon_model::{Body, Kind, Object, Quantity, ResourceRef, text};
 use serde_json::json;
 
-const fn failure(slug: &'static str, family: &'static str, stage: Stage, title: &'static str) -> Failure {
-    Failure { slug, title, stage, family, echo: false, verified: Verified::Constructed, page: PAGE }
+const fn failure(
+    slug: &'static str,
+    family: &'static str,
+    stage: Stage,
+    title: &'static str,
+    page: &'static str,
+) -> Failure {
+    Failure { slug, title, stage, family, echo: false, verified: Verified::Constructed, page }
 }
-
-/// What `reckon explain` says of all of them.
-const PAGE: &str = include_str!("rejected.md");
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "rejected",
     failures: &[
-        failure("kubelet-rejected", "scheduling", Stage::Scheduling, "A kubelet refused a pod"),
-        failure("preempted", "scheduling", Stage::Scheduling, "A pod had to go for a more important one"),
-        failure("node-terminated", "node", Stage::Node, "A node was shut down under its pods"),
+        failure(
+            "kubelet-rejected",
+            "scheduling",
+            Stage::Scheduling,
+            "A kubelet refused a pod",
+            include_str!("../pages/kubelet-rejected.md"),
+        ),
+        failure(
+            "preempted",
+            "scheduling",
+            Stage::Scheduling,
+            "A pod had to go for a more important one",
+            include_str!("../pages/preempted.md"),
+        ),
+        failure(
+            "node-terminated",
+            "node",
+            Stage::Node,
+            "A node was shut down under its pods",
+            include_str!("../pages/node-terminated.md"),
+        ),
     ],
     subjects: &[Kind::Pod],
     others: &[],

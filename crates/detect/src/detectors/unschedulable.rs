@@ -27,32 +27,98 @@ use reckon_model::k8s::{Condition, Pod};
 use reckon_model::{Kind, Object, Timestamp, text};
 use serde_json::json;
 
-const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Scheduling, family: "scheduling", echo: false, verified, page: PAGE }
+const fn failure(slug: &'static str, title: &'static str, verified: Verified, page: &'static str) -> Failure {
+    Failure { slug, title, stage: Stage::Scheduling, family: "scheduling", echo: false, verified, page }
 }
-
-/// What `reckon explain` says of all of them.
-const PAGE: &str = include_str!("unschedulable.md");
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "unschedulable",
     failures: &[
-        failure("unschedulable-resources", "No node has room", Verified::Live),
-        failure("request-exceeds-nodes", "A request is larger than any node", Verified::Live),
-        failure("extended-resource-absent", "No node offers a resource", Verified::Constructed),
-        failure("unschedulable-taint", "Every node has a taint that is not tolerated", Verified::Live),
-        failure("unschedulable-node-selector", "No node has the labels", Verified::Live),
-        failure("unschedulable-pod-affinity", "Pod affinity excludes every node", Verified::Live),
-        failure("unschedulable-topology-spread", "Spread constraints exclude every node", Verified::Constructed),
-        failure("host-port-conflict", "The host port is taken on every node", Verified::Live),
-        failure("nodes-cordoned", "The nodes that would do are cordoned", Verified::Constructed),
-        failure("scheduling-gated", "A scheduling gate is closed", Verified::Constructed),
-        failure("scheduler-not-found", "No scheduler takes the pod", Verified::Constructed),
+        // First, so that the name of the detector leads to what holds for all of them.
+        Failure {
+            echo: true,
+            ..failure(
+                "pod-pending",
+                "A pod finds no node",
+                Verified::Constructed,
+                include_str!("../pages/pod-pending.md"),
+            )
+        },
+        failure(
+            "unschedulable-resources",
+            "No node has room",
+            Verified::Live,
+            include_str!("../pages/unschedulable-resources.md"),
+        ),
+        failure(
+            "request-exceeds-nodes",
+            "A request is larger than any node",
+            Verified::Live,
+            include_str!("../pages/request-exceeds-nodes.md"),
+        ),
+        failure(
+            "extended-resource-absent",
+            "No node offers a resource",
+            Verified::Constructed,
+            include_str!("../pages/extended-resource-absent.md"),
+        ),
+        failure(
+            "unschedulable-taint",
+            "Every node has a taint that is not tolerated",
+            Verified::Live,
+            include_str!("../pages/unschedulable-taint.md"),
+        ),
+        failure(
+            "unschedulable-node-selector",
+            "No node has the labels",
+            Verified::Live,
+            include_str!("../pages/unschedulable-node-selector.md"),
+        ),
+        failure(
+            "unschedulable-pod-affinity",
+            "Pod affinity excludes every node",
+            Verified::Live,
+            include_str!("../pages/unschedulable-pod-affinity.md"),
+        ),
+        failure(
+            "unschedulable-topology-spread",
+            "Spread constraints exclude every node",
+            Verified::Constructed,
+            include_str!("../pages/unschedulable-topology-spread.md"),
+        ),
+        failure(
+            "host-port-conflict",
+            "The host port is taken on every node",
+            Verified::Live,
+            include_str!("../pages/host-port-conflict.md"),
+        ),
+        failure(
+            "nodes-cordoned",
+            "The nodes that would do are cordoned",
+            Verified::Constructed,
+            include_str!("../pages/nodes-cordoned.md"),
+        ),
+        failure(
+            "scheduling-gated",
+            "A scheduling gate is closed",
+            Verified::Constructed,
+            include_str!("../pages/scheduling-gated.md"),
+        ),
+        failure(
+            "scheduler-not-found",
+            "No scheduler takes the pod",
+            Verified::Constructed,
+            include_str!("../pages/scheduler-not-found.md"),
+        ),
         Failure {
             family: "control-plane",
-            ..failure("scheduler-down", "A scheduler has stopped", Verified::Constructed)
+            ..failure(
+                "scheduler-down",
+                "A scheduler has stopped",
+                Verified::Constructed,
+                include_str!("../pages/scheduler-down.md"),
+            )
         },
-        Failure { echo: true, ..failure("pod-pending", "A pod finds no node", Verified::Constructed) },
     ],
     subjects: &[Kind::Pod],
     others: &[],
