@@ -17,23 +17,35 @@ use reckon_model::k8s::{Claim, ClaimSpec, Event, Pod, StorageClass};
 use reckon_model::{Body, Kind, Object, ResourceRef, text};
 use serde_json::json;
 
-/// What `reckon explain` says of all of them.
-const PAGE: &str = include_str!("claim.md");
-
 pub(crate) static DETECTOR: Detector = Detector {
     name: "claim",
     failures: &[
-        failure("pvc-class", "A claim's StorageClass does not exist", Verified::Live),
-        failure("pvc-provisioning", "No volume is made for a claim", Verified::Constructed),
-        failure("pvc-unmatched", "No volume there is fits a claim", Verified::Constructed),
-        failure("pvc-lost", "A claim's volume is gone", Verified::Constructed),
+        failure(
+            "pvc-class",
+            "A claim's StorageClass does not exist",
+            Verified::Live,
+            include_str!("../pages/pvc-class.md"),
+        ),
+        failure(
+            "pvc-provisioning",
+            "No volume is made for a claim",
+            Verified::Constructed,
+            include_str!("../pages/pvc-provisioning.md"),
+        ),
+        failure(
+            "pvc-unmatched",
+            "No volume there is fits a claim",
+            Verified::Constructed,
+            include_str!("../pages/pvc-unmatched.md"),
+        ),
+        failure("pvc-lost", "A claim's volume is gone", Verified::Constructed, include_str!("../pages/pvc-lost.md")),
         Failure {
             family: "resize",
-            page: include_str!("../pages/volume-resize-stuck.md"),
             ..failure(
                 "volume-resize-stuck",
                 "A volume does not get the size that its claim asks for",
                 Verified::Constructed,
+                include_str!("../pages/volume-resize-stuck.md"),
             )
         },
     ],
@@ -42,8 +54,8 @@ pub(crate) static DETECTOR: Detector = Detector {
     detect,
 };
 
-const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Storage, family: "storage", echo: false, verified, page: PAGE }
+const fn failure(slug: &'static str, title: &'static str, verified: Verified, page: &'static str) -> Failure {
+    Failure { slug, title, stage: Stage::Storage, family: "storage", echo: false, verified, page }
 }
 
 /// How long a claim may wait for its volume before somebody is asked why.

@@ -18,24 +18,41 @@ use serde_json::json;
 use std::collections::BTreeSet;
 use words::Lack;
 
-/// What `reckon explain` says of all of them.
-const PAGE: &str = include_str!("config_missing.md");
-
 pub(crate) static DETECTOR: Detector = Detector {
     name: "config_missing",
     failures: &[
-        failure("config-ref-missing", "A ConfigMap or Secret does not exist", Verified::Live),
-        failure("config-key-missing", "A key of a ConfigMap or Secret does not exist", Verified::Live),
-        failure("run-as-non-root", "An image would run as root where that is forbidden", Verified::Constructed),
-        failure("mount-path-invalid", "A volume cannot be mounted at its path in the container", Verified::Constructed),
+        failure(
+            "config-ref-missing",
+            "A ConfigMap or Secret does not exist",
+            Verified::Live,
+            include_str!("../pages/config-ref-missing.md"),
+        ),
+        failure(
+            "config-key-missing",
+            "A key of a ConfigMap or Secret does not exist",
+            Verified::Live,
+            include_str!("../pages/config-key-missing.md"),
+        ),
+        failure(
+            "run-as-non-root",
+            "An image would run as root where that is forbidden",
+            Verified::Constructed,
+            include_str!("../pages/run-as-non-root.md"),
+        ),
+        failure(
+            "mount-path-invalid",
+            "A volume cannot be mounted at its path in the container",
+            Verified::Constructed,
+            include_str!("../pages/mount-path-invalid.md"),
+        ),
     ],
     subjects: &[reckon_model::Kind::Pod],
     others: &[],
     detect,
 };
 
-const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Config, family: "config", echo: false, verified, page: PAGE }
+const fn failure(slug: &'static str, title: &'static str, verified: Verified, page: &'static str) -> Failure {
+    Failure { slug, title, stage: Stage::Config, family: "config", echo: false, verified, page }
 }
 
 /// Whoever applies a directory of manifests may make the pod before its ConfigMap: that heals in moments.

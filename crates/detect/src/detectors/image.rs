@@ -16,27 +16,62 @@ use reckon_model::{Kind, Object, Timestamp, text};
 use serde_json::json;
 use std::borrow::Cow;
 
-/// What `reckon explain` says of all of them.
-const PAGE: &str = include_str!("image.md");
-
 pub(crate) static DETECTOR: Detector = Detector {
     name: "image",
     failures: &[
-        failure("image-not-found", "the registry does not have the image", false, Verified::Live),
-        failure("image-auth", "the registry refuses the credentials, or there are none", false, Verified::Live),
-        failure("image-rate-limited", "the registry was asked too often", false, Verified::Live),
-        failure("registry-unreachable", "the node does not reach the registry", false, Verified::Live),
-        failure("image-wrong-platform", "the image is not made for the node's processor", false, Verified::Live),
-        failure("image-unusable", "the image cannot be used as it is named or signed", false, Verified::Constructed),
-        failure("image-pull-failing", "the image is not pulled and nobody says why", true, Verified::Constructed),
+        failure(
+            "image-not-found",
+            "the registry does not have the image",
+            Verified::Live,
+            include_str!("../pages/image-not-found.md"),
+        ),
+        failure(
+            "image-auth",
+            "the registry refuses the credentials, or there are none",
+            Verified::Live,
+            include_str!("../pages/image-auth.md"),
+        ),
+        failure(
+            "image-rate-limited",
+            "the registry was asked too often",
+            Verified::Live,
+            include_str!("../pages/image-rate-limited.md"),
+        ),
+        failure(
+            "registry-unreachable",
+            "the node does not reach the registry",
+            Verified::Live,
+            include_str!("../pages/registry-unreachable.md"),
+        ),
+        failure(
+            "image-wrong-platform",
+            "the image is not made for the node's processor",
+            Verified::Live,
+            include_str!("../pages/image-wrong-platform.md"),
+        ),
+        failure(
+            "image-unusable",
+            "the image cannot be used as it is named or signed",
+            Verified::Constructed,
+            include_str!("../pages/image-unusable.md"),
+        ),
+        Failure {
+            echo: true,
+            ..failure(
+                "image-pull-failing",
+                "the image is not pulled and nobody says why",
+                Verified::Constructed,
+                include_str!("../pages/image-pull-failing.md"),
+            )
+        },
     ],
     subjects: &[Kind::Pod],
     others: &[],
     detect,
 };
 
-const fn failure(slug: &'static str, title: &'static str, echo: bool, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Image, family: "image", echo, verified, page: PAGE }
+const fn failure(slug: &'static str, title: &'static str, verified: Verified, page: &'static str) -> Failure {
+    Failure { slug, title, stage: Stage::Image, family: "image", echo: false, verified, page }
 }
 
 /// What may heal by itself is given this long: one lost packet at a pod's start is no problem.

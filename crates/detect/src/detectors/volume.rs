@@ -16,26 +16,59 @@ use reckon_model::k8s::{Claim, Condition, Event, Pod, Volume};
 use reckon_model::{Body, Kind, Object, Timestamp, text};
 use serde_json::json;
 
-/// What `reckon explain` says of all of them.
-const PAGE: &str = include_str!("volume.md");
-
 pub(crate) static DETECTOR: Detector = Detector {
     name: "volume",
     failures: &[
         // Without claim or place the scheduler finds no node: these come before scheduling.
-        failure("pvc-missing", "A claim does not exist", Stage::Storage, Verified::Live),
-        failure("volume-topology", "A volume is out of reach of every node", Stage::Storage, Verified::Constructed),
-        failure("multi-attach", "A volume is still attached to another node", Stage::Volume, Verified::Constructed),
-        failure("attach-failed", "A volume cannot be attached", Stage::Volume, Verified::Constructed),
-        failure("mount-failed", "A volume cannot be mounted", Stage::Volume, Verified::Live),
+        failure(
+            "pvc-missing",
+            "A claim does not exist",
+            Stage::Storage,
+            Verified::Live,
+            include_str!("../pages/pvc-missing.md"),
+        ),
+        failure(
+            "volume-topology",
+            "A volume is out of reach of every node",
+            Stage::Storage,
+            Verified::Constructed,
+            include_str!("../pages/volume-topology.md"),
+        ),
+        failure(
+            "multi-attach",
+            "A volume is still attached to another node",
+            Stage::Volume,
+            Verified::Constructed,
+            include_str!("../pages/multi-attach.md"),
+        ),
+        failure(
+            "attach-failed",
+            "A volume cannot be attached",
+            Stage::Volume,
+            Verified::Constructed,
+            include_str!("../pages/attach-failed.md"),
+        ),
+        failure(
+            "mount-failed",
+            "A volume cannot be mounted",
+            Stage::Volume,
+            Verified::Live,
+            include_str!("../pages/mount-failed.md"),
+        ),
     ],
     subjects: &[Kind::Pod],
     others: &[],
     detect,
 };
 
-const fn failure(slug: &'static str, title: &'static str, stage: Stage, verified: Verified) -> Failure {
-    Failure { slug, title, stage, family: "volume", echo: false, verified, page: PAGE }
+const fn failure(
+    slug: &'static str,
+    title: &'static str,
+    stage: Stage,
+    verified: Verified,
+    page: &'static str,
+) -> Failure {
+    Failure { slug, title, stage, family: "volume", echo: false, verified, page }
 }
 
 /// A pod's start is given this long: claims come moments after pods, attaching and mounting take a while.
