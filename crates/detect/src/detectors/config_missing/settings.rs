@@ -9,11 +9,14 @@ use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Pod};
 use reckon_model::{FieldChange, Object, text};
 use serde_json::{Value, json};
 
+/// The kubelet's words where not the image but `runAsUser: 0` asks for root.
+const TOLD_ROOT: &str = "container's runAsUser breaks non-root policy";
+
 pub(super) fn found<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) -> Vec<Finding> {
     pod.containers()
         .filter_map(|(kind, container, status)| {
             let (word, message) = told(status?)?;
-            if message.contains("container has runAsNonRoot and ") {
+            if message.contains("container has runAsNonRoot and ") || message.contains(TOLD_ROOT) {
                 Some(as_root(view, subject, pod, (kind, container), word, message))
             } else if is_about_path(message) {
                 Some(bad_path(view, subject, pod, (kind, container), word, message))
@@ -102,6 +105,9 @@ fn as_root<'a>(
                 "its image names its user ({user}) and not the user's number, so nobody can tell whether it is root"
             ),
         ),
+        None if message.contains(TOLD_ROOT) => {
+            ("user-zero", "its runAsUser is 0, which is root and which runAsNonRoot forbids".to_owned())
+        }
         None if message.contains("invalid user id") => ("invalid-user", "its user's number is not valid".to_owned()),
         None => ("root", "its image would run as root, which runAsNonRoot forbids".to_owned()),
     };
@@ -113,13 +119,17 @@ fn as_root<'a>(
     };
     let sentence = format!("{} may not run as root, and {why}.", container.name);
     let own = spot.as_ref().and_then(|spot| {
-        let own = spot.container(&container.name)?.key("securityContext").key("runAsNonRoot");
-        let pods = spot.path("securityContext").key("runAsNonRoot");
+        let key = if class == "user-zero" { "runAsUser" } else { "runAsNonRoot" };
+        let own = spot.container(&container.name)?.key("securityContext").key(key);
+        let pods = spot.path("securityContext").key(key);
         Some(if spot.written(&own).is_some() || spot.written(&pods).is_none() { own } else { pods })
     });
     let cause = match (blame::template_change(view, workload, Some(subject), None, fits), &spot, own) {
         (Some(blame), _, _) => blame.cause(view, format!("{} was {}. {sentence}", blame.field().field, blame.words())),
-        (None, Some(spot), Some(path)) => spot.wrong(&path, Some(Value::Bool(true)), sentence),
+        (None, Some(spot), Some(path)) => {
+            let written = if class == "user-zero" { json!(0) } else { Value::Bool(true) };
+            spot.wrong(&path, Some(written), sentence)
+        }
         _ => Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence),
     };
     let mut finding = finish((subject, pod, workload), of, ("run-as-non-root", class, &why), cause, (word, message));
