@@ -11,9 +11,6 @@ use reckon_model::k8s::{ContainerType, Pod};
 use reckon_model::selector::LabelSelector;
 use reckon_model::{Body, Kind, Object, Timestamp, text};
 
-/// What `reckon explain` says of all of them.
-const PAGE: &str = include_str!("endpoints.md");
-
 pub(crate) static DETECTOR: Detector = Detector {
     name: "endpoints",
     failures: &[
@@ -24,7 +21,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             family: "endpoints",
             echo: true,
             verified: Verified::Live,
-            page: PAGE,
+            page: include_str!("../pages/endpoints-empty.md"),
         },
         Failure {
             slug: "service-selects-nothing",
@@ -33,7 +30,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             family: "endpoints",
             echo: false,
             verified: Verified::Live,
-            page: PAGE,
+            page: include_str!("../pages/service-selects-nothing.md"),
         },
         Failure {
             slug: "service-target-port",
@@ -42,7 +39,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             family: "endpoints",
             echo: false,
             verified: Verified::Constructed,
-            page: PAGE,
+            page: include_str!("../pages/service-target-port.md"),
         },
     ],
     subjects: &[Kind::Service],

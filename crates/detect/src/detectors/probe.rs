@@ -25,32 +25,63 @@ use throttled::Stopped;
 
 /// One family with crashes: whether a program ended by itself or was killed is known only when the Events are, and the
 /// problem stays the same one.
-const fn failure(slug: &'static str, title: &'static str, stage: Stage, verified: Verified) -> Failure {
-    Failure { slug, title, stage, family: "crash", echo: false, verified, page: PAGE }
+const fn failure(
+    slug: &'static str,
+    title: &'static str,
+    stage: Stage,
+    verified: Verified,
+    page: &'static str,
+) -> Failure {
+    Failure { slug, title, stage, family: "crash", echo: false, verified, page }
 }
-
-/// What `reckon explain` says of all of them.
-const PAGE: &str = include_str!("probe.md");
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "probe",
     failures: &[
-        failure("probe-wrong-target", "A probe asks where nothing answers", Stage::Probe, Verified::Live),
+        failure(
+            "probe-wrong-target",
+            "A probe asks where nothing answers",
+            Stage::Probe,
+            Verified::Live,
+            include_str!("../pages/probe-wrong-target.md"),
+        ),
         failure(
             "probe-kills-slow-start",
             "A probe kills a program that is still starting",
             Stage::Probe,
             Verified::Live,
+            include_str!("../pages/probe-kills-slow-start.md"),
+        ),
+        failure(
+            "liveness-kills-busy",
+            "A liveness probe kills a running program",
+            Stage::Probe,
+            Verified::Live,
+            include_str!("../pages/liveness-kills-busy.md"),
+        ),
+        failure(
+            "readiness-failing",
+            "A program is not ready by its own account",
+            Stage::Readiness,
+            Verified::Live,
+            include_str!("../pages/readiness-failing.md"),
+        ),
+        failure(
+            "cpu-throttled",
+            "A CPU limit makes a program answer late",
+            Stage::Probe,
+            Verified::Constructed,
+            include_str!("../pages/cpu-throttled.md"),
         ),
         Failure {
-            page: include_str!("../pages/cpu-throttled.md"),
-            ..failure("cpu-throttled", "A CPU limit makes a program answer late", Stage::Probe, Verified::Constructed)
-        },
-        failure("liveness-kills-busy", "A liveness probe kills a running program", Stage::Probe, Verified::Live),
-        failure("readiness-failing", "A program is not ready by its own account", Stage::Readiness, Verified::Live),
-        Failure {
             echo: true,
-            ..failure("not-ready", "A container is not ready", Stage::Readiness, Verified::Constructed)
+            ..failure(
+                "not-ready",
+                "A container is not ready",
+                Stage::Readiness,
+                Verified::Constructed,
+                include_str!("../pages/not-ready.md"),
+            )
         },
     ],
     subjects: &[Kind::Pod],

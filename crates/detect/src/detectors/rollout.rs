@@ -15,14 +15,11 @@ use reckon_model::object::at;
 use reckon_model::{Kind, Object, Timestamp, text};
 use serde_json::{Value, json};
 
-/// What `reckon explain` says of all of them.
-const PAGE: &str = include_str!("rollout.md");
-
 pub(crate) static DETECTOR: Detector = Detector {
     name: "rollout",
     failures: &[
-        echo("rollout-stalled", "A rollout has not finished in time"),
-        echo("replicas-missing", "Fewer pods serve than are wanted"),
+        echo("rollout-stalled", "A rollout has not finished in time", include_str!("../pages/rollout-stalled.md")),
+        echo("replicas-missing", "Fewer pods serve than are wanted", include_str!("../pages/replicas-missing.md")),
         Failure {
             slug: "rollout-paused",
             title: "A rollout is paused",
@@ -30,7 +27,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             family: "rollout-paused",
             echo: false,
             verified: Verified::Constructed,
-            page: PAGE,
+            page: include_str!("../pages/rollout-paused.md"),
         },
     ],
     subjects: &[Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet],
@@ -39,16 +36,8 @@ pub(crate) static DETECTOR: Detector = Detector {
 };
 
 /// What merely follows from the state of pods, whichever name the controller gives it.
-const fn echo(slug: &'static str, title: &'static str) -> Failure {
-    Failure {
-        slug,
-        title,
-        stage: Stage::Rollout,
-        family: "rollout",
-        echo: true,
-        verified: Verified::Constructed,
-        page: PAGE,
-    }
+const fn echo(slug: &'static str, title: &'static str, page: &'static str) -> Failure {
+    Failure { slug, title, stage: Stage::Rollout, family: "rollout", echo: true, verified: Verified::Constructed, page }
 }
 
 /// How long pods may take to be ready where no deadline is set: the default `progressDeadlineSeconds`.
