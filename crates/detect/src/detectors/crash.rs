@@ -23,31 +23,88 @@ use sort::Sort;
 
 /// One family with the failures of probes: whether a program ended by itself or was killed is known only when the Events
 /// are, and the problem stays the same one.
-const fn failure(slug: &'static str, title: &'static str, verified: Verified) -> Failure {
-    Failure { slug, title, stage: Stage::Start, family: "crash", echo: false, verified, page: PAGE }
+const fn failure(slug: &'static str, title: &'static str, verified: Verified, page: &'static str) -> Failure {
+    Failure { slug, title, stage: Stage::Start, family: "crash", echo: false, verified, page }
 }
-
-/// What `reckon explain` says of all of them.
-const PAGE: &str = include_str!("crash.md");
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "crash",
     failures: &[
-        failure("crash-after-change", "A container ends since its template was changed", Verified::Live),
-        failure("crash-config-content", "A container ends since its configuration was changed", Verified::Constructed),
-        failure("exits-zero-loop", "A program that finishes is started again and again", Verified::Live),
-        failure("init-failing", "An init container fails", Verified::Constructed),
-        failure("command-not-found", "The command of a container is not in its image", Verified::Live),
-        failure("command-not-executable", "The command of a container may not be executed", Verified::Constructed),
-        failure("exec-format-error", "The command of a container is not made for its node", Verified::Constructed),
-        failure("library-missing", "A program lacks a shared library", Verified::Constructed),
-        failure("native-crash", "A program is ended by a fault of its own", Verified::Constructed),
-        failure("heap-exhausted", "A program's own heap is full", Verified::Live),
+        failure(
+            "crash-after-change",
+            "A container ends since its template was changed",
+            Verified::Live,
+            include_str!("../pages/crash-after-change.md"),
+        ),
+        failure(
+            "crash-config-content",
+            "A container ends since its configuration was changed",
+            Verified::Constructed,
+            include_str!("../pages/crash-config-content.md"),
+        ),
+        failure(
+            "exits-zero-loop",
+            "A program that finishes is started again and again",
+            Verified::Live,
+            include_str!("../pages/exits-zero-loop.md"),
+        ),
+        failure(
+            "init-failing",
+            "An init container fails",
+            Verified::Constructed,
+            include_str!("../pages/init-failing.md"),
+        ),
+        failure(
+            "command-not-found",
+            "The command of a container is not in its image",
+            Verified::Live,
+            include_str!("../pages/command-not-found.md"),
+        ),
+        failure(
+            "command-not-executable",
+            "The command of a container may not be executed",
+            Verified::Constructed,
+            include_str!("../pages/command-not-executable.md"),
+        ),
+        failure(
+            "exec-format-error",
+            "The command of a container is not made for its node",
+            Verified::Constructed,
+            include_str!("../pages/exec-format-error.md"),
+        ),
+        failure(
+            "library-missing",
+            "A program lacks a shared library",
+            Verified::Constructed,
+            include_str!("../pages/library-missing.md"),
+        ),
+        failure(
+            "native-crash",
+            "A program is ended by a fault of its own",
+            Verified::Constructed,
+            include_str!("../pages/native-crash.md"),
+        ),
+        failure(
+            "heap-exhausted",
+            "A program's own heap is full",
+            Verified::Live,
+            include_str!("../pages/heap-exhausted.md"),
+        ),
+        failure(
+            "lifecycle-hook-failed",
+            "A hook of a container's lifecycle fails",
+            Verified::Constructed,
+            include_str!("../pages/lifecycle-hook-failed.md"),
+        ),
         Failure {
-            page: include_str!("../pages/lifecycle-hook-failed.md"),
-            ..failure("lifecycle-hook-failed", "A hook of a container's lifecycle fails", Verified::Constructed)
+            echo: true,
+            ..failure(
+                "crash-loop",
+                "A container ends again and again",
+                Verified::Live,
+                include_str!("../pages/crash-loop.md"),
+            )
         },
-        Failure { echo: true, ..failure("crash-loop", "A container ends again and again", Verified::Live) },
     ],
     subjects: &[Kind::Pod],
     others: &[],
