@@ -12,7 +12,7 @@ use reckon_model::{Body, FieldChange, Kind, Object, Timestamp, text};
 use serde_json::json;
 
 /// What `reckon explain` says of all of them.
-const PAGE: &str = include_str!("job_failed.md");
+const PAGE: &str = include_str!("../pages/job-failed.md");
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "job_failed",

@@ -8,7 +8,7 @@ use jiff::SignedDuration;
 use reckon_model::document::{Cause, RemedyKind, Role, Severity, Source, Verdict};
 use reckon_model::k8s::Pod;
 use reckon_model::selector::LabelSelector;
-use reckon_model::{Body, Kind, Object, Timestamp, text};
+use reckon_model::{Body, Change, FieldChange, Kind, Object, Timestamp, Verb, text};
 use serde_json::{Value, json};
 
 pub(crate) static DETECTOR: Detector = Detector {
@@ -84,7 +84,9 @@ fn written<'a>(view: &View<'a>, subject: &'a Object) -> Option<Write> {
             cause: blame.cause(view, String::new()),
         });
     }
-    let write = LastWrite::of(subject, "spec.replicas", "/spec/replicas", Some(json!(0)))?;
+    let Some(write) = LastWrite::of(subject, "spec.replicas", "/spec/replicas", Some(json!(0))) else {
+        return followed(view, subject);
+    };
     Some(Write {
         at: write.at(),
         actor: write.actor().to_owned(),
@@ -92,6 +94,41 @@ fn written<'a>(view: &View<'a>, subject: &'a Object) -> Option<Write> {
         before: None,
         cause: write.cause(String::new()),
     })
+}
+
+/// `kubectl scale` to zero leaves nobody as the owner of the field (seen with 1.37). When it was is told by the ReplicaSet,
+/// which the Deployment's controller wrote a moment later; by whom, nobody tells.
+fn followed<'a>(view: &View<'a>, subject: &'a Object) -> Option<Write> {
+    // KEDA and the like scale through an autoscaler of their own, and to zero when there is nothing to do.
+    let targets = |scaler: &&Object| match &scaler.body {
+        Body::Autoscaler(body) => {
+            let target = &body.spec.scale_target_ref;
+            target.kind == subject.kind.to_string() && target.name == subject.meta.name
+        }
+        _ => false,
+    };
+    let scalers = view.all(&Kind::HorizontalPodAutoscaler, subject.meta.namespace.as_deref());
+    if scalers.items.iter().any(targets) {
+        return None;
+    }
+    let reference = subject.reference();
+    let sets = view.children(&reference).filter(|child| child.kind == Kind::ReplicaSet);
+    let at = sets
+        .filter_map(|set| LastWrite::of(set, "spec.replicas", "/spec/replicas", Some(json!(0))))
+        .map(|write| write.at())
+        .max()?;
+    let before = subject.last_applied().and_then(|applied| applied.pointer("/spec/replicas").cloned());
+    let field = FieldChange {
+        field: "spec.replicas".to_owned(),
+        pointer: "/spec/replicas".to_owned(),
+        from: before.clone(),
+        to: Some(json!(0)),
+    };
+    let change = Change { at, subject: reference, verb: Verb::Updated, fields: vec![field], actor: None };
+    let mut cause = Cause::changed(&change, 0, String::new());
+    cause.managed_by = ownership::managed_by(subject).map(str::to_owned);
+    let words = format!("set to 0 at {}", describe::time(at));
+    Some(Write { at, actor: String::new(), words, before, cause })
 }
 
 /// The Services that select the workload's pods and have nobody left who answers.

@@ -63,7 +63,8 @@ impl Stopped {
     pub(super) fn more(&self, failing: &Failing<'_, '_>) -> Option<Remedy> {
         let name = &failing.container.name;
         let more = format!("{}m", self.millis.checked_mul(2).filter(|millis| *millis > 0)?);
-        let sentence = format!("Raise the CPU limit of {name} to {more}, or take it away: the request is what it is sure of.");
+        let sentence =
+            format!("Raise the CPU limit of {name} to {more}, or take it away: the request is what it is sure of.");
         let change = json!({"resources": {"limits": {"cpu": more}}});
         Some(Site::new(failing.workload, name).remedy(RemedyKind::SetResources, change, sentence))
     }
