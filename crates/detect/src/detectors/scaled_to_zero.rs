@@ -113,9 +113,11 @@ fn followed<'a>(view: &View<'a>, subject: &'a Object) -> Option<Write> {
     }
     let reference = subject.reference();
     let sets = view.children(&reference).filter(|child| child.kind == Kind::ReplicaSet);
+    // Also right after it was made: only the controller writes there, and it makes none at zero that it has to scale down.
     let at = sets
-        .filter_map(|set| LastWrite::of(set, "spec.replicas", "/spec/replicas", Some(json!(0))))
-        .map(|write| write.at())
+        .filter_map(|set| Some((ownership::field_owner(set, "/spec/replicas")?.1?, set.meta.created)))
+        .filter(|(at, made)| made.is_none_or(|made| *at > made))
+        .map(|(at, _)| at)
         .max()?;
     let before = subject.last_applied().and_then(|applied| applied.pointer("/spec/replicas").cloned());
     let field = FieldChange {

@@ -9,7 +9,7 @@ use crate::detectors::template::Site;
 use crate::{Fact, Finding, Place, View, describe, spot};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind, Role, Severity, Source, Verdict};
-use reckon_model::k8s::{Container, ContainerStatus, Pod, bare_id};
+use reckon_model::k8s::{Container, ContainerStatus, Event, Pod, bare_id};
 use reckon_model::kernel::Throttling;
 use reckon_model::{Timestamp, text};
 use serde_json::json;
@@ -106,7 +106,7 @@ pub(super) fn finding(failing: &Failing<'_, '_>, stopped: &Stopped, since: Optio
         }
     };
     finding.shows_on = [failing.subject.reference()].into();
-    finding.opened = since.or(failing.event.and_then(|event| event.first_seen()));
+    finding.opened = since.or(failing.event.and_then(Event::first_seen));
     finding.verdict = Verdict::Confirmed;
     finding.severity = if failing.status.ready { Severity::Warning } else { spot::severity(failing.workload) };
     finding.evidence.push(stopped.fact(failing));
