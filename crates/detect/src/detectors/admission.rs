@@ -21,16 +21,8 @@ use reckon_model::k8s::{Condition, Workload};
 use reckon_model::{Kind, Object, Timestamp, text};
 
 /// One family: what the API server says first is only the first of its reasons.
-const fn failure(slug: &'static str, title: &'static str, page: &'static str) -> Failure {
-    Failure {
-        slug,
-        title,
-        stage: Stage::Admission,
-        family: "admission",
-        echo: false,
-        verified: Verified::Constructed,
-        page,
-    }
+const fn failure(slug: &'static str, title: &'static str, verified: Verified, page: &'static str) -> Failure {
+    Failure { slug, title, stage: Stage::Admission, family: "admission", echo: false, verified, page }
 }
 
 pub(crate) static DETECTOR: Detector = Detector {
@@ -39,25 +31,44 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure(
             "pods-not-created",
             "The API server refuses a workload's pods",
+            Verified::Constructed,
             include_str!("../pages/pods-not-created.md"),
         ),
-        failure("quota-exceeded", "A quota is used up", include_str!("../pages/quota-exceeded.md")),
+        failure("quota-exceeded", "A quota is used up", Verified::Live, include_str!("../pages/quota-exceeded.md")),
         failure(
             "quota-needs-resources",
             "A quota asks for requests or limits that are not set",
+            Verified::Live,
             include_str!("../pages/quota-needs-resources.md"),
         ),
-        failure("limit-range", "Resources are outside of a LimitRange", include_str!("../pages/limit-range.md")),
-        failure("pod-security", "Pods violate the namespace's pod security", include_str!("../pages/pod-security.md")),
+        failure(
+            "limit-range",
+            "Resources are outside of a LimitRange",
+            Verified::Live,
+            include_str!("../pages/limit-range.md"),
+        ),
+        failure(
+            "pod-security",
+            "Pods violate the namespace's pod security",
+            Verified::Live,
+            include_str!("../pages/pod-security.md"),
+        ),
         failure(
             "webhook-unavailable",
             "An admission webhook cannot be called",
+            Verified::Constructed,
             include_str!("../pages/webhook-unavailable.md"),
         ),
-        failure("policy-denied", "A policy denies pods", include_str!("../pages/policy-denied.md")),
+        failure(
+            "policy-denied",
+            "A policy denies pods",
+            Verified::Constructed,
+            include_str!("../pages/policy-denied.md"),
+        ),
         failure(
             "reference-rejected",
             "Pods name an account or a class that does not exist",
+            Verified::Constructed,
             include_str!("../pages/reference-rejected.md"),
         ),
     ],

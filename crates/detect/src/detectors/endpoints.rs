@@ -38,7 +38,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             stage: Stage::Endpoints,
             family: "endpoints",
             echo: false,
-            verified: Verified::Constructed,
+            verified: Verified::Live,
             page: include_str!("../pages/service-target-port.md"),
         },
     ],

@@ -26,7 +26,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             stage: Stage::Rollout,
             family: "rollout-paused",
             echo: false,
-            verified: Verified::Constructed,
+            verified: Verified::Live,
             page: include_str!("../pages/rollout-paused.md"),
         },
     ],

@@ -19,7 +19,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         stage: Stage::Rollout,
         family: "scaled-to-zero",
         echo: false,
-        verified: Verified::Constructed,
+        verified: Verified::Live,
         page: include_str!("../pages/scaled-to-zero.md"),
     }],
     subjects: &[Kind::Deployment, Kind::StatefulSet],

@@ -83,7 +83,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure(
             "unschedulable-topology-spread",
             "Spread constraints exclude every node",
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/unschedulable-topology-spread.md"),
         ),
         failure(
@@ -101,13 +101,13 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure(
             "scheduling-gated",
             "A scheduling gate is closed",
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/scheduling-gated.md"),
         ),
         failure(
             "scheduler-not-found",
             "No scheduler takes the pod",
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/scheduler-not-found.md"),
         ),
         Failure {
