@@ -45,6 +45,7 @@ pub(crate) mod runtime_feature;
 pub(crate) mod scaled_to_zero;
 pub(crate) mod selector_overlap;
 pub(crate) mod sidecar;
+pub(crate) mod stale_config;
 pub(crate) mod stateful;
 pub(crate) mod template;
 pub(crate) mod tolerations;

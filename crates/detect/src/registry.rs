@@ -29,6 +29,7 @@ pub(crate) static DETECTORS: &[&Detector] = &[
     &detectors::admission::DETECTOR,
     &detectors::rollout::DETECTOR,
     &detectors::rollout::deadlock::DETECTOR,
+    &detectors::stale_config::DETECTOR,
     &detectors::stateful::DETECTOR,
     &detectors::held_back::DETECTOR,
     &detectors::daemonset_gap::DETECTOR,

@@ -1,6 +1,7 @@
 //! Failing probes, and whether the probe or the program is wrong.
 
 mod answer;
+mod blocked;
 mod listening;
 mod remedy;
 mod target;
@@ -51,6 +52,13 @@ pub(crate) static DETECTOR: Detector = Detector {
             Stage::Probe,
             Verified::Live,
             include_str!("../pages/probe-kills-slow-start.md"),
+        ),
+        failure(
+            "probe-blocked",
+            "Probes do not reach the pods",
+            Stage::Probe,
+            Verified::Constructed,
+            include_str!("../pages/probe-blocked.md"),
         ),
         failure(
             "liveness-kills-busy",
@@ -155,7 +163,8 @@ fn look<'a>(
                 if application::killed(view, subject, pod, kind, container, status).is_some() {
                     return None;
                 }
-                return Some(failing(which)?.kills(end));
+                let failing = failing(which)?;
+                return Some(blocked::finding(&failing, None).unwrap_or_else(|| failing.kills(end)));
             }
             // One that keeps ending by itself is not ready because of that, whatever the probe asks.
             Killer::Unknown if crash::keeps_ending(view, status, end) => return None,
@@ -382,6 +391,11 @@ impl Failing<'_, '_> {
         // One that had been ready asks at the right place, and what made it so has been lived with.
         let was_ready = since > started.checked_add(budget(self.probe).max(GRACE)).unwrap_or(since);
         let wrong = if was_ready { None } else { target::wrong(self) };
+        if wrong.is_none()
+            && let Some(finding) = blocked::finding(self, was_ready.then_some(since))
+        {
+            return Some(finding);
+        }
         if wrong.is_none()
             && let Some(stopped) = Stopped::of(self.view, self.pod, self.container, self.status)
             && let Some(finding) = throttled::finding(self, &stopped, Some(since))
