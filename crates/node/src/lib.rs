@@ -1,4 +1,5 @@
-//! What Linux knows about memory: the kernel's log, cgroup paths and counters, pressure, the container runtime.
+//! What Linux knows about memory and processor time: the kernel's log, cgroup paths and counters, pressure, the runtime of
+//! containers.
 //!
 //! Parsers are pure functions over bytes; what reads files and sockets is a thin shell around them.
 

@@ -4,6 +4,7 @@ mod answer;
 mod blocked;
 mod listening;
 mod remedy;
+mod start;
 mod target;
 mod throttled;
 
@@ -19,7 +20,7 @@ use answer::{Answer, Which};
 use jiff::SignedDuration;
 use reckon_model::document::{Alternative, Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Condition, Container, ContainerStatus, ContainerType, Event, Pod, Probe, Terminated};
-use reckon_model::{FieldChange, Kind, LogLine, Object, Timestamp, text};
+use reckon_model::{FieldChange, Kind, Object, Timestamp, text};
 use serde_json::json;
 use target::Wrong;
 use throttled::Stopped;
@@ -101,19 +102,6 @@ pub(crate) static DETECTOR: Detector = Detector {
 const GRACE: SignedDuration = SignedDuration::from_secs(60);
 /// No probe gives a start more time than this by oversight.
 const PATIENT: SignedDuration = SignedDuration::from_mins(5);
-/// What programs write while they start.
-const STARTING: [&str; 10] = [
-    "starting",
-    "loading",
-    "initializ",
-    "initialis",
-    "migrat",
-    "warming",
-    "booting",
-    "bootstrap",
-    "recovering",
-    "replaying",
-];
 /// What no probe explains may still be a start.
 const NOT_READY: SignedDuration = SignedDuration::from_mins(10);
 
@@ -310,49 +298,6 @@ impl Failing<'_, '_> {
             }
         }
         finding
-    }
-
-    /// Whether the kill came as soon as it could after the start: the program was never given the time it needs.
-    fn early(&self, end: &Terminated) -> bool {
-        if self.which == Which::Startup {
-            return true;
-        }
-        let Some(started) = end.started_at else { return false };
-        // A program that takes the connection and does not answer has started, and is busy.
-        if self.answer == Answer::Timeout {
-            return false;
-        }
-        let before_end = |at: &Timestamp| end.finished_at.is_none_or(|end| *at <= end) && *at >= started;
-        let killing = self
-            .view
-            .events(self.subject)
-            .into_iter()
-            .filter(|event| event.reason == "Killing" && killed_by::names(event, &self.container.name))
-            .flat_map(|event| [event.first_seen(), event.last_seen()])
-            .flatten()
-            .filter(before_end)
-            .max();
-        // Between the kill and the end stands the grace period, all of it where the program does not heed SIGTERM.
-        let grace = self.pod.spec.termination_grace_period_seconds.unwrap_or(30).clamp(0, 3600);
-        let spare = SignedDuration::from_secs(self.probe.period().clamp(1, 3600) + 3);
-        let limit = budget(self.probe).saturating_add(spare);
-        match (killing, end.finished_at) {
-            (Some(killing), _) => killing.duration_since(started) <= limit,
-            (None, Some(finished)) => {
-                finished.duration_since(started) <= limit.saturating_add(SignedDuration::from_secs(grace))
-            }
-            (None, None) => false,
-        }
-    }
-
-    /// The last line of the instance that was killed, if it tells of a start.
-    fn starting(&self) -> Option<&LogLine> {
-        let previous = self.status.state.terminated.is_none();
-        let lines = self.view.log(self.subject, &self.container.name, previous)?;
-        lines.iter().rev().find(|line| !line.text.trim().is_empty()).filter(|line| {
-            let lower = line.text.to_lowercase();
-            STARTING.iter().any(|word| lower.contains(word))
-        })
     }
 
     /// Whether the change that is blamed is of the kind that makes a start too slow for its probe.

@@ -51,8 +51,8 @@ fn on_node(failing: &Failing<'_, '_>) -> Option<Finding> {
     let pods: Vec<&Object> = view.pods_on(name)?.into_iter().filter(|pod| is_asked(pod)).collect();
     let workloads: BTreeSet<_> = pods.iter().map(|pod| view.workload_of(pod).reference()).collect();
     // An answer, be it a refusal, has come over the network.
-    let reached = |pod: &&Object| pod.pod().is_some_and(Pod::is_ready) || !times_out(failing, pod);
-    if pods.len() < PODS || workloads.len() < WORKLOADS || pods.iter().any(|pod| reached(&pod)) {
+    let reached = |pod: &Object| pod.pod().is_some_and(Pod::is_ready) || !times_out(failing, pod);
+    if pods.len() < PODS || workloads.len() < WORKLOADS || pods.iter().any(|pod| reached(pod)) {
         return None;
     }
     let elsewhere = |pod: &&Object| pod.pod().is_some_and(|body| body.is_ready() && body.spec.node_name != name);
