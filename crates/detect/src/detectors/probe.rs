@@ -503,12 +503,15 @@ impl Failing<'_, '_> {
         finding.shows_on = [self.subject.reference()].into();
         finding.verdict = Verdict::Confirmed;
         finding.evidence.extend(wrong.into_iter().flat_map(|wrong| wrong.facts));
-        if let Some(event) = self.event {
-            let words = format!("{} (×{})", text::shorten(event.message.trim(), 300), event.count());
-            let fact = Fact::new(Role::Cause, Source::Event, event.last_seen(), self.subject, words);
-            finding.evidence.push(fact.raw(json!(event.message)));
-        }
+        finding.evidence.extend(self.words(Role::Cause));
         finding
+    }
+
+    /// What the kubelet says of the probe, as a fact.
+    fn words(&self, role: Role) -> Option<Fact> {
+        let event = self.event?;
+        let words = format!("{} (×{})", text::shorten(event.message.trim(), 300), event.count());
+        Some(Fact::new(role, Source::Event, event.last_seen(), self.subject, words).raw(json!(event.message)))
     }
 }
 

@@ -9,7 +9,7 @@ use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Severity, Sourc
 use reckon_model::k8s::{Condition, Pod, Probe};
 use reckon_model::selector::LabelSelector;
 use reckon_model::{Body, Kind, Object, Timestamp, text};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// So many pods of so many workloads do not hang all at once by themselves.
@@ -25,11 +25,7 @@ pub(super) fn finding(failing: &Failing<'_, '_>, since: Option<Timestamp>) -> Op
         return None;
     }
     let mut finding = on_node(failing).or_else(|| by_policy(failing, since?))?;
-    if let Some(event) = failing.event {
-        let words = format!("{} (×{})", text::shorten(event.message.trim(), 300), event.count());
-        let fact = Fact::new(Role::Symptom, Source::Event, event.last_seen(), failing.subject, words);
-        finding.evidence.push(fact.raw(json!(event.message)));
-    }
+    finding.evidence.extend(failing.words(Role::Symptom));
     Some(finding)
 }
 
@@ -125,9 +121,9 @@ fn by_policy(failing: &Failing<'_, '_>, since: Timestamp) -> Option<Finding> {
     let (changed, at) = change;
     let name = describe::object(policy);
     let whose = describe::object(failing.workload);
-    let since = if changed.is_some() { "changed" } else { "made" };
+    let written = if changed.is_some() { "changed" } else { "made" };
     let sentence = format!(
-        "NetworkPolicy {name} was {since} at {} and lets nobody but the peers that it names reach the pods of {whose}; since then their probes time out. Most network plug-ins let the node's own probes through, this one may not.",
+        "NetworkPolicy {name} was {written} at {} and lets nobody but the peers that it names reach the pods of {whose}; since then their probes time out. Most network plug-ins let the node's own probes through, this one may not.",
         describe::time(at)
     );
     let cause = match changed {
@@ -138,7 +134,7 @@ fn by_policy(failing: &Failing<'_, '_>, since: Timestamp) -> Option<Finding> {
             cause
         }
     };
-    let title = format!("{whose}: probes time out since NetworkPolicy {} was {since}", policy.meta.name);
+    let title = format!("{whose}: probes time out since NetworkPolicy {} was {written}", policy.meta.name);
     let place = Place::container(failing.workload, &failing.container.name, failing.kind);
     let mut finding = Finding::new("probe-blocked", place, title, cause);
     finding.class = Some("policy");
@@ -146,7 +142,7 @@ fn by_policy(failing: &Failing<'_, '_>, since: Timestamp) -> Option<Finding> {
     finding.shows_on = [failing.subject.reference()].into();
     finding.opened = Some(at);
     finding.verdict = Verdict::Likely;
-    let words = format!("NetworkPolicy {} selects {} and was {since}", policy.meta.name, failing.subject.meta.name);
+    let words = format!("NetworkPolicy {} selects {} and was {written}", policy.meta.name, failing.subject.meta.name);
     finding.evidence.push(Fact::new(Role::Cause, Source::Change, Some(at), policy, words));
     let sentence = format!("Let the nodes' addresses in (ipBlock) for the pods of {whose}, or take the policy back.");
     let mut remedy = spot::remedy(RemedyKind::Patch, &policy.reference(), sentence);

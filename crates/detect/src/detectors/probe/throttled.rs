@@ -8,10 +8,10 @@ use crate::detectors::revision::{self, Suspect};
 use crate::detectors::template::Site;
 use crate::{Fact, Finding, Place, View, describe, spot};
 use jiff::SignedDuration;
+use reckon_model::Timestamp;
 use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Container, ContainerStatus, Event, Pod, bare_id};
 use reckon_model::kernel::Throttling;
-use reckon_model::{Timestamp, text};
 use serde_json::json;
 
 /// Stopped in so many of a hundred periods, it is felt. Fewer periods than these tell nothing.
@@ -82,7 +82,7 @@ pub(super) fn finding(failing: &Failing<'_, '_>, stopped: &Stopped, since: Optio
     let (word, whose) = (failing.which.word(), describe::object(failing.workload));
     let percent = stopped.counted.percent();
     let slow = format!("its {word} probe {} is answered too late{}", target::words(failing.probe), failing.because());
-    let title = format!("{whose}: {name} is stopped by its CPU limit {percent} % of the time, {slow}");
+    let title = format!("{whose}: {name} is stopped by its CPU limit in {percent} % of all periods, {slow}");
     let said = format!(
         "{name} may use {} of CPU and was stopped in {} of {} periods because that was used up: {slow}.",
         stopped.limit, stopped.counted.throttled, stopped.counted.periods
@@ -110,11 +110,7 @@ pub(super) fn finding(failing: &Failing<'_, '_>, stopped: &Stopped, since: Optio
     finding.verdict = Verdict::Confirmed;
     finding.severity = if failing.status.ready { Severity::Warning } else { spot::severity(failing.workload) };
     finding.evidence.push(stopped.fact(failing));
-    if let Some(event) = failing.event {
-        let words = format!("{} (×{})", text::shorten(event.message.trim(), 300), event.count());
-        let fact = Fact::new(Role::Symptom, Source::Event, Some(late), failing.subject, words);
-        finding.evidence.push(fact.raw(json!(event.message)));
-    }
+    finding.evidence.extend(failing.words(Role::Symptom));
     finding.remedies.extend(stopped.more(failing));
     Some(finding)
 }
