@@ -49,11 +49,28 @@ async fn pages_are_one_list() {
     .await;
     let connection = server.connection().await;
     assert_eq!(events(connection.list(vec![Kind::Pod], None)).await, ["+a", "+b", "listed Pod *"]);
-    assert_eq!(server.targets()[0], "/api/v1/pods?limit=500");
+    // It does not say its version.
+    assert_eq!(server.targets()[..2], ["/version", "/api/v1/pods?limit=500"]);
     let usage = connection.usage();
-    assert_eq!(usage.requests, 2);
+    assert_eq!(usage.requests, 3);
     assert!(usage.bytes > 200);
     assert!(server.asked.lock().unwrap()[0].head.contains("user-agent: reckon/"));
+}
+
+#[tokio::test]
+async fn a_server_that_writes_lists_object_by_object_is_asked_for_wide_pages() {
+    for (version, limit) in
+        [("v1.34.0", "10000"), ("v1.37.2+k3s1", "10000"), ("v1.33.9", "500"), ("v1.9.11-gke.5", "500")]
+    {
+        let server = FakeServer::start(move |asked| match asked.target.as_str() {
+            "/version" => Reply::ok(&format!(r#"{{"gitVersion":"{version}"}}"#)),
+            _ => Reply::ok(&list(&[pod("a")])),
+        })
+        .await;
+        let connection = server.connection().await;
+        assert_eq!(events(connection.list(vec![Kind::Pod], None)).await, ["+a", "listed Pod *"]);
+        assert_eq!(server.targets()[1], format!("/api/v1/pods?limit={limit}"), "{version}");
+    }
 }
 
 #[tokio::test]

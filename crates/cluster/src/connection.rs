@@ -40,6 +40,8 @@ pub(crate) struct Inner {
     pub(crate) requests: AtomicU64,
     pub(crate) bytes: AtomicU64,
     pub(crate) discovered: OnceCell<Discovery>,
+    /// The server's minor version, 0 where it does not say.
+    pub(crate) minor: OnceCell<u32>,
     /// Kinds whose streaming list failed: they are listed in pages from then on.
     paged: Mutex<BTreeSet<Kind>>,
     pub(crate) specs: Specs,
@@ -64,6 +66,7 @@ impl Inner {
             requests: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             discovered: OnceCell::new(),
+            minor: OnceCell::new(),
             paged: Mutex::default(),
             specs: Specs::default(),
         }

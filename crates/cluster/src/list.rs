@@ -9,8 +9,16 @@ use reckon_model::{DecodeError, Gap, Kind, Object, Obstacle};
 use std::future::Future;
 use std::ops::ControlFlow;
 
-/// Objects per page, as kubectl asks.
+/// Objects per page, as kubectl asks: a server that writes a list as a whole holds each page in memory, several times.
 const PAGE: &str = "500";
+
+/// Objects per page of a server that writes a list object by object, from what it holds in memory anyway
+/// (`StreamingCollectionEncodingToJSON` and `ListFromCacheSnapshot`, both on in 1.34 for good or by default). Each page costs
+/// it and us a pause in which neither does anything.
+const WIDE_PAGE: &str = "10000";
+
+/// The minor version of Kubernetes from which on a server does so.
+const BY_OBJECT_FROM: u32 = 34;
 
 /// Objects that are taken of one page. Some servers know no pages; what none does is to have so many objects and no pages.
 pub(crate) const MOST_IN_A_PAGE: usize = 20_000;
@@ -87,11 +95,12 @@ impl Connection {
     ) -> Result<Ended, ReadError> {
         let mut token = String::new();
         let mut restarted = false;
+        let limit = if self.writes_by_object().await { WIDE_PAGE } else { PAGE };
         loop {
             if before_page().is_break() {
                 return Ok(Ended::Stopped);
             }
-            let mut query = vec![("limit", PAGE), ("continue", token.as_str())];
+            let mut query = vec![("limit", limit), ("continue", token.as_str())];
             query.extend_from_slice(selectors);
             match self.page(scope, &query, sink).await {
                 Ok(Ended::Complete(ListMeta { continue_token: Some(next), .. })) if next != token => token = next,
@@ -104,6 +113,12 @@ impl Connection {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Whether the server writes lists object by object. One that does not say its version does not.
+    pub(crate) async fn writes_by_object(&self) -> bool {
+        let ask = async { Ok::<_, ReadError>(minor(&self.server_version().await?).unwrap_or_default()) };
+        self.inner.minor.get_or_try_init(|| ask).await.is_ok_and(|minor| *minor >= BY_OBJECT_FROM)
     }
 
     async fn page(&self, scope: &Scope, query: &[(&str, &str)], sink: &mut impl Sink) -> Result<Ended, ReadError> {
@@ -125,7 +140,7 @@ impl Connection {
             }
             split.map_err(|error| incoming.malformed(error.to_string()))?;
             if items > MOST_IN_A_PAGE {
-                let why = format!("it sends more than {MOST_IN_A_PAGE} objects for one page of {PAGE}");
+                let why = format!("it sends more than {MOST_IN_A_PAGE} objects for one page");
                 return Err(incoming.malformed(why));
             }
             if endless > MOST_WITHOUT_AN_END {
@@ -174,6 +189,11 @@ fn decoded(bytes: &[u8], kind: &Kind, object: Result<Object, DecodeError>) -> It
     }
 }
 
+/// Of `v1.37.0-eks-1`, or what else follows the version, the 37. There is no major version but the first.
+fn minor(version: &str) -> Option<u32> {
+    version.strip_prefix("v1.")?.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
+}
+
 /// The decoder quotes the value it stumbled over, which may be anything; only that there was one is kept.
 fn without_quotes(message: &str) -> String {
     let mut kept = String::new();
@@ -186,6 +206,12 @@ fn without_quotes(message: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_minor_version_is_told_whatever_follows_it() {
+        assert_eq!(["v1.37.0", "v1.33+", "v1.9.3-gke.1"].map(minor), [Some(37), Some(33), Some(9)]);
+        assert_eq!(["", "1.37", "v2.0.0", "v1.x"].map(minor), [None; 4]);
+    }
 
     #[test]
     fn a_value_in_a_broken_object_is_not_quoted() {

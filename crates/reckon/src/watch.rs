@@ -66,8 +66,12 @@ pub(crate) async fn run(
                     first.judge(connection, terminal, namespace.as_deref(), &engine).await?;
                 }
                 if first.awaited == 0 {
-                    let start = *burst.get_or_insert_with(Instant::now);
-                    due = Some((Instant::now() + QUIET).min(start + AT_MOST));
+                    let now = Instant::now();
+                    // The first answer is waited for: what has been listed is judged at once.
+                    let start = *burst.get_or_insert_with(|| {
+                        now.checked_sub(AT_MOST).filter(|_| was_awaited).unwrap_or(now)
+                    });
+                    due = Some((now + QUIET).min(start + AT_MOST));
                 }
             }
             () = sleep_until(wake) => {
