@@ -47,7 +47,7 @@ async fn pages_are_one_list() {
         if asked.target.contains("continue=t%2F2") { page("", "b") } else { page("t/2", "a") }
     })
     .await;
-    let connection = server.connection().await;
+    let connection = server.first_connection().await;
     assert_eq!(events(connection.list(vec![Kind::Pod], None)).await, ["+a", "+b", "listed Pod *"]);
     // It does not say its version.
     assert_eq!(server.targets()[..2], ["/version", "/api/v1/pods?limit=500"]);
@@ -67,7 +67,7 @@ async fn a_server_that_writes_lists_object_by_object_is_asked_for_wide_pages() {
             _ => Reply::ok(&list(&[pod("a")])),
         })
         .await;
-        let connection = server.connection().await;
+        let connection = server.first_connection().await;
         assert_eq!(events(connection.list(vec![Kind::Pod], None)).await, ["+a", "listed Pod *"]);
         assert_eq!(server.targets()[1], format!("/api/v1/pods?limit={limit}"), "{version}");
     }

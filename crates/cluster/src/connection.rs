@@ -241,13 +241,18 @@ impl Connection {
 
     /// The server's version as it says it: `v1.37.0`.
     pub async fn server_version(&self) -> Result<String, ReadError> {
+        self.version(false).await
+    }
+
+    /// The same; `once` where it can be done without, and "later" is an answer.
+    pub(crate) async fn version(&self, once: bool) -> Result<String, ReadError> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Version {
             git_version: String,
         }
         let intent = Intent { verb: "get", resource: "/version".to_owned(), namespace: None };
-        let version: Version = self.json(&Ask::get("/version".to_owned(), intent)).await?;
+        let version: Version = self.json(&Ask { once, ..Ask::get("/version".to_owned(), intent) }).await?;
         Ok(version.git_version)
     }
 

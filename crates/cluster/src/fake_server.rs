@@ -104,11 +104,23 @@ impl FakeServer {
     }
 
     /// A connection to it that waits for nothing long.
+    /// A connection that takes it for a server of version 1.33.
     pub(crate) async fn connection(&self) -> Connection {
         self.connection_with(Options::default(), "").await
     }
 
+    /// A connection that has yet to ask for the version.
+    pub(crate) async fn first_connection(&self) -> Connection {
+        self.connect(Options::default(), "").await
+    }
+
     pub(crate) async fn connection_with(&self, options: Options, cluster: &str) -> Connection {
+        let connection = self.connect(options, cluster).await;
+        connection.inner.minor.set(33).unwrap();
+        connection
+    }
+
+    async fn connect(&self, options: Options, cluster: &str) -> Connection {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("config");
         let yaml = format!(

@@ -167,6 +167,9 @@ async fn credentials_that_are_refused_are_read_again_and_nothing_is_missed() {
         if !asked.head.contains(valid) {
             return Reply::status(401, "Unauthorized");
         }
+        if asked.target == "/version" {
+            return Reply::status(404, "not found");
+        }
         let bookmark = |version: u32, more: &str| {
             format!(
                 "{{\"type\":\"BOOKMARK\",\"object\":{{\"metadata\":{{\"resourceVersion\":\"{version}\"{more}}}}}}}\n"

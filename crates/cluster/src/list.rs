@@ -117,7 +117,7 @@ impl Connection {
 
     /// Whether the server writes lists object by object. One that does not say its version does not.
     pub(crate) async fn writes_by_object(&self) -> bool {
-        let ask = async { Ok::<_, ReadError>(minor(&self.server_version().await?).unwrap_or_default()) };
+        let ask = async { Ok::<_, ReadError>(minor(&self.version(true).await?).unwrap_or_default()) };
         self.inner.minor.get_or_try_init(|| ask).await.is_ok_and(|minor| *minor >= BY_OBJECT_FROM)
     }
 
