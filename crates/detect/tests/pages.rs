@@ -89,7 +89,6 @@ fn the_order_of_objects_answers_and_detectors_changes_no_byte() {
     assert!(wrong.is_empty(), "{}", wrong.concat());
 }
 
-/// The scenarios of a page that another order changes.
 /// So many courses are gone through, of so many steps each.
 const COURSES: u64 = 40;
 const STEPS: usize = 40;
@@ -113,6 +112,47 @@ fn looking_again_at_what_changed_gives_what_looking_at_everything_gives() {
     assert!(quick * 4 < thorough * 3, "{quick} of {thorough} objects were looked at");
 }
 
+/// Of objects that nobody means fewer things follow; there are more that can.
+const MANGLED: u64 = 60;
+
+#[test]
+fn objects_that_nobody_means_are_looked_at_and_looking_again_gives_what_looking_at_everything_gives() {
+    let pages = pages();
+    let scenarios: Vec<&Scenario> = pages.iter().flat_map(|page| &page.scenarios).collect();
+    for seed in 1..=MANGLED {
+        let at = usize::try_from(seed).unwrap() * 61 % scenarios.len();
+        let near: Vec<&Scenario> = (0..8).map(|i| scenarios[(at + i) % scenarios.len()]).collect();
+        let mut course = Course::mangled(&near, seed);
+        (0..STEPS).for_each(|_| course.step());
+    }
+}
+
+#[test]
+fn measured_skew() {
+    let (mut lost, mut made, mut same, mut total) = (Vec::new(), Vec::new(), 0, 0);
+    for page in pages() {
+        for scenario in &page.scenarios {
+            for hours in [-1, 1] {
+                let plain = scenario.run_skewed(jiff::SignedDuration::ZERO);
+                let skewed = scenario.run_skewed(jiff::SignedDuration::from_hours(hours));
+                let open = |diagnosis: &reckon_detect::Diagnosis| -> BTreeSet<String> {
+                    diagnosis.problems.iter().filter(|it| it.closed.is_none()).map(|it| format!("{} {}", it.failure, it.subject.reference.name)).collect()
+                };
+                let (before, after) = (open(&plain), open(&skewed));
+                total += 1;
+                if before == after { same += 1; }
+                let silent = skewed.recheck_at.is_none();
+                for gone in before.difference(&after) { lost.push(format!("{hours:+} {} / {}: {gone} recheck={:?} now {:?}", page.name, scenario.name, !silent, after)); }
+                if before.is_empty() { for new in after.difference(&before) { made.push(format!("{hours:+} {} / {}: {new}", page.name, scenario.name)); } }
+            }
+        }
+    }
+    println!("{same} of {total} the same; lost {}, made {}", lost.len(), made.len());
+    for line in lost { println!("LOST {line}"); }
+    for line in made { println!("MADE {line}"); }
+}
+
+/// The scenarios of a page that another order changes.
 fn turned(page: &Page) -> Vec<String> {
     let changed = |scenario: &Scenario| {
         let expected = run(scenario, 0);
