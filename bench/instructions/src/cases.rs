@@ -41,12 +41,7 @@ pub(crate) const CASES: &[Case] = &[
         counts: (8, 16),
         run: diagnose,
     },
-    Case {
-        name: "full",
-        item: "full detection over 10,000 pods with 500 problems",
-        counts: (0, 1),
-        run: ill::full,
-    },
+    Case { name: "full", item: "full detection over 10,000 pods with 500 problems", counts: (0, 1), run: ill::full },
 ];
 
 fn list(count: usize) -> Result<()> {

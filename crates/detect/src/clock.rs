@@ -34,7 +34,8 @@ fn ahead(meta: &Meta, status: &mut PodStatus) -> Option<SignedDuration> {
         return Some(-behind);
     }
     // Nothing was seen after it was written down.
-    let written = meta.managers.iter().filter(|manager| manager.subresource == "status").filter_map(|it| it.time).max()?;
+    let written =
+        meta.managers.iter().filter(|manager| manager.subresource == "status").filter_map(|it| it.time).max()?;
     let mut newest = taken;
     each(status, &mut |at| newest = newest.max(*at));
     Some(newest.duration_since(written)).filter(|by| *by > SLACK)

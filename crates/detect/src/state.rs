@@ -120,8 +120,7 @@ impl State {
             Body::Pod(pod) => Some(pod.spec.node_name.clone()).filter(|node| !node.is_empty()),
             _ => None,
         };
-        if let (Some(Body::Pod(one)), Some(Body::Pod(other))) =
-            (before.map(|it| &it.body), now.map(|it| &it.body))
+        if let (Some(Body::Pod(one)), Some(Body::Pod(other))) = (before.map(|it| &it.body), now.map(|it| &it.body))
             && one.spec.node_name == other.spec.node_name
             && before.zip(now).is_some_and(|(before, now)| request_alike(before, now))
         {

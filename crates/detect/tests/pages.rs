@@ -136,20 +136,40 @@ fn measured_skew() {
                 let plain = scenario.run_skewed(jiff::SignedDuration::ZERO);
                 let skewed = scenario.run_skewed(jiff::SignedDuration::from_hours(hours));
                 let open = |diagnosis: &reckon_detect::Diagnosis| -> BTreeSet<String> {
-                    diagnosis.problems.iter().filter(|it| it.closed.is_none()).map(|it| format!("{} {}", it.failure, it.subject.reference.name)).collect()
+                    diagnosis
+                        .problems
+                        .iter()
+                        .filter(|it| it.closed.is_none())
+                        .map(|it| format!("{} {}", it.failure, it.subject.reference.name))
+                        .collect()
                 };
                 let (before, after) = (open(&plain), open(&skewed));
                 total += 1;
-                if before == after { same += 1; }
+                if before == after {
+                    same += 1;
+                }
                 let silent = skewed.recheck_at.is_none();
-                for gone in before.difference(&after) { lost.push(format!("{hours:+} {} / {}: {gone} recheck={:?} now {:?}", page.name, scenario.name, !silent, after)); }
-                if before.is_empty() { for new in after.difference(&before) { made.push(format!("{hours:+} {} / {}: {new}", page.name, scenario.name)); } }
+                for gone in before.difference(&after) {
+                    lost.push(format!(
+                        "{hours:+} {} / {}: {gone} recheck={:?} now {:?}",
+                        page.name, scenario.name, !silent, after
+                    ));
+                }
+                if before.is_empty() {
+                    for new in after.difference(&before) {
+                        made.push(format!("{hours:+} {} / {}: {new}", page.name, scenario.name));
+                    }
+                }
             }
         }
     }
     println!("{same} of {total} the same; lost {}, made {}", lost.len(), made.len());
-    for line in lost { println!("LOST {line}"); }
-    for line in made { println!("MADE {line}"); }
+    for line in lost {
+        println!("LOST {line}");
+    }
+    for line in made {
+        println!("MADE {line}");
+    }
 }
 
 /// The scenarios of a page that another order changes.

@@ -66,7 +66,8 @@ pub fn callers<'a>(view: &View<'a>, of: &BTreeSet<ResourceRef>) -> BTreeMap<Reso
             let namespace = workload.namespace();
             let map = |name: &str| {
                 let reference = ResourceRef::new(Kind::ConfigMap, Some(namespace), name);
-                let known = maps.entry(reference).or_insert_with_key(|reference| view.known_one(reference).map(Map::of));
+                let known =
+                    maps.entry(reference).or_insert_with_key(|reference| view.known_one(reference).map(Map::of));
                 known.clone()
             };
             let found = services(written(spec, None, map), namespace, |service| of.contains(service));
@@ -116,11 +117,7 @@ impl Map {
     }
 }
 
-fn written(
-    spec: &PodSpec,
-    only: Option<&str>,
-    mut map: impl FnMut(&str) -> Option<Map>,
-) -> Vec<(Address, Written)> {
+fn written(spec: &PodSpec, only: Option<&str>, mut map: impl FnMut(&str) -> Option<Map>) -> Vec<(Address, Written)> {
     let mut found = Vec::new();
     let mut maps: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
     for (_, container) in spec.all_containers().filter(|(_, container)| only.is_none_or(|only| container.name == only))

@@ -2,10 +2,10 @@
 //! autoscaler writes other resources. Nobody who reads the template sees any of it.
 
 use crate::catalogue::Stage;
+use crate::describe;
 use crate::detectors::revision;
 use crate::finding::{Fact, Finding};
 use crate::view::View;
-use crate::describe;
 use reckon_model::document::{CauseKind, Role, Source};
 use reckon_model::k8s::{Container, PodSpec, Resources};
 use reckon_model::{Object, text};
@@ -18,13 +18,7 @@ const SAYS_SO: [&str; 2] = ["kubernetes.io/limit-ranger", "vpaUpdates"];
 const MOST: usize = 4;
 
 /// How the pod differs from the template that made it, as far as it may matter for a failure of this stage.
-pub(super) fn fact(
-    view: &View<'_>,
-    root: &Finding,
-    stage: Stage,
-    workload: &Object,
-    pod: &Object,
-) -> Option<Fact> {
+pub(super) fn fact(view: &View<'_>, root: &Finding, stage: Stage, workload: &Object, pod: &Object) -> Option<Fact> {
     let body = pod.pod()?;
     let owner = pod.meta.controller()?.reference(pod.meta.namespace.as_deref());
     let owner = view.known_one(&owner)?;
@@ -89,7 +83,9 @@ fn of_container(stage: Stage, name: &str, declared: &PodSpec, admitted: &PodSpec
             ("readinessProbe", is.readiness_probe != was.readiness_probe),
             ("startupProbe", is.startup_probe != was.startup_probe),
         ];
-        found.extend(probes.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| format!("other {what} of {name}")));
+        found.extend(
+            probes.into_iter().filter(|(_, differs)| *differs).map(|(what, _)| format!("other {what} of {name}")),
+        );
     }
     found
 }
@@ -106,7 +102,11 @@ fn of_placing(declared: &PodSpec, admitted: &PodSpec) -> Vec<String> {
             None if !is.resources.requests.is_empty() => {
                 let wants: Vec<String> =
                     is.resources.requests.iter().map(|(resource, amount)| format!("{resource} {amount}")).collect();
-                found.push(format!("container {} is not in the template and requests {}", is.name, text::enumerate(&wants)));
+                found.push(format!(
+                    "container {} is not in the template and requests {}",
+                    is.name,
+                    text::enumerate(&wants)
+                ));
             }
             None => {}
         }

@@ -63,11 +63,7 @@ pub(super) fn namesake(view: &View<'_>, root: &Finding, workload: &Object) -> Op
         [] => format!("{name} has the same image, command and limits there"),
         differences => format!("{name} has {} there", text::enumerate(differences)),
     };
-    let text = format!(
-        "{} {} is well ({ready} ready): {what}",
-        other.kind.singular(),
-        describe::object(other)
-    );
+    let text = format!("{} {} is well ({ready} ready): {what}", other.kind.singular(), describe::object(other));
     Some(Fact::new(Role::Symptom, Source::Status, None, other, text))
 }
 

@@ -23,7 +23,9 @@ fn diagnosed(objects: &[Value], scope: &Scope, log: &str) -> Diagnosis {
         }
         for need in diagnosis.needs {
             let answer = match &need {
-                Need::Log { .. } => Answer::Log(log.lines().map(|text| LogLine { at: None, text: text.to_owned() }).collect()),
+                Need::Log { .. } => {
+                    Answer::Log(log.lines().map(|text| LogLine { at: None, text: text.to_owned() }).collect())
+                }
                 _ => Answer::NotFound,
             };
             engine.state_mut().answer(need, answer);
@@ -69,10 +71,22 @@ fn a_status_that_is_missing_or_contradicts_itself_hides_no_other_problem() {
         with("no-status", Value::Null),
         with("empty", json!({})),
         with("nulls", json!({"phase": null, "conditions": null, "containerStatuses": null, "startTime": null})),
-        with("no-such-container", json!({"phase": "Running", "containerStatuses": [{"name": "ghost", "restartCount": 7, "state": {}, "lastState": {}}]})),
-        with("all-at-once", json!({"phase": "Running", "conditions": [ready("True"), ready("False"), ready("Maybe")], "containerStatuses": [strange]})),
-        with("phase", json!({"phase": "Confused", "reason": "\u{0}", "conditions": [{"type": "", "status": ""}, {"type": "Quantum", "status": "Both"}]})),
-        with("done-and-running", json!({"phase": "Succeeded", "containerStatuses": [{"name": "app", "ready": true, "state": {"running": {}}}]})),
+        with(
+            "no-such-container",
+            json!({"phase": "Running", "containerStatuses": [{"name": "ghost", "restartCount": 7, "state": {}, "lastState": {}}]}),
+        ),
+        with(
+            "all-at-once",
+            json!({"phase": "Running", "conditions": [ready("True"), ready("False"), ready("Maybe")], "containerStatuses": [strange]}),
+        ),
+        with(
+            "phase",
+            json!({"phase": "Confused", "reason": "\u{0}", "conditions": [{"type": "", "status": ""}, {"type": "Quantum", "status": "Both"}]}),
+        ),
+        with(
+            "done-and-running",
+            json!({"phase": "Succeeded", "containerStatuses": [{"name": "app", "ready": true, "state": {"running": {}}}]}),
+        ),
         json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "negative", "namespace": "shop"},
             "spec": {"replicas": -3}, "status": {"replicas": -1, "readyReplicas": 900, "observedGeneration": 99}}),
         json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}, "status": {"conditions": [
@@ -106,7 +120,9 @@ fn a_kind_that_nobody_knows_is_told_by_its_own_conditions_and_not_called_well() 
         widget
     };
     let scope = Scope::Object(ResourceRef::new(Kind::of_group("example.org", "Widget"), Some("shop"), "w"));
-    let ill = widget(json!({"conditions": [{"type": "Ready", "status": "False", "reason": "Frobbed", "message": "no frob"}, {"type": "Quantum", "status": "Both"}]}));
+    let ill = widget(
+        json!({"conditions": [{"type": "Ready", "status": "False", "reason": "Frobbed", "message": "no frob"}, {"type": "Quantum", "status": "Both"}]}),
+    );
     let answer = diagnosed(&[ill], &scope, "");
     assert!(answer.sentence.contains("no frob"), "{}", answer.sentence);
     assert_ne!(answer.answer, reckon_model::document::Answer::NoFault);
@@ -198,7 +214,11 @@ fn a_line_of_a_megabyte_is_quoted_in_part() {
 #[test]
 fn events_of_the_future_and_by_the_billion_are_told_as_they_are_and_open_nothing_in_the_future() {
     let now: Timestamp = NOW.parse().unwrap();
-    for (first, last) in [("2026-01-01T11:00:00Z", "2026-01-01T13:00:00Z"), ("2031-01-01T00:00:00Z", "2031-01-01T00:00:00Z"), ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z")] {
+    for (first, last) in [
+        ("2026-01-01T11:00:00Z", "2026-01-01T13:00:00Z"),
+        ("2031-01-01T00:00:00Z", "2031-01-01T00:00:00Z"),
+        ("0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"),
+    ] {
         let cluster = Cluster::new(10);
         let mut event = cluster.probe_event(17);
         event["firstTimestamp"] = first.into();

@@ -52,11 +52,14 @@ impl Cluster {
 
     /// A node that has just said that it is well.
     pub(crate) fn node(&self, i: usize) -> Value {
-        let condition = |kind: &str, status: &str| json!({"type": kind, "status": status, "reason": kind,
-            "lastHeartbeatTime": "2026-01-01T11:58:00Z", "lastTransitionTime": SINCE});
+        let condition = |kind: &str, status: &str| {
+            json!({"type": kind, "status": status, "reason": kind,
+            "lastHeartbeatTime": "2026-01-01T11:58:00Z", "lastTransitionTime": SINCE})
+        };
         let resources = json!({"cpu": "64", "memory": "131072Mi", "pods": "250"});
         let mut node = object("v1", "Node", "", &format!("node-{i}"));
-        node["metadata"]["labels"] = json!({"kubernetes.io/hostname": format!("node-{i}"), "kubernetes.io/arch": "amd64"});
+        node["metadata"]["labels"] =
+            json!({"kubernetes.io/hostname": format!("node-{i}"), "kubernetes.io/arch": "amd64"});
         node["metadata"]["managedFields"] = json!([
             {"manager": "kubelet", "operation": "Update", "apiVersion": "v1", "time": SINCE, "fieldsV1": {"f:metadata": {"f:labels": {}}}},
             {"manager": "kubelet", "operation": "Update", "apiVersion": "v1", "time": "2026-01-01T11:58:00Z", "subresource": "status",
@@ -82,7 +85,8 @@ impl Cluster {
         let app = app(workload);
         let labels = json!({"app": app, "tier": "bulk", "pod-template-hash": HASH});
         let owner = owner("apps/v1", "ReplicaSet", &set_name(workload));
-        let mut pod = running(&self.space(workload), &self.pod_name(i), labels, owner, &format!("node-{}", i % self.nodes()));
+        let mut pod =
+            running(&self.space(workload), &self.pod_name(i), labels, owner, &format!("node-{}", i % self.nodes()));
         pod["spec"] = merged(&pod["spec"], &template(workload)["spec"]);
         pod["status"]["podIP"] = format!("10.{}.{}.{}", i >> 16, (i >> 8) & 255, i & 255).into();
         pod
@@ -248,17 +252,30 @@ impl Cluster {
         service["spec"] = json!({"clusterIP": "10.96.0.10", "selector": labels, "ports": [{"name": "dns", "port": 53, "protocol": "UDP", "targetPort": 53}]});
         let mut objects = vec![dns, set, service];
         objects.extend((0..2).map(|i| {
-            running(space, &format!("coredns-1-{i}"), labels.clone(), owner("apps/v1", "ReplicaSet", "coredns-1"), &format!("node-{i}"))
+            running(
+                space,
+                &format!("coredns-1-{i}"),
+                labels.clone(),
+                owner("apps/v1", "ReplicaSet", "coredns-1"),
+                &format!("node-{i}"),
+            )
         }));
         let labels = json!({"k8s-app": "kube-proxy"});
         let mut proxy = object("apps/v1", "DaemonSet", space, "kube-proxy");
         let spec = json!({"containers": [{"name": "kube-proxy", "image": "registry.k8s.io/kube-proxy:1.35"}], "tolerations": [{"operator": "Exists"}]});
-        proxy["spec"] = json!({"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}});
+        proxy["spec"] =
+            json!({"selector": {"matchLabels": labels}, "template": {"metadata": {"labels": labels}, "spec": spec}});
         proxy["status"] = json!({"desiredNumberScheduled": self.nodes(), "currentNumberScheduled": self.nodes(),
             "numberReady": self.nodes(), "updatedNumberScheduled": self.nodes(), "numberAvailable": self.nodes()});
         objects.push(proxy);
         objects.extend((0..self.nodes()).map(|i| {
-            running(space, &format!("kube-proxy-{i}"), labels.clone(), owner("apps/v1", "DaemonSet", "kube-proxy"), &format!("node-{i}"))
+            running(
+                space,
+                &format!("kube-proxy-{i}"),
+                labels.clone(),
+                owner("apps/v1", "DaemonSet", "kube-proxy"),
+                &format!("node-{i}"),
+            )
         }));
         objects
     }
@@ -306,8 +323,8 @@ fn running(namespace: &str, name: &str, labels: Value, owners: Value, node: &str
     pod["metadata"]["ownerReferences"] = owners;
     pod["spec"] = json!({"nodeName": node, "containers": [{"name": "app", "image": "registry.example/app:1.0"}],
         "tolerations": [{"operator": "Exists"}], "schedulerName": "default-scheduler"});
-    pod["status"] = json!({"phase": "Running", "startTime": SINCE, "qosClass": "Burstable",
-        "conditions": ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition),
+    let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition);
+    pod["status"] = json!({"phase": "Running", "startTime": SINCE, "qosClass": "Burstable", "conditions": conditions,
         "containerStatuses": [{"name": "app", "ready": true, "started": true, "restartCount": 0, "lastState": {},
             "image": "registry.example/app:1.0", "imageID": format!("registry.example/app@sha256:{}", "5".repeat(64)),
             "containerID": format!("containerd://{name}"), "state": {"running": {"startedAt": SINCE}}}]});

@@ -21,9 +21,9 @@ impl Watched {
         for object in cluster.objects().iter().chain(changes) {
             engine.state_mut().apply(decoded(object));
         }
-        let kinds = ["Ingress"].map(|kind| Kind::of_group("networking.k8s.io", kind));
-        for kind in Kind::named().chain(&kinds) {
-            engine.state_mut().cover(kind, None);
+        let ingress = Kind::of_group("networking.k8s.io", "Ingress");
+        for kind in Kind::named().cloned().chain([ingress]) {
+            engine.state_mut().cover(&kind, None);
         }
         let mut watched = Watched { engine, now: "2026-01-01T12:00:00Z".parse().unwrap() };
         watched.settle();
@@ -67,7 +67,6 @@ fn answer(need: &Need) -> Answer {
         _ => Answer::NotFound,
     }
 }
-
 
 impl Watched {
     /// How many objects are looked at when this one goes.

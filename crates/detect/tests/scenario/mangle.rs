@@ -49,8 +49,18 @@ fn one(value: &mut Value, chance: &mut Chance, depth: usize) {
         (Value::String(_), 2) => "2031-01-01T00:00:00Z".into(),
         (Value::String(_), 3) => "\u{202e}x/y:z{[".into(),
         (Value::String(_), _) => {
-            const WORDS: [&str; 10] =
-                ["True", "False", "Unknown", "Running", "Failed", "Succeeded", "1970-01-01T00:00:00Z", "-1", "100%", "app"];
+            const WORDS: [&str; 10] = [
+                "True",
+                "False",
+                "Unknown",
+                "Running",
+                "Failed",
+                "Succeeded",
+                "1970-01-01T00:00:00Z",
+                "-1",
+                "100%",
+                "app",
+            ];
             WORDS[chance.below(WORDS.len())].into()
         }
         (Value::Number(_), 1) => json!(-1),

@@ -404,7 +404,9 @@ fn complete(object: &Value, now: Timestamp) -> Value {
     let known = Kind::of(&version, &kind);
     object["apiVersion"] = version.into();
     involved(&mut object);
-    let seen = ["firstTimestamp", "eventTime", "lastTimestamp"].iter().find_map(|key| object.get(*key).filter(|it| it.is_string()));
+    let seen = ["firstTimestamp", "eventTime", "lastTimestamp"]
+        .iter()
+        .find_map(|key| object.get(*key).filter(|it| it.is_string()));
     let seen = seen.filter(|_| kind == "Event").cloned();
     let meta = object.as_object_mut().unwrap().entry("metadata").or_insert_with(|| Value::Object(Map::new()));
     let meta = meta.as_object_mut().unwrap();

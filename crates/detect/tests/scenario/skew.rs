@@ -25,14 +25,17 @@ pub(super) fn by(mut object: Value, ahead: SignedDuration) -> Value {
                 }
             }
             // The scheduler's clock and the controllers' are not the node's.
-            for (condition, before) in object["status"]["conditions"].as_array_mut().into_iter().flatten().zip(scheduled) {
+            for (condition, before) in
+                object["status"]["conditions"].as_array_mut().into_iter().flatten().zip(scheduled)
+            {
                 if before["type"] == "PodScheduled" || before["type"] == "DisruptionTarget" {
                     *condition = before;
                 }
             }
         }
         Some("Event") => {
-            let by_node = [&object["source"]["component"], &object["reportingComponent"]].iter().any(|it| **it == "kubelet");
+            let by_node =
+                [&object["source"]["component"], &object["reportingComponent"]].iter().any(|it| **it == "kubelet");
             if by_node {
                 for key in ["firstTimestamp", "lastTimestamp", "eventTime", "series"] {
                     if let Some(time) = object.get_mut(key) {

@@ -10,9 +10,9 @@ mod limits;
 mod network;
 mod port;
 mod setting;
-mod tls;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub(crate) use far::Far;
 pub(crate) use forbidden::Forbidden;

@@ -1,9 +1,9 @@
 //! Containers that may take a node's memory from all others, on a node that has little left.
 
 use crate::detectors::template::Site;
+use crate::state::Full;
 use crate::{Fact, Finding, Place, View, describe};
 use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
-use crate::state::Full;
 use reckon_model::k8s::{Container, ContainerType, Pod};
 use reckon_model::{Kind, Object, Quantity, ResourceRef, quantity};
 

@@ -83,7 +83,9 @@ impl<'a> Killed<'_, 'a> {
             let own = containers.iter().find(|item| item["name"] == self.container.name.as_str())?;
             return Some(Quantity::new(own.pointer("/resources/limits/memory")?.as_str()?));
         }
-        self.template_of(self.owner().filter(|owner| revision::is_made_by(self.view, owner, self.subject) == Some(true))?)
+        self.template_of(
+            self.owner().filter(|owner| revision::is_made_by(self.view, owner, self.subject) == Some(true))?,
+        )
     }
 
     fn owner(&self) -> Option<&'a Object> {

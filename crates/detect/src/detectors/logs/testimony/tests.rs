@@ -381,7 +381,10 @@ fn what_looks_like_it_and_is_not_is_not_read() {
 fn ports_files_and_schemas_are_read_in_the_words_of_many_programs() {
     for (line, port) in [
         ("(13)Permission denied: AH00072: make_sock: could not bind to address [::]:80", Some(80)),
-        ("[ALERT] 001/120000 (1) : Starting frontend http: cannot bind socket (Permission denied) [0.0.0.0:443]", Some(443)),
+        (
+            "[ALERT] 001/120000 (1) : Starting frontend http: cannot bind socket (Permission denied) [0.0.0.0:443]",
+            Some(443),
+        ),
         ("java.net.BindException: Permission denied", None),
         ("[Errno 13] error while attempting to bind on address ('0.0.0.0', 80): permission denied", Some(80)),
         ("Could not create server TCP listening socket *:80: bind: Permission denied", Some(80)),
@@ -405,12 +408,21 @@ fn ports_files_and_schemas_are_read_in_the_words_of_many_programs() {
         assert_eq!(of(line), Some(Testimony::Files), "{line}");
     }
     for (line, what) in [
-        ("org.flywaydb.core.api.exception.FlywayValidateException: Validate failed: Migrations have failed validation", "a migration"),
-        ("ActiveRecord::PendingMigrationError: Migrations are pending. To resolve this issue, run: bin/rails db:migrate", "a migration"),
+        (
+            "org.flywaydb.core.api.exception.FlywayValidateException: Validate failed: Migrations have failed validation",
+            "a migration",
+        ),
+        (
+            "ActiveRecord::PendingMigrationError: Migrations are pending. To resolve this issue, run: bin/rails db:migrate",
+            "a migration",
+        ),
         ("alembic.util.exc.CommandError: Can't locate revision identified by '3f2a'", "a migration"),
         ("error: Dirty database version 5. Fix and force version.", "a migration"),
         ("Error: P3009 migrate found failed migrations in the target database", "a migration"),
-        ("org.hibernate.tool.schema.spi.SchemaManagementException: Schema-validation: missing table [orders]", "table [orders]"),
+        (
+            "org.hibernate.tool.schema.spi.SchemaManagementException: Schema-validation: missing table [orders]",
+            "table [orders]",
+        ),
         ("ERROR 1054 (42S22): Unknown column 'state' in 'field list'", "column state"),
         ("sqlite3.OperationalError: no such column: state", "column state"),
         ("SqlException: Invalid object name 'dbo.Orders'.", "table dbo.Orders"),
