@@ -66,7 +66,7 @@ fn of_container(stage: Stage, name: &str, declared: &PodSpec, admitted: &PodSpec
         return vec![format!("container {name} is not in the template")];
     };
     let mut found = Vec::new();
-    let runs = matches!(stage, Stage::Config | Stage::Memory | Stage::Probe | Stage::Start);
+    let runs = matches!(stage, Stage::Config | Stage::Probe | Stage::Start);
     if is.image != was.image {
         found.push(format!("image of {name} {} (declared {})", is.image, was.image));
     }
@@ -74,8 +74,10 @@ fn of_container(stage: Stage, name: &str, declared: &PodSpec, admitted: &PodSpec
         for (what, differs) in [("command", is.command != was.command), ("args", is.args != was.args)] {
             found.extend(differs.then(|| format!("other {what} of {name}")));
         }
-        found.extend(of_resources(name, &was.resources, &is.resources));
         found.extend(of_environment(was, is));
+    }
+    if runs || stage == Stage::Memory {
+        found.extend(of_resources(name, &was.resources, &is.resources));
     }
     if stage == Stage::Probe {
         let probes = [

@@ -20,7 +20,6 @@ pub(super) fn siblings(view: &View<'_>, workload: &Object, failing: &[&Object]) 
         .into_iter()
         .filter(|pod| !ill.contains(&pod.reference()) && pod.pod().is_some_and(|body| body.is_ready()))
         .collect();
-    let since = well.iter().filter_map(|pod| pod.pod()?.condition("Ready")?.since).max();
     let (bad, good) = (nodes(failing), nodes(&well));
     let count = text::count(well.len(), "pod");
     let are = if well.len() == 1 { "is" } else { "are" };
@@ -40,7 +39,8 @@ pub(super) fn siblings(view: &View<'_>, workload: &Object, failing: &[&Object]) 
         }
         _ => format!("{count} of the same template {are} ready"),
     };
-    Some(Fact::new(Role::Symptom, Source::Status, since, workload, text))
+    // Without a time: what is well says nothing of when the rest began to fail.
+    Some(Fact::new(Role::Symptom, Source::Status, None, workload, text))
 }
 
 fn nodes<'a>(pods: &[&'a Object]) -> BTreeSet<&'a str> {

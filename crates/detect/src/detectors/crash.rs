@@ -387,7 +387,9 @@ impl<'v, 'a> Crash<'v, 'a> {
         if !sentence.ends_with(['.', '!', '?']) {
             sentence.push('.');
         }
-        let meaning = said.filter(|_| sort.slug != "exec-format-error").and_then(|said| testimony::of(said)?.meaning());
+        let meaning = said
+            .filter(|_| sort.is_plain() || sort.slug == "init-failing")
+            .and_then(|said| testimony::of(said)?.meaning());
         sentence.extend(meaning.map(|meaning| format!(" That is: {meaning}.")));
         match sort.field(self) {
             Some((below, value)) => {

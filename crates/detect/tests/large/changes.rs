@@ -20,7 +20,7 @@ fn beat(cluster: &Cluster, i: usize) -> Value {
 }
 
 #[test]
-fn one_change_among_ten_thousand_pods_has_fifty_objects_looked_at_again_at_most() {
+fn one_change_among_ten_thousand_pods_has_fifty_objects_looked_at_again_at_most_whatever_else_is_wrong() {
     let cluster = Cluster::new(1000);
     let mut watched = Watched::new(&cluster, &[]);
     let (first, idle) = watched.settle();
@@ -42,7 +42,6 @@ fn one_change_among_ten_thousand_pods_has_fifty_objects_looked_at_again_at_most(
     let mut wrong = Vec::new();
     for (what, objects) in changes {
         let looked_at = watched.looked_at_for(&objects);
-        println!("{what}: {looked_at}");
         if looked_at > FEW {
             wrong.push(format!("{what}: {looked_at}"));
         }
@@ -52,32 +51,23 @@ fn one_change_among_ten_thousand_pods_has_fifty_objects_looked_at_again_at_most(
         ("a pod that goes", watched.looked_at_without(Kind::Pod, &space, &cluster.pod_name(gone))),
         ("a pod that comes", watched.looked_at_for(&[cluster.pod(gone)])),
     ] {
-        println!("{what}: {looked_at}");
         if looked_at > FEW {
             wrong.push(format!("{what}: {looked_at}"));
         }
     }
-    assert!(wrong.is_empty(), "{wrong:?}");
-}
-
-#[test]
-fn one_change_beside_five_hundred_problems_has_fifty_objects_looked_at_again_at_most() {
-    let cluster = Cluster::new(1000);
+    // The same beside five hundred problems of five kinds.
     let ill: Vec<Value> = (0..500).map(|i| cluster.ill(i * 20)).collect();
-    let mut watched = Watched::new(&cluster, &ill);
-    let (first, _) = watched.settle();
-    println!("{}", first.problems.len());
-    let pod = 1234;
-    let mut wrong = Vec::new();
+    watched.looked_at_for(&ill);
+    let found = watched.settle().0.problems.len();
+    assert!(found > 450, "{found} problems");
     for (what, objects) in [
-        ("a heartbeat", vec![beat(&cluster, 7)]),
+        ("a heartbeat", vec![beat(&cluster, 8)]),
         ("a pod that crashes", vec![cluster.crashing(pod)]),
         ("a pod that is well again", vec![cluster.pod(pod)]),
         ("a readiness flip", vec![cluster.unready(pod)]),
         ("an Event", vec![cluster.probe_event(pod)]),
     ] {
         let looked_at = watched.looked_at_for(&objects);
-        println!("{what}: {looked_at}");
         if looked_at > FEW {
             wrong.push(format!("{what}: {looked_at}"));
         }

@@ -408,6 +408,8 @@ fn complete(object: &Value, now: Timestamp) -> Value {
         .iter()
         .find_map(|key| object.get(*key).filter(|it| it.is_string()));
     let seen = seen.filter(|_| kind == "Event").cloned();
+    let taken =
+        object["status"]["startTime"].as_str().filter(|_| kind == "Pod").and_then(|at| at.parse::<Timestamp>().ok());
     let meta = object.as_object_mut().unwrap().entry("metadata").or_insert_with(|| Value::Object(Map::new()));
     let meta = meta.as_object_mut().unwrap();
     if known.namespaced() {
@@ -415,11 +417,14 @@ fn complete(object: &Value, now: Timestamp) -> Value {
     }
     let name = meta["name"].as_str().expect("name").to_owned();
     meta.entry("uid").or_insert_with(|| uid(&kind, &name).into());
-    // An Event is made when what it tells was seen first.
-    if let Some(seen) = seen {
-        meta.entry("creationTimestamp").or_insert(seen);
-    }
-    meta.entry("creationTimestamp").or_insert_with(|| (now - SignedDuration::from_hours(1)).to_string().into());
+    // An Event is made when what it tells was seen first, and a pod before a kubelet takes it.
+    let made = now - SignedDuration::from_hours(1);
+    let made = match (seen, taken) {
+        (Some(seen), _) => seen,
+        (None, Some(taken)) => json!(made.min(taken).to_string()),
+        (None, None) => json!(made.to_string()),
+    };
+    meta.entry("creationTimestamp").or_insert(made);
     if let Some(owner) = meta.remove("owner") {
         let (kind, name) = owner.as_str().unwrap().split_once('/').unwrap();
         let version = Kind::parse(kind).unwrap().api_version();
