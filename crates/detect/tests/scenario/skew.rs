@@ -10,9 +10,15 @@ pub(super) fn by(mut object: Value, ahead: SignedDuration) -> Value {
         return object;
     }
     match object["kind"].as_str() {
-        Some("Pod") => {
+        // What no kubelet has taken has no time of one.
+        Some("Pod") if object["spec"]["nodeName"].is_string() => {
             let scheduled = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+            // A kubelet takes a pod as soon as it is there.
             let mut newest = None;
+            times(&object["status"], &mut newest);
+            if newest.is_some() && object["status"]["startTime"].is_null() {
+                object["status"]["startTime"] = object["metadata"]["creationTimestamp"].clone();
+            }
             times(&object["status"], &mut newest);
             moved(&mut object["status"], ahead);
             // The API server notes by its own clock when the kubelet wrote.
