@@ -1,6 +1,7 @@
 //! What is counted. Each case does all its preparation whatever its count is, so that the difference of two counts is the
 //! cost of what was counted and nothing else.
 
+use crate::ill;
 use crate::world::{engine, now, pods, world};
 use anyhow::{Result, ensure};
 use reckon_cluster::{Line, Lines, MAX_ITEM_BYTES, Piece, Splitter, written};
@@ -40,6 +41,7 @@ pub(crate) const CASES: &[Case] = &[
         counts: (8, 16),
         run: diagnose,
     },
+    Case { name: "full", item: "full detection over 10,000 pods with 500 problems", counts: (0, 1), run: ill::full },
 ];
 
 fn list(count: usize) -> Result<()> {

@@ -8,7 +8,7 @@ use crate::runs::{Outcome, Runs, earlier};
 use crate::state::State;
 use crate::verdict::{self, Verdict};
 use crate::view::{Asked, View};
-use crate::{considered, explore, impact, merge, problem, rank, reconcile};
+use crate::{considered, contrast, explore, impact, merge, problem, rank, reconcile};
 use reckon_model::document::{Answer, NotChecked, Problem};
 use reckon_model::{Kind, Need, Object, ResourceRef, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -122,9 +122,12 @@ impl Engine {
             false => Vec::new(),
         };
         let mut open: Vec<Problem> = Vec::new();
-        for incident in incidents {
+        let mut routes = impact::Routes::default();
+        for mut incident in incidents {
+            // Nor for what is compared.
+            contrast::add(&past, &mut incident);
             let considered = trace(&incident);
-            open.push(problem::of(&view, incident, considered));
+            open.push(problem::of(&view, &mut routes, incident, considered));
         }
         if explored.is_close() {
             impact::callers(&view, &mut open);
@@ -172,8 +175,8 @@ fn told(runs: &Runs, state: &State, explored: &Explored, asked: &mut Asked) -> V
     let mut outcomes: Vec<(&Object, &Outcome)> = runs.outcomes(state).collect();
     outcomes.sort_by(|(a, one), (b, other)| {
         let place = |object: &Object| !explored.is_target(object);
-        let name = |object: &'_ Object| (object.namespace().to_owned(), object.meta.name.clone());
-        (one.rank, place(a)).cmp(&(other.rank, place(b))).then_with(|| name(a).cmp(&name(b)))
+        let names = || (a.namespace(), &a.meta.name).cmp(&(b.namespace(), &b.meta.name));
+        one.rank.cmp(&other.rank).then_with(|| place(a).cmp(&place(b))).then_with(names)
     });
     let mut findings = Vec::new();
     let mut asked_about: BTreeMap<ResourceRef, BTreeSet<ResourceRef>> = BTreeMap::new();

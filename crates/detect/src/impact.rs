@@ -2,16 +2,17 @@
 
 mod routes;
 
-use crate::View;
 use crate::addresses::calls;
 use crate::rank::{self, Incident};
+use crate::{View, describe};
 use reckon_model::document::{Impact, PodCount, Problem, Ref};
-use reckon_model::{Body, Kind, Object, ResourceRef};
-use std::collections::BTreeSet;
+use reckon_model::{Body, Kind, Object, ResourceRef, text};
+pub(crate) use routes::Routes;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What an incident takes down, as far as the known objects tell. Only what leads to a Service that suffers is asked for, and
 /// its refusal is no gap of the diagnosis: a problem does not get truer by it.
-pub(crate) fn of(view: &View<'_>, incident: &Incident) -> Impact {
+pub(crate) fn of<'a>(view: &View<'a>, routes: &mut Routes<'a>, incident: &Incident) -> Impact {
     // What blames the root suffers from it as much as what it shows on.
     let blaming = || incident.symptoms.iter().filter(|symptom| rank::ails(&incident.root, symptom));
     let findings = || std::iter::once(&incident.root).chain(&incident.also).chain(blaming());
@@ -46,15 +47,61 @@ pub(crate) fn of(view: &View<'_>, incident: &Incident) -> Impact {
             }
         }
     }
-    let empty = findings().chain(&incident.symptoms).map(|finding| &finding.place.workload);
-    services.extend(empty.filter(|place| place.kind == Kind::Service).map(Ref::from));
+    let about = findings().chain(&incident.symptoms).filter(|finding| finding.place.workload.kind == Kind::Service);
+    services.extend(about.clone().map(|finding| Ref::from(&finding.place.workload)));
+    let empty = about.filter(|finding| EMPTY.contains(&finding.failure));
+    let empty: BTreeSet<Ref> = empty.map(|finding| Ref::from(&finding.place.workload)).collect();
+    let leading = routes::to(view, routes, &services);
+    let sentence = sentence(incident, &empty, &leading);
     Impact {
         pods,
         workloads: workloads.into_iter().collect(),
-        routes: routes::to(view, &services).into_iter().collect(),
+        routes: leading.into_keys().collect(),
         services: services.into_iter().collect(),
+        empty_services: empty.into_iter().collect(),
         callers: Vec::new(),
+        sentence,
     }
+}
+
+/// The failures of Services behind which nothing answers.
+const EMPTY: [&str; 2] = ["endpoints-empty", "service-selects-nothing"];
+
+/// So many objects of a sort are named in a sentence.
+const NAMED: usize = 3;
+
+/// Which Services have no ready endpoint, unless that is the title, and what leads to them.
+fn sentence(incident: &Incident, empty: &BTreeSet<Ref>, leading: &BTreeMap<Ref, BTreeSet<Ref>>) -> Option<String> {
+    let (first, more) = (empty.first()?, empty.len() > 1);
+    let mut sentences = Vec::new();
+    if more || incident.root.place.workload != ResourceRef::from(first) {
+        let has = if more { "have" } else { "has" };
+        sentences.push(format!("{} {has} no ready endpoint.", named(empty)));
+    }
+    let routes: BTreeSet<Ref> = leading
+        .iter()
+        .filter(|(_, services)| services.iter().any(|service| empty.contains(service)))
+        .map(|(route, _)| route.clone())
+        .collect();
+    if !routes.is_empty() {
+        let lead = if routes.len() > 1 { "lead" } else { "leads" };
+        let there = if sentences.is_empty() { named(empty) } else { them(empty).to_owned() };
+        sentences.push(format!("{} {lead} to {there}.", named(&routes)));
+    }
+    (!sentences.is_empty()).then(|| sentences.join(" "))
+}
+
+fn them(services: &BTreeSet<Ref>) -> &'static str {
+    if services.len() > 1 { "them" } else { "it" }
+}
+
+/// `Service shop/web`, `Ingress shop/a and HTTPRoute shop/b`.
+fn named(references: &BTreeSet<Ref>) -> String {
+    let name = |reference: &Ref| format!("{} {}", reference.kind, describe::name(&ResourceRef::from(reference)));
+    let mut names: Vec<String> = references.iter().take(NAMED).map(name).collect();
+    let more = references.len().saturating_sub(NAMED);
+    names.extend((more > 0).then(|| format!("{more} more")));
+    text::enumerate(&names)
 }
 
 /// So many callers are named.
@@ -76,6 +123,17 @@ pub(crate) fn callers(view: &View<'_>, problems: &mut [Problem]) {
         let found: BTreeSet<Ref> = of.flatten().map(|caller| Ref::from(&caller.reference())).collect();
         let others = found.into_iter().filter(|caller| (&caller.kind, &caller.name) != (&own.kind, &own.name));
         problem.impact.callers = others.take(CALLERS).collect();
+        let impact = &mut problem.impact;
+        let empty: BTreeSet<Ref> = impact.empty_services.iter().cloned().collect();
+        let calling = empty.iter().filter_map(|service| callers.get(&unmarked(service))).flatten();
+        let calling: BTreeSet<Ref> = calling.map(|caller| Ref::from(&caller.reference())).collect();
+        let calling: BTreeSet<Ref> = impact.callers.iter().filter(|it| calling.contains(it)).cloned().collect();
+        if !calling.is_empty() {
+            let call = if calling.len() > 1 { "call" } else { "calls" };
+            let there = if impact.sentence.is_some() { them(&empty).to_owned() } else { named(&empty) };
+            let before = impact.sentence.take().map(|before| format!("{before} ")).unwrap_or_default();
+            impact.sentence = Some(format!("{before}{} {call} {there}.", named(&calling)));
+        }
     }
 }
 

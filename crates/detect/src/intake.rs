@@ -1,6 +1,6 @@
 //! What is done once with every object that comes in: secrets out, and what others have alike united with theirs.
 
-use crate::redact;
+use crate::{clock, redact};
 use reckon_model::k8s::{
     Affinity, Condition, Container, ContainerState, ContainerStatus, MadeOf, Pod, PodSpec, PodStatus, PodTemplate,
     PodWords, Resources, Words,
@@ -56,6 +56,11 @@ impl Intake {
         for (at, manager) in meta.managers.iter_mut().enumerate() {
             let was = was.and_then(|was| was.managers.get(at)).map(|was| &was.who);
             self.writers.unite(&mut manager.who, was, |_| {});
+        }
+        match body {
+            Body::Pod(pod) => clock::set_right(meta, &mut pod.status),
+            Body::Event(event) => clock::set_event_right(meta, event),
+            _ => {}
         }
         match body {
             Body::Pod(pod) => self.pod(pod, before.and_then(Object::pod).map(|before| &before.status)),

@@ -7,7 +7,9 @@
 pub mod addresses;
 pub mod blame;
 pub mod catalogue;
+mod clock;
 mod considered;
+mod contrast;
 pub mod describe;
 pub mod detectors;
 mod engine;
@@ -40,5 +42,5 @@ mod view;
 pub use catalogue::{Detector, Failure, Page, Stage, page, topics};
 pub use engine::{Diagnosis, Engine, Scope, kinds};
 pub use finding::{Fact, Finding, Place};
-pub use state::State;
-pub use view::{Lookup, Many, View};
+pub use state::{Full, State};
+pub use view::{Lookup, Many, There, View};

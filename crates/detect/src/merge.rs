@@ -2,6 +2,7 @@
 
 use crate::finding::{Fact, Finding, Place};
 use reckon_model::document::{CauseKind, Ref};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 /// How many facts a merged finding keeps: those of the first few pods say it all.
@@ -10,7 +11,7 @@ const FACTS: usize = 12;
 /// Unites findings that make the same claim about the same container of the same workload for the same cause. The order
 /// of the findings does not matter: they are sorted first, and the earliest keeps its words.
 pub(crate) fn same_claims(mut findings: Vec<Finding>) -> Vec<Finding> {
-    findings.sort_by(|a, b| order(a).cmp(&order(b)));
+    findings.sort_by(order);
     let mut merged: BTreeMap<Key, Finding> = BTreeMap::new();
     for finding in findings {
         match merged.entry(key(&finding)) {
@@ -31,8 +32,11 @@ fn key(finding: &Finding) -> Key {
 }
 
 /// A total order that does not depend on when a finding was made: what it shows on, then its words.
-fn order(finding: &Finding) -> (&Place, &str, Vec<&reckon_model::ResourceRef>, &str) {
-    (&finding.place, finding.failure, finding.shows_on.iter().collect(), &finding.title)
+fn order(a: &Finding, b: &Finding) -> Ordering {
+    (&a.place, a.failure)
+        .cmp(&(&b.place, b.failure))
+        .then_with(|| a.shows_on.iter().cmp(&b.shows_on))
+        .then_with(|| a.title.cmp(&b.title))
 }
 
 fn absorb(first: &mut Finding, other: Finding) {

@@ -17,8 +17,13 @@ const CHAIN_PODS: usize = 5;
 const REMEDIES: usize = 4;
 
 /// The problem of an incident, in its first episode.
-pub(crate) fn of(view: &View<'_>, incident: Incident, considered: Vec<Considered>) -> Problem {
-    let impact = impact::of(view, &incident);
+pub(crate) fn of<'a>(
+    view: &View<'a>,
+    routes: &mut impact::Routes<'a>,
+    incident: Incident,
+    considered: Vec<Considered>,
+) -> Problem {
+    let impact = impact::of(view, routes, &incident);
     let id = id(&incident.root);
     let chain = chain(&incident);
     let symptoms = symptoms(&incident);

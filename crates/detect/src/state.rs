@@ -1,16 +1,18 @@
 //! What is known of a cluster.
 
 mod changes;
+mod nodes;
 mod objects;
 
 use crate::intake::Intake;
 use crate::lease::Lease;
 use crate::redact;
 pub(crate) use changes::{Changes, Digest, Topic};
+pub use nodes::Full;
 pub(crate) use objects::Number;
-use objects::{Objects, Places};
+use objects::{Objects, Places, request_alike};
 use reckon_model::kernel::NodeFacts;
-use reckon_model::{Answer, ClusterId, Gap, Kind, LogLine, Need, Object, ResourceRef, Sample, Specs, Timestamp};
+use reckon_model::{Answer, Body, ClusterId, Gap, Kind, LogLine, Need, Object, ResourceRef, Sample, Specs, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -86,10 +88,15 @@ impl State {
     pub fn apply(&mut self, object: Object) {
         let before = self.objects.named(&object.kind, object.namespace(), &object.meta.name);
         let object = Arc::new(self.intake.take(object, before));
+        if before.is_some_and(|before| nodes::repeats(before, &object)) {
+            return;
+        }
+        let filled = self.filled(before, Some(&object));
         let places = Places::of(&object);
         let (number, before) = self.objects.insert(&object, &places);
         let was = before.as_ref().map(|(before, left)| (&**before, left.as_ref().unwrap_or(&places)));
         self.changes.object(number, was, Some((&object, &places)));
+        self.touch_filled(&filled);
         let Some((before, _)) = before else { return };
         let restarted = match (before.pod(), object.pod()) {
             (Some(before), Some(now)) => !ends(before).eq(ends(now)),
@@ -103,6 +110,31 @@ impl State {
             && let Some(at) = object.meta.created
         {
             self.bury(before, at);
+        }
+    }
+
+    /// The nodes that may become full by a change, or no more be, as they are before it.
+    fn filled(&self, before: Option<&Object>, now: Option<&Object>) -> BTreeMap<String, Option<Full>> {
+        let place = |object: &'_ Object| match &object.body {
+            Body::Node(_) => Some(object.meta.name.clone()),
+            Body::Pod(pod) => Some(pod.spec.node_name.clone()).filter(|node| !node.is_empty()),
+            _ => None,
+        };
+        if let (Some(Body::Pod(one)), Some(Body::Pod(other))) = (before.map(|it| &it.body), now.map(|it| &it.body))
+            && one.spec.node_name == other.spec.node_name
+            && before.zip(now).is_some_and(|(before, now)| request_alike(before, now))
+        {
+            return BTreeMap::new();
+        }
+        let nodes = before.into_iter().chain(now).filter_map(place);
+        nodes.map(|node| (node.clone(), self.full(&node))).collect()
+    }
+
+    fn touch_filled(&mut self, before: &BTreeMap<String, Option<Full>>) {
+        for (node, full) in before {
+            if self.full(node) != *full {
+                self.changes.touch(&Topic::Full(node));
+            }
         }
     }
 
@@ -125,6 +157,7 @@ impl State {
             if !stays {
                 changes.touch(&Topic::Gone(&reference.kind));
                 changes.touch(&Topic::Object(&reference.kind, reference.namespace(), &reference.name));
+                changes.touch(&Topic::There(&reference.kind, reference.namespace(), &reference.name));
             }
             stays
         });
@@ -180,8 +213,10 @@ impl State {
         if reference.kind == Kind::Pod {
             self.forget_logs(reference);
         }
+        let filled = self.filled(self.objects.get(reference), None);
         if let Some((number, object, places)) = self.objects.remove(reference) {
             self.changes.object(number, Some((&object, &places)), None);
+            self.touch_filled(&filled);
             // Events expire, and slices follow their Service: neither is evidence by its absence.
             if matches!(reference.kind, Kind::Event | Kind::EndpointSlice) {
                 return;
@@ -276,8 +311,12 @@ impl State {
 
     /// The namespaces with a known object of this kind and name.
     pub fn places(&self, kind: &Kind, name: &str) -> Vec<String> {
-        let named = self.objects(kind, None).filter(|object| object.meta.name == name);
-        named.filter_map(|object| object.meta.namespace.clone()).collect()
+        self.named(kind, name).filter_map(|object| object.meta.namespace.clone()).collect()
+    }
+
+    /// The known objects of a kind and name, by namespace.
+    pub(crate) fn named<'a>(&'a self, kind: &Kind, name: &str) -> impl Iterator<Item = &'a Object> + use<'a> {
+        self.objects.of_name(kind, name).collect::<Vec<_>>().into_iter()
     }
 
     /// The names of the known objects of a kind, in a namespace if one is given.
@@ -372,8 +411,9 @@ impl State {
         self.objects.on_node(node)
     }
 
-    pub(crate) fn requested_on(&self, node: &str) -> u128 {
-        self.objects.requested_on(node)
+    /// What is requested of a node's memory where that is nearly all of it.
+    pub(crate) fn full(&self, node: &str) -> Option<Full> {
+        Full::of(self.objects.named(&Kind::Node, "", node)?, self.objects.requested_on(node))
     }
 
     /// What could not be read at all.

@@ -22,9 +22,10 @@ pub(crate) fn of(view: &View<'_>, scope: &Scope, problems: &[Problem]) -> Verdic
     if let Some(first) = serious.first() {
         let unsure = serious.iter().all(|problem| problem.verdict == Sureness::Unknown);
         let answer = if unsure { Answer::Undetermined } else { Answer::Problem };
+        let suffers = first.impact.sentence.as_ref().map(|sentence| format!(" {sentence}")).unwrap_or_default();
         let sentence = match serious.len() {
-            1 => format!("{}.", first.title),
-            n => format!("{}. The most severe: {}.", text::count(n, "problem"), first.title),
+            1 => format!("{}.{suffers}", first.title),
+            n => format!("{}. The most severe: {}.{suffers}", text::count(n, "problem"), first.title),
         };
         return Verdict { answer, sentence };
     }

@@ -1,6 +1,6 @@
 //! What a detector sees.
 
-use crate::state::{Digest, Standing, State, Topic};
+use crate::state::{Digest, Full, Standing, State, Topic};
 use reckon_model::k8s::Event;
 use reckon_model::kernel::NodeFacts;
 use reckon_model::selector::LabelSelector;
@@ -83,6 +83,20 @@ impl<'a> Lookup<'a> {
     }
 }
 
+/// Whether an object is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum There {
+    /// It is.
+    Yes,
+    /// It is not. Known for sure.
+    No {
+        /// When it was deleted, if that was seen.
+        deleted: Option<Timestamp>,
+    },
+    /// Not known: not asked yet, or refused.
+    Unread,
+}
+
 /// Several objects, and whether they are all there are.
 #[derive(Debug)]
 pub struct Many<'a> {
@@ -158,6 +172,21 @@ impl<'a> View<'a> {
     /// Looks up the object of a reference.
     pub fn look_up(&self, reference: &ResourceRef) -> Lookup<'a> {
         self.read(&Topic::Object(&reference.kind, reference.namespace(), &reference.name));
+        self.sought(reference)
+    }
+
+    /// Whether an object is there: what a thousand pods ask of what they stand on. Who asks is not run again for what else
+    /// becomes of the object, so nothing may be read of it.
+    pub fn there(&self, reference: &ResourceRef) -> There {
+        self.read(&Topic::There(&reference.kind, reference.namespace(), &reference.name));
+        match self.sought(reference) {
+            Lookup::Found(_) => There::Yes,
+            Lookup::Absent { deleted } => There::No { deleted },
+            Lookup::Unread => There::Unread,
+        }
+    }
+
+    fn sought(&self, reference: &ResourceRef) -> Lookup<'a> {
         if let Some(object) = self.state.get(reference) {
             return Lookup::Found(object);
         }
@@ -390,16 +419,34 @@ impl<'a> View<'a> {
 
     /// The pods on a node; `None` while they are not known, or may not be.
     pub fn pods_on(&self, node: &str) -> Option<Vec<&'a Object>> {
+        self.may_know_on(node).then(|| self.known_on(node).collect())
+    }
+
+    /// The pods on a node as a scheduler sees them: nothing may be read of them but their specs, labels and nodes, whether
+    /// they have ended or have to go, and when they were scheduled. Who asks is not run again for all else that they do.
+    pub fn placed_on(&self, node: &str) -> Option<Vec<&'a Object>> {
+        self.may_know_on(node).then(|| {
+            self.read(&Topic::PlacedOn(node));
+            self.state.pods_on(node).collect()
+        })
+    }
+
+    /// All pods that happen to be known, as a scheduler sees them; as [`View::placed_on`].
+    pub fn placed(&self) -> impl Iterator<Item = &'a Object> {
+        self.read(&Topic::Placed);
+        self.state.objects(&Kind::Pod, None)
+    }
+
+    /// Whether the pods on a node are known. Asks for them if nobody has.
+    fn may_know_on(&self, node: &str) -> bool {
         let need = Need::PodsOn { node: node.to_owned() };
         match (self.state.covered(&Kind::Pod, None), self.standing(&need)) {
-            (Some(Ok(())), _) | (_, Some(Standing::Got | Standing::NotFound)) => {
-                return Some(self.known_on(node).collect());
-            }
+            (Some(Ok(())), _) | (_, Some(Standing::Got | Standing::NotFound)) => return true,
             (_, Some(Standing::Refused(gap))) => drop(self.gap(gap.clone())),
             (Some(Err(gap)), None) => drop(self.gap(gap.clone())),
             (None, None) => drop(self.ask(need)),
         }
-        None
+        false
     }
 
     /// The pods on a node that happen to be known. Asks nothing, concludes nothing about the rest.
@@ -408,10 +455,18 @@ impl<'a> View<'a> {
         self.state.pods_on(node)
     }
 
-    /// Bytes of memory that the known pods on a node request which have not ended. Asks nothing.
-    pub fn requested_on(&self, node: &str) -> u64 {
-        self.read(&Topic::Requested(node));
-        u64::try_from(self.state.requested_on(node)).unwrap_or(u64::MAX)
+    /// What has the kind and the name of an object in other namespaces, as far as it is known. Asks nothing.
+    pub fn namesakes(&self, object: &Object) -> impl Iterator<Item = &'a Object> {
+        self.read(&Topic::All(&object.kind));
+        let own = object.namespace().to_owned();
+        self.state.named(&object.kind, &object.meta.name).filter(move |other| other.namespace() != own)
+    }
+
+    /// What the known pods on a node that have not ended request of its memory, where that is nearly all of it. Asks
+    /// nothing.
+    pub fn full(&self, node: &str) -> Option<Full> {
+        self.read(&Topic::Full(node));
+        self.state.full(node)
     }
 
     /// One object, if it happens to be known. Asks nothing, concludes nothing from its absence.

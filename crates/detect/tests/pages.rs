@@ -6,8 +6,9 @@
 
 mod scenario;
 
+use jiff::SignedDuration;
 use reckon_detect::catalogue::{Verified, detectors};
-use reckon_detect::{Detector, Failure};
+use reckon_detect::{Detector, Diagnosis, Failure};
 use scenario::course::Course;
 use scenario::{Page, Scenario};
 use std::collections::BTreeSet;
@@ -89,7 +90,6 @@ fn the_order_of_objects_answers_and_detectors_changes_no_byte() {
     assert!(wrong.is_empty(), "{}", wrong.concat());
 }
 
-/// The scenarios of a page that another order changes.
 /// So many courses are gone through, of so many steps each.
 const COURSES: u64 = 40;
 const STEPS: usize = 40;
@@ -113,6 +113,51 @@ fn looking_again_at_what_changed_gives_what_looking_at_everything_gives() {
     assert!(quick * 4 < thorough * 3, "{quick} of {thorough} objects were looked at");
 }
 
+/// Of objects that nobody means fewer things follow; there are more that can.
+const MANGLED: u64 = 60;
+
+#[test]
+fn objects_that_nobody_means_are_looked_at_and_looking_again_gives_what_looking_at_everything_gives() {
+    let pages = pages();
+    let scenarios: Vec<&Scenario> = pages.iter().flat_map(|page| &page.scenarios).collect();
+    for seed in 1..=MANGLED {
+        let at = usize::try_from(seed).unwrap() * 61 % scenarios.len();
+        let near: Vec<&Scenario> = (0..8).map(|i| scenarios[(at + i) % scenarios.len()]).collect();
+        let mut course = Course::mangled(&near, seed);
+        (0..STEPS).for_each(|_| course.step());
+    }
+}
+
+/// What a node counts is told by its own times alone, and is over when they are an hour old.
+const BY_NODES_TIME: [&str; 1] = ["cpu-throttled"];
+
+#[test]
+fn a_nodes_clock_that_is_an_hour_off_makes_no_problem_and_hides_none_but_for_a_while() {
+    let open = |diagnosis: &Diagnosis| -> BTreeSet<(String, String)> {
+        let open = diagnosis.problems.iter().filter(|problem| problem.closed.is_none());
+        open.map(|problem| (problem.failure.clone(), problem.subject.reference.name.clone())).collect()
+    };
+    let mut wrong = String::new();
+    for page in pages() {
+        for scenario in &page.scenarios {
+            let before = open(&scenario.run_skewed(SignedDuration::ZERO));
+            for hours in [-1, 1] {
+                let skewed = scenario.run_skewed(SignedDuration::from_hours(hours));
+                let after = open(&skewed);
+                let waits = skewed.recheck_at.is_some();
+                let hidden =
+                    before.difference(&after).filter(|(slug, _)| !waits && !BY_NODES_TIME.contains(&slug.as_str()));
+                let made = after.difference(&before).filter(|_| before.is_empty());
+                for (slug, name) in hidden.chain(made) {
+                    let _ = writeln!(wrong, "{}: {} ({hours:+} h): {slug} of {name}", page.name, scenario.name);
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// The scenarios of a page that another order changes.
 fn turned(page: &Page) -> Vec<String> {
     let changed = |scenario: &Scenario| {
         let expected = run(scenario, 0);

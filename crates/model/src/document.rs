@@ -410,10 +410,16 @@ pub struct Impact {
     pub workloads: Vec<Ref>,
     /// Services with fewer or no endpoints.
     pub services: Vec<Ref>,
+    /// Those of the Services that have no ready endpoint.
+    #[serde(default)]
+    pub empty_services: Vec<Ref>,
     /// Routes and ingresses to them.
     pub routes: Vec<Ref>,
     /// Who calls them.
     pub callers: Vec<Ref>,
+    /// What of it people meet: Services without a ready endpoint, what leads to them and who calls them, in sentences.
+    #[serde(default)]
+    pub sentence: Option<String>,
 }
 
 /// Affected pods.

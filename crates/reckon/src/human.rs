@@ -83,6 +83,9 @@ impl Page<'_> {
             problem.id
         );
         let _ = writeln!(out, "{}", indent(&wrap(&clean_line(&problem.title), self.width.saturating_sub(2)), 2));
+        if let Some(suffers) = problem.impact.sentence.as_ref().filter(|_| problem.closed.is_none()) {
+            let _ = writeln!(out, "{}", indent(&wrap(&clean_line(suffers), self.width.saturating_sub(2)), 2));
+        }
         if let Some(reason) = &problem.closed_reason {
             let _ = writeln!(out, "  {}", self.paint.with(Style::Good, &format!("closed: {}", clean_line(reason))));
         }

@@ -40,7 +40,12 @@ impl Page<'_> {
         let mut above: Option<&Cause> = None;
         for problem in problems {
             let repeated = above.is_some_and(|above| same_root(above, &problem.cause));
-            let cause = if repeated && !wide { "″ the same".to_owned() } else { clean_line(&problem.cause.sentence) };
+            let mut cause =
+                if repeated && !wide { "″ the same".to_owned() } else { clean_line(&problem.cause.sentence) };
+            if let Some(suffers) = problem.impact.sentence.as_ref().filter(|_| wide && problem.closed.is_none()) {
+                cause.push(' ');
+                cause.push_str(&clean_line(suffers));
+            }
             let mut row = self.row(problem, wide);
             row.push(cause);
             rows.push(row);

@@ -8,6 +8,7 @@ use reckon_model::k8s::{Container, PodSpec};
 use reckon_model::{Body, Kind, Object, ResourceRef};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
 
 /// Where an address is written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +39,7 @@ pub fn addresses(
     namespace: Option<&str>,
     container: Option<&str>,
 ) -> Vec<(Address, Written)> {
-    written(spec, container, |name| view.object(&Kind::ConfigMap, namespace, name).found())
+    written(spec, container, |name| view.object(&Kind::ConfigMap, namespace, name).found().map(Map::of))
 }
 
 /// The Services that a pod spec names: those that exist, and those that no other DNS would answer for.
@@ -53,6 +54,8 @@ pub fn callers<'a>(view: &View<'a>, of: &BTreeSet<ResourceRef>) -> BTreeMap<Reso
     if of.is_empty() {
         return callers;
     }
+    // Many read one map, and it may be a megabyte: it is taken out and read once.
+    let mut maps = BTreeMap::new();
     for kind in [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet, Kind::CronJob] {
         for workload in view.known(&kind, None) {
             let spec = match &workload.body {
@@ -61,7 +64,12 @@ pub fn callers<'a>(view: &View<'a>, of: &BTreeSet<ResourceRef>) -> BTreeMap<Reso
                 _ => continue,
             };
             let namespace = workload.namespace();
-            let map = |name: &str| view.known_one(&ResourceRef::new(Kind::ConfigMap, Some(namespace), name));
+            let map = |name: &str| {
+                let reference = ResourceRef::new(Kind::ConfigMap, Some(namespace), name);
+                let known =
+                    maps.entry(reference).or_insert_with_key(|reference| view.known_one(reference).map(Map::of));
+                known.clone()
+            };
             let found = services(written(spec, None, map), namespace, |service| of.contains(service));
             let called: BTreeSet<ResourceRef> =
                 found.into_iter().map(|call| call.service).filter(|service| of.contains(service)).collect();
@@ -90,11 +98,26 @@ fn services(addresses: Vec<(Address, Written)>, namespace: &str, exists: impl Fn
     calls
 }
 
-fn written<'m>(
-    spec: &PodSpec,
-    only: Option<&str>,
-    map: impl Fn(&str) -> Option<&'m Object>,
-) -> Vec<(Address, Written)> {
+/// The addresses in a ConfigMap, each with its key.
+#[derive(Clone)]
+struct Map {
+    reference: ResourceRef,
+    addresses: Rc<[(String, Address)]>,
+}
+
+impl Map {
+    fn of(object: &Object) -> Map {
+        let whole = object.whole();
+        let data = whole.as_ref().and_then(|whole| whole.get("data")).and_then(Value::as_object);
+        let all = data.into_iter().flatten().flat_map(|(key, value)| {
+            let addresses = in_data(key, value.as_str().unwrap_or(""));
+            addresses.into_iter().map(|address| (key.clone(), address))
+        });
+        Map { reference: object.reference(), addresses: all.collect() }
+    }
+}
+
+fn written(spec: &PodSpec, only: Option<&str>, mut map: impl FnMut(&str) -> Option<Map>) -> Vec<(Address, Written)> {
     let mut found = Vec::new();
     let mut maps: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
     for (_, container) in spec.all_containers().filter(|(_, container)| only.is_none_or(|only| container.name == only))
@@ -117,17 +140,10 @@ fn written<'m>(
         }
     }
     for (name, keys) in &maps {
-        let Some(object) = map(name) else { continue };
-        let Some(whole) = object.whole() else { continue };
-        let data = whole.get("data").and_then(Value::as_object);
-        for (key, value) in data
-            .into_iter()
-            .flatten()
-            .filter(|(key, _)| keys.iter().any(|wanted| wanted.as_ref().is_none_or(|wanted| wanted == *key)))
-        {
-            let written = Written::Data(object.reference(), key.clone());
-            let value = value.as_str().unwrap_or("");
-            found.extend(in_data(key, value).into_iter().map(|address| (address, written.clone())));
+        let Some(Map { reference, addresses }) = map(name) else { continue };
+        let wanted = |key: &String| keys.iter().any(|wanted| wanted.as_ref().is_none_or(|wanted| wanted == key));
+        for (key, address) in addresses.iter().filter(|(key, _)| wanted(key)) {
+            found.push((address.clone(), Written::Data(reference.clone(), key.clone())));
         }
     }
     let mut seen = BTreeSet::new();

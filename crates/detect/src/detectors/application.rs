@@ -223,6 +223,8 @@ impl<'a> Speaker<'_, 'a> {
             Testimony::PortDenied(_)
             | Testimony::NoFile(_)
             | Testimony::Untrusted
+            | Testimony::NoTls
+            | Testimony::OwnCertificate
             | Testimony::ExecFormat
             | Testimony::NoKind(_) => None,
         }

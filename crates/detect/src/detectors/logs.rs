@@ -4,6 +4,7 @@ pub(crate) mod testimony;
 
 use super::killed_by;
 use crate::View;
+use crate::addresses::start;
 use jiff::SignedDuration;
 use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Pod};
 use reckon_model::{LogLine, Object};
@@ -69,6 +70,9 @@ const NOISE: [&str; 10] = [
     "non-fatal",
     "unable to retrieve container logs for",
 ];
+
+/// So much of a line is looked at, in bytes: one may be a megabyte.
+const READ: usize = 16 << 10;
 
 /// A program tells why it ends in its last words; what it said long before, however loud, it has outlived.
 const LAST_WORDS: usize = 15;
@@ -185,7 +189,7 @@ pub(crate) fn failing<'a>(
 }
 
 pub(crate) fn is_noise(line: &str) -> bool {
-    let text = line.to_lowercase();
+    let text = start(line, READ).to_lowercase();
     text.trim().is_empty() || frame(&text) || NOISE.iter().any(|words| text.contains(words))
 }
 
@@ -204,7 +208,7 @@ fn frame(text: &str) -> bool {
 
 fn most_telling(lines: &[LogLine]) -> Option<&LogLine> {
     let telling = |line: &str| {
-        let text = line.to_lowercase();
+        let text = start(line, READ).to_lowercase();
         TELLING.iter().position(|words| words.iter().any(|word| text.contains(word)))
     };
     let told: Vec<usize> = (0..lines.len()).filter(|at| !is_noise(&lines[*at].text)).collect();

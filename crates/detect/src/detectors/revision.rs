@@ -2,11 +2,11 @@
 
 use super::template::below;
 use crate::blame::{self, Blame};
-use crate::{Fact, View, describe};
+use crate::{Fact, View, describe, history};
 use jiff::SignedDuration;
 use reckon_model::document::{Role, Source};
 use reckon_model::k8s::{ContainerStatus, Pod, Terminated};
-use reckon_model::{FieldChange, Object, Timestamp, duration};
+use reckon_model::{FieldChange, Kind, Object, Timestamp, duration};
 
 /// A change that was lived with for a day did not make what fails now.
 pub(crate) const WINDOW: SignedDuration = SignedDuration::from_hours(24);
@@ -73,6 +73,22 @@ pub(crate) fn suspect<'a>(
 
 fn calm(pod: &Pod, container: &str) -> bool {
     pod.containers().any(|(_, item, status)| item.name == container && status.is_some_and(|status| status.ready))
+}
+
+/// Whether the controller's template is the one that made the pod, and not a later one, as far as that is known.
+pub(crate) fn is_made_by<'a>(view: &View<'a>, owner: &'a Object, pod: &Object) -> Option<bool> {
+    match owner.kind {
+        // A Deployment makes a new one for each template, and a Job's cannot be changed.
+        Kind::ReplicaSet if owner.meta.controller().is_some() => Some(true),
+        Kind::Job => Some(true),
+        Kind::ReplicaSet | Kind::ReplicationController => (owner.meta.generation == Some(1)).then_some(true),
+        Kind::StatefulSet => {
+            let own = pod.meta.labels.get("controller-revision-hash")?;
+            let update = &owner.workload()?.status.update_revision;
+            (!update.is_empty()).then_some(own == update)
+        }
+        _ => history::templates(view, owner).last().map(|newest| newest.made(pod)),
+    }
 }
 
 /// The other pods that the same template made.

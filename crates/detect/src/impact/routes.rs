@@ -4,7 +4,7 @@ use crate::View;
 use reckon_model::document::Ref;
 use reckon_model::{Kind, Object};
 use serde_json::Value;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The kinds that lead to Services, by group, and whether they may from another namespace.
 const LEADING: [(&str, &str, bool); 3] = [
@@ -13,34 +13,53 @@ const LEADING: [(&str, &str, bool); 3] = [
     ("gateway.networking.k8s.io", "GRPCRoute", true),
 ];
 
-/// The Ingresses and routes that name one of these Services.
-pub(super) fn to(view: &View<'_>, services: &BTreeSet<Ref>) -> BTreeSet<Ref> {
+/// What leads to Services, taken apart once for all problems of a diagnosis: the backends of each Ingress and route that was
+/// looked at, by kind, namespace and name.
+#[derive(Debug, Default)]
+pub(crate) struct Routes<'a> {
+    known: BTreeMap<(usize, &'a str, &'a str), Vec<Backend>>,
+}
+
+/// The Ingresses and routes that name one of these Services, each with those that it names.
+pub(super) fn to<'a>(
+    view: &View<'a>,
+    routes: &mut Routes<'a>,
+    services: &BTreeSet<Ref>,
+) -> BTreeMap<Ref, BTreeSet<Ref>> {
     let namespaces: BTreeSet<&str> = services.iter().filter_map(|service| service.namespace.as_deref()).collect();
     let mut several = namespaces.into_iter();
     // One question for each kind, however many namespaces suffer.
     let place = match (several.next(), several.next()) {
-        (None, _) => return BTreeSet::new(),
+        (None, _) => return BTreeMap::new(),
         (Some(one), None) => Some(one),
         (Some(_), Some(_)) => None,
     };
-    let names: BTreeSet<(&str, &str)> =
-        services.iter().filter_map(|it| Some((it.namespace.as_deref()?, it.name.as_str()))).collect();
-    let leads = |object: &&Object| {
-        let own = object.namespace();
-        backends(object)
-            .iter()
-            .any(|backend| names.contains(&(backend.namespace.as_deref().unwrap_or(own), backend.name.as_str())))
-    };
-    let leading = LEADING.iter().flat_map(|(group, kind, across)| {
+    let names: BTreeMap<(&str, &str), &Ref> =
+        services.iter().filter_map(|it| Some(((it.namespace.as_deref()?, it.name.as_str()), it))).collect();
+    let mut found = BTreeMap::new();
+    for (which, (group, kind, across)) in LEADING.iter().enumerate() {
         let kind = Kind::of_group(group, kind);
         let everywhere = view.all(&kind, place.filter(|_| !across));
         // Who may not read all of them may read those beside the Service.
-        if everywhere.complete { everywhere.items } else { view.all(&kind, place).items }
-    });
-    leading.filter(leads).map(|object| Ref::from(&object.reference())).collect()
+        let leading = if everywhere.complete { everywhere.items } else { view.all(&kind, place).items };
+        for object in leading {
+            let own = object.namespace();
+            let key = (which, own, object.meta.name.as_str());
+            let backends = routes.known.entry(key).or_insert_with(|| backends(object));
+            let named = backends.iter().filter_map(|backend| {
+                names.get(&(backend.namespace.as_deref().unwrap_or(own), backend.name.as_str())).map(|it| (*it).clone())
+            });
+            let named: BTreeSet<Ref> = named.collect();
+            if !named.is_empty() {
+                found.insert(Ref::from(&object.reference()), named);
+            }
+        }
+    }
+    found
 }
 
 /// A Service that a route names.
+#[derive(Debug)]
 struct Backend {
     name: String,
     /// Another namespace than the route's own.

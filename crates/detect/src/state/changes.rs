@@ -1,6 +1,6 @@
 //! What changed since somebody last looked.
 
-use super::objects::{Number, Places, request_alike, requested};
+use super::objects::{Number, Places};
 use reckon_model::shared::digest;
 use reckon_model::{Kind, Need, Object, Shared};
 use std::collections::{BTreeMap, BTreeSet};
@@ -14,6 +14,8 @@ pub(crate) type Digest = u32;
 pub(crate) enum Topic<'a> {
     /// One object by kind, namespace and name, there or not.
     Object(&'a Kind, &'a str, &'a str),
+    /// Whether there is an object of this kind, namespace and name, whatever else becomes of it.
+    There(&'a Kind, &'a str, &'a str),
     /// All objects of a kind.
     All(&'a Kind),
     /// All objects of a kind in a namespace.
@@ -22,8 +24,12 @@ pub(crate) enum Topic<'a> {
     Children(&'a Kind, &'a str, &'a str),
     /// The pods on a node.
     OnNode(&'a str),
-    /// How much memory the pods on a node request.
-    Requested(&'a str),
+    /// What a scheduler sees of the pods on a node.
+    PlacedOn(&'a str),
+    /// What a scheduler sees of all pods.
+    Placed,
+    /// Whether nearly all memory of a node is requested, and how much.
+    Full(&'a str),
     /// The Events about something: kind, namespace, name.
     Events(&'a str, &'a str, &'a str),
     /// What was deleted of a kind.
@@ -95,6 +101,9 @@ impl Changes {
         let Some((object, _)) = now.or(before) else { return };
         let (kind, namespace) = (&object.kind, object.namespace());
         self.touch(&Topic::Object(kind, namespace, &object.meta.name));
+        if before.is_none() || now.is_none() {
+            self.touch(&Topic::There(kind, namespace, &object.meta.name));
+        }
         self.touch(&Topic::All(kind));
         self.touch(&Topic::In(kind, namespace));
         let (left, places) = (before.map(|(_, left)| left), now.map(|(_, places)| places));
@@ -102,16 +111,10 @@ impl Changes {
             self.places(left);
         }
         self.places(places);
-        let alike = |((before, left), (now, places)): (Placed<'_>, Placed<'_>)| {
-            left.node == places.node && request_alike(before, now)
-        };
-        if !before.zip(now).is_some_and(alike) {
-            let asks = |(object, places): Placed<'a>| Some((places.node.as_deref()?, requested(object)));
-            let (asked, asks) = (before.and_then(asks), now.and_then(asks));
-            if asked != asks {
-                for (node, _) in asked.iter().chain(&asks) {
-                    self.touch(&Topic::Requested(node));
-                }
+        if *kind == Kind::Pod && !before.zip(now).is_some_and(|((before, _), (now, _))| placed_alike(before, now)) {
+            self.touch(&Topic::Placed);
+            for node in [left, places].into_iter().flatten().filter_map(|places| places.node.as_deref()) {
+                self.touch(&Topic::PlacedOn(node));
             }
         }
         let labels = now.map(|(now, _)| &now.meta.labels);
@@ -132,4 +135,16 @@ impl Changes {
             self.touch(&Topic::OnNode(node));
         }
     }
+}
+
+/// Whether a scheduler sees the same in two states of a pod: neither what its containers do nor whether it is ready.
+fn placed_alike(before: &Object, now: &Object) -> bool {
+    let (Some(old), Some(new)) = (before.pod(), now.pod()) else { return false };
+    old.spec.node_name == new.spec.node_name
+        && (old.spec.common.is_one(&new.spec.common) || old.spec.common == new.spec.common)
+        && before.meta.labels == now.meta.labels
+        && before.meta.uid == now.meta.uid
+        && before.meta.deleted == now.meta.deleted
+        && old.is_finished() == new.is_finished()
+        && old.condition("PodScheduled") == new.condition("PodScheduled")
 }

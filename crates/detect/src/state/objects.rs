@@ -197,6 +197,12 @@ impl Objects {
         Some(&*self.named.get(kind)?.get(namespace)?.get(name)?.object)
     }
 
+    /// Those of a kind and name, by namespace.
+    pub(crate) fn of_name<'a>(&'a self, kind: &Kind, name: &str) -> impl Iterator<Item = &'a Object> {
+        let spaces = self.named.get(kind).into_iter().flat_map(BTreeMap::values);
+        spaces.filter_map(move |names| Some(&*names.get(name)?.object))
+    }
+
     pub(crate) fn numbered(&self, number: Number) -> Option<&Object> {
         self.numbered.get(number as usize)?.as_deref()
     }

@@ -16,7 +16,9 @@ pub(crate) struct Course {
     now: Timestamp,
     quick: Engine,
     thorough: Engine,
-    random: u64,
+    chance: Chance,
+    /// Whether some objects come as nobody means them.
+    mangles: bool,
     /// What happened, to be told when the two differ.
     told: Vec<String>,
     /// How many objects either looked at.
@@ -39,7 +41,8 @@ impl Course {
             now: NOW.parse().unwrap(),
             quick: engine(),
             thorough: engine(),
-            random: seed,
+            chance: Chance(seed),
+            mangles: false,
             told: Vec::new(),
             looked_at: (0, 0),
         };
@@ -48,7 +51,7 @@ impl Course {
             course.objects.extend(list(input, "objects").iter().map(|object| complete(object, course.now)));
             course.kernels.extend(entries(input, "kernel").map(|(node, facts)| (node.clone(), facts.clone())));
             let mut unheard = engine();
-            course.answers.learn(&mut unheard, input, course.now);
+            course.answers.learn(&mut unheard, input, course.now, SignedDuration::ZERO);
             for step in list(input, "then") {
                 let now = course.now + relative(step["at"].as_str().unwrap()).unwrap();
                 course.objects.extend(list(step, "apply").iter().map(|object| complete(object, now)));
@@ -104,8 +107,17 @@ impl Course {
 
     fn apply(&mut self) {
         let at = self.below(self.objects.len());
-        let text = self.objects[at].to_string();
-        let object = Object::decode(text.as_bytes(), None).unwrap();
+        let mut json = self.objects[at].clone();
+        if self.mangles && self.below(2) == 0 {
+            super::mangle::some(&mut json, &mut self.chance);
+        }
+        let text = json.to_string();
+        let object = match Object::decode(text.as_bytes(), None) {
+            Ok(object) => object,
+            // Who reads a cluster says that there is one that could not be read.
+            Err(_) if self.mangles => return,
+            Err(error) => panic!("{error}: {text}"),
+        };
         let reference = object.reference();
         self.told.push(format!("{text} is applied"));
         self.quick.state_mut().apply(object.clone());
@@ -145,10 +157,25 @@ impl Course {
         }
     }
 
+    /// The same with objects among the others that are mangled.
+    pub(crate) fn mangled(scenarios: &[&Scenario], seed: u64) -> Self {
+        Course { mangles: true, ..Course::new(scenarios, seed) }
+    }
+
     fn below(&mut self, end: usize) -> usize {
+        self.chance.below(end)
+    }
+}
+
+/// Numbers that follow from a seed.
+pub(super) struct Chance(u64);
+
+impl Chance {
+    /// One below this.
+    pub(super) fn below(&mut self, end: usize) -> usize {
         // As `Order` mixes.
-        self.random = self.random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.random >> 33).unwrap() % end
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        usize::try_from(self.0 >> 33).unwrap() % end
     }
 }
 

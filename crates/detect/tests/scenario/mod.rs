@@ -17,7 +17,9 @@
 //! Times are relative to the step they stand in, and everything that is not given does not exist.
 
 pub(crate) mod course;
+mod mangle;
 mod render;
+mod skew;
 
 use jiff::{SignedDuration, Timestamp};
 use reckon_detect::catalogue::detectors;
@@ -135,6 +137,16 @@ impl Scenario {
     /// Runs it as an administrator would see it, with objects, answers and detectors in the order of this turn (0: as
     /// written).
     pub(crate) fn run_turned(&self, turn: u64) -> String {
+        let (diagnosis, start) = self.run(turn, SignedDuration::ZERO);
+        render::diagnosis(&diagnosis, start)
+    }
+
+    /// Runs it on nodes whose clocks are so much ahead of the API server's, as it is written else.
+    pub(crate) fn run_skewed(&self, ahead: SignedDuration) -> Diagnosis {
+        self.run(0, ahead).0
+    }
+
+    fn run(&self, turn: u64, ahead: SignedDuration) -> (Diagnosis, Timestamp) {
         let mut order = Order(turn);
         let input = self.input();
         let parts = [
@@ -186,8 +198,9 @@ impl Scenario {
         });
         let captured = input["captured"].as_bool() == Some(true);
         let mut engine = Engine::with_detectors(state, order.of(detectors()));
-        apply(&mut engine, list(input, "objects"), start, &mut order, captured);
-        answers.learn(&mut engine, input, start);
+        let arrival = Arrival { captured, ahead };
+        arrival.of(&mut engine, list(input, "objects"), start, &mut order);
+        answers.learn(&mut engine, input, start, ahead);
         let mut diagnosis = settle(&mut engine, &scope, &answers, start, &mut order, true);
         for step in list(input, "then") {
             known(step, &["at", "apply", "delete", "logs", "metrics", "helm", "kernel"]);
@@ -197,11 +210,11 @@ impl Scenario {
                 assert!(engine.state().holds(&reference), "{name} is not there to be deleted");
                 engine.state_mut().delete(&reference, now);
             }
-            apply(&mut engine, list(step, "apply"), now, &mut order, captured);
-            answers.learn(&mut engine, step, now);
+            arrival.of(&mut engine, list(step, "apply"), now, &mut order);
+            answers.learn(&mut engine, step, now, ahead);
             diagnosis = settle(&mut engine, &scope, &answers, now, &mut order, false);
         }
-        render::diagnosis(&diagnosis, start)
+        (diagnosis, start)
     }
 }
 
@@ -263,7 +276,9 @@ struct Answers {
 
 impl Answers {
     /// Takes what a scenario or a step of it says. It stands at once in the place of what was answered before.
-    fn learn(&mut self, engine: &mut Engine, input: &Value, now: Timestamp) {
+    fn learn(&mut self, engine: &mut Engine, input: &Value, now: Timestamp, ahead: SignedDuration) {
+        // What a node tells, it tells by its own clock.
+        let now = now + ahead;
         let mut learned = Vec::new();
         for (name, log) in entries(input, "logs") {
             let (name, previous) = match name.strip_suffix("/previous") {
@@ -359,12 +374,21 @@ fn sample(measured: &Value, pod: &str, container: &str, now: Timestamp) -> Sampl
     }
 }
 
-fn apply(engine: &mut Engine, objects: &[Value], now: Timestamp, order: &mut Order, captured: bool) {
-    let decode = if captured { Object::decode_whole } else { Object::decode };
-    let objects = order.of(objects.iter().map(|object| complete(object, now)));
-    for object in objects {
-        let text = object.to_string();
-        engine.state_mut().apply(decode(text.as_bytes(), None).unwrap_or_else(|error| panic!("{error}: {text}")));
+/// How objects come.
+struct Arrival {
+    captured: bool,
+    /// By how much the clocks of nodes are ahead of the API server's.
+    ahead: SignedDuration,
+}
+
+impl Arrival {
+    fn of(&self, engine: &mut Engine, objects: &[Value], now: Timestamp, order: &mut Order) {
+        let decode = if self.captured { Object::decode_whole } else { Object::decode };
+        let objects = order.of(objects.iter().map(|object| skew::by(complete(object, now), self.ahead)));
+        for object in objects {
+            let text = object.to_string();
+            engine.state_mut().apply(decode(text.as_bytes(), None).unwrap_or_else(|error| panic!("{error}: {text}")));
+        }
     }
 }
 
@@ -380,6 +404,12 @@ fn complete(object: &Value, now: Timestamp) -> Value {
     let known = Kind::of(&version, &kind);
     object["apiVersion"] = version.into();
     involved(&mut object);
+    let seen = ["firstTimestamp", "eventTime", "lastTimestamp"]
+        .iter()
+        .find_map(|key| object.get(*key).filter(|it| it.is_string()));
+    let seen = seen.filter(|_| kind == "Event").cloned();
+    let taken =
+        object["status"]["startTime"].as_str().filter(|_| kind == "Pod").and_then(|at| at.parse::<Timestamp>().ok());
     let meta = object.as_object_mut().unwrap().entry("metadata").or_insert_with(|| Value::Object(Map::new()));
     let meta = meta.as_object_mut().unwrap();
     if known.namespaced() {
@@ -387,7 +417,14 @@ fn complete(object: &Value, now: Timestamp) -> Value {
     }
     let name = meta["name"].as_str().expect("name").to_owned();
     meta.entry("uid").or_insert_with(|| uid(&kind, &name).into());
-    meta.entry("creationTimestamp").or_insert_with(|| (now - SignedDuration::from_hours(1)).to_string().into());
+    // An Event is made when what it tells was seen first, and a pod before a kubelet takes it.
+    let made = now - SignedDuration::from_hours(1);
+    let made = match (seen, taken) {
+        (Some(seen), _) => seen,
+        (None, Some(taken)) => json!(made.min(taken).to_string()),
+        (None, None) => json!(made.to_string()),
+    };
+    meta.entry("creationTimestamp").or_insert(made);
     if let Some(owner) = meta.remove("owner") {
         let (kind, name) = owner.as_str().unwrap().split_once('/').unwrap();
         let version = Kind::parse(kind).unwrap().api_version();

@@ -86,6 +86,9 @@ fn problem(problem: &Problem, start: Timestamp) -> String {
             let _ = writeln!(out, "  {what} {names:?}");
         }
     }
+    if let Some(sentence) = &impact.sentence {
+        let _ = writeln!(out, "  suffers {sentence}");
+    }
     for remedy in &problem.remedies {
         let on = remedy.reference.as_ref().map(|reference| format!(" {}", name(reference))).unwrap_or_default();
         let patch = remedy.patch.as_ref().map(|patch| format!(" {patch}")).unwrap_or_default();

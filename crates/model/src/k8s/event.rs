@@ -1,7 +1,7 @@
 //! Events: what components say happened.
 
 use super::null_default;
-use crate::Timestamp;
+use crate::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 /// An Event of the core or the `events.k8s.io` group: both spellings of each field are read.
@@ -94,6 +94,14 @@ impl Event {
     /// When it was last seen.
     pub fn last_seen(&self) -> Option<Timestamp> {
         self.series.last_observed_time.or(self.last_timestamp).or(self.event_time).or(self.first_timestamp)
+    }
+
+    /// Moves all of its times by so much, as far as they can be.
+    pub fn shift(&mut self, by: SignedDuration) {
+        let Event { first_timestamp, last_timestamp, event_time, series, .. } = self;
+        for at in [first_timestamp, last_timestamp, event_time, &mut series.last_observed_time].into_iter().flatten() {
+            *at = at.checked_add(by).unwrap_or(*at);
+        }
     }
 
     /// Who says so: `kubelet`, `default-scheduler`.

@@ -12,6 +12,7 @@ mod port;
 mod setting;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub(crate) use far::Far;
 pub(crate) use forbidden::Forbidden;
@@ -44,6 +45,10 @@ pub(crate) enum Testimony {
     NoDns(Option<Far>),
     /// The certificate of the other end is not believed.
     Untrusted,
+    /// One end speaks TLS and the other does not.
+    NoTls,
+    /// Its own certificate or key cannot be used.
+    OwnCertificate,
     /// Whoever it calls does not take its credentials.
     Rejected(&'static str),
     /// Whoever it calls has as many connections as it takes.
@@ -68,6 +73,22 @@ pub(crate) enum Testimony {
     NoToken,
     /// The API server has no such kind.
     NoKind(String),
+}
+
+impl Testimony {
+    /// What it means, of those for which no rule stands: as the end of a sentence that begins with what the line says.
+    pub(crate) fn meaning(&self) -> Option<&'static str> {
+        match self {
+            Testimony::PortDenied(_) => Some("it may not listen on a port below 1024 without being root"),
+            Testimony::NoFile(_) => Some("a file that it wants is neither in its image nor mounted"),
+            Testimony::Untrusted => Some("the certificate of the other end is not believed"),
+            Testimony::NoTls => Some("one end of the connection speaks TLS and the other does not"),
+            Testimony::OwnCertificate => Some("its own certificate or key cannot be used"),
+            Testimony::ExecFormat => Some("what it executes is made for another processor"),
+            Testimony::NoKind(_) => Some("the API server has no such kind: its CustomResourceDefinition is missing"),
+            _ => None,
+        }
+    }
 }
 
 /// A line, read to where reading ends, with quotes as people write them, and the same in lower case; both have the same
@@ -107,7 +128,8 @@ impl Line {
 /// What one line says, if it says one of these.
 pub(crate) fn of(text: &str) -> Option<Testimony> {
     let line = Line::of(text);
-    api(&line).or_else(|| port::of(&line)).or_else(|| limits::of(&line)).or_else(|| network::of(&line)).or_else(|| {
+    let ends = || network::of(&line).or_else(|| tls::of(&line));
+    api(&line).or_else(|| port::of(&line)).or_else(|| limits::of(&line)).or_else(ends).or_else(|| {
         let backend = rejected(&line).map(Testimony::Rejected);
         backend.or_else(|| setting::schema(&line)).or_else(|| setting::unset(&line)).or_else(|| files::of(&line))
     })

@@ -1,13 +1,11 @@
 //! Containers that may take a node's memory from all others, on a node that has little left.
 
 use crate::detectors::template::Site;
+use crate::state::Full;
 use crate::{Fact, Finding, Place, View, describe};
 use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
-use reckon_model::k8s::{Condition, Container, ContainerType, Node, Pod};
-use reckon_model::{Body, Kind, Object, Quantity, ResourceRef, quantity};
-
-/// A node of which more is requested than this, in percent of what pods may use, is full.
-const FULL: u64 = 90;
+use reckon_model::k8s::{Container, ContainerType, Pod};
+use reckon_model::{Kind, Object, Quantity, ResourceRef, quantity};
 
 /// A limit that is more than so many times the request is far above it.
 const FAR: u64 = 4;
@@ -31,9 +29,8 @@ pub(super) fn finding<'a>(
         _ => return None,
     };
     // Only of a node that is known to be full: nothing is asked for this.
+    let Full { requested, share, pressed } = view.full(&pod.spec.node_name).filter(|_| view.all_known(&Kind::Pod))?;
     let node = view.known_one(&ResourceRef::new(Kind::Node, None, &pod.spec.node_name))?;
-    let Body::Node(body) = &node.body else { return None };
-    let (requested, share) = fullness(view, node, body)?;
     let workload = view.workload_of(subject);
     let name = &container.name;
     let sentence = format!(
@@ -53,8 +50,7 @@ pub(super) fn finding<'a>(
     finding.verdict = Verdict::Confirmed;
     finding.opened = pod.status.start_time.or(subject.meta.created);
     finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, workload, format!("{name} {set}")));
-    let pressure = Condition::find(&body.status.conditions, "MemoryPressure").is_some_and(Condition::is_true);
-    let pressed = if pressure { ", MemoryPressure" } else { "" };
+    let pressed = if pressed { ", MemoryPressure" } else { "" };
     let text = format!("{} of {} requested by its pods{pressed}", quantity::bytes(requested), quantity::bytes(share));
     finding.evidence.push(Fact::new(Role::Cause, Source::Status, None, node, text));
     let sentence = format!(
@@ -62,16 +58,6 @@ pub(super) fn finding<'a>(
     );
     finding.remedies.push(site.advice(RemedyKind::SetResources, sentence));
     Some(finding)
-}
-
-/// Bytes that are requested on the node, and that its pods may use, where that is known to be nearly all.
-fn fullness(view: &View<'_>, node: &Object, body: &Node) -> Option<(u64, u64)> {
-    if !view.all_known(&Kind::Pod) {
-        return None;
-    }
-    let share = body.status.allocatable.get("memory").and_then(bytes)?;
-    let requested = view.requested_on(&node.meta.name);
-    (requested.saturating_mul(100) >= share.saturating_mul(FULL)).then_some((requested, share))
 }
 
 fn bytes(quantity: &Quantity) -> Option<u64> {

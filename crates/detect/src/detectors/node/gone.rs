@@ -1,7 +1,8 @@
 //! Pods that are bound to a node that is no more.
 
 use crate::spot::{self, Spot};
-use crate::{Fact, Finding, Lookup, Place, View, describe};
+use crate::view::There;
+use crate::{Fact, Finding, Place, View, describe};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, RemedyKind, Risk, Role, Source, Verdict};
 use reckon_model::k8s::{Condition, Pod};
@@ -21,7 +22,7 @@ pub(super) fn found<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) -> O
         return None;
     }
     let node = ResourceRef::new(Kind::Node, None, name);
-    let Lookup::Absent { deleted } = view.look_up(&node) else { return None };
+    let There::No { deleted } = view.there(&node) else { return None };
     // A list without a single node is that of a cluster whose nodes were left out, not of one that has none.
     if view.all_known(&Kind::Node) && deleted.is_none() && view.known(&Kind::Node, None).next().is_none() {
         return None;

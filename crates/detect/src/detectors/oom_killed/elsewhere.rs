@@ -75,7 +75,7 @@ impl<'a> Killed<'_, 'a> {
 
     /// Whether a pod's container was killed for memory lately.
     fn was_killed(&self, pod: &Pod) -> bool {
-        let lately = |at: Timestamp| self.view.now().duration_since(at) <= revision::WINDOW;
+        let lately = |at: Timestamp| at.checked_add(revision::WINDOW).is_ok_and(|until| !self.view.reached(until));
         pod.containers().any(|(_, item, status)| {
             let end = status.and_then(ContainerStatus::last_end);
             item.name == self.container.name

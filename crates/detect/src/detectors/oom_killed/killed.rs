@@ -228,7 +228,7 @@ impl<'a> Killed<'_, 'a> {
     /// Whether the limits of all that runs on the node fit into the share that pods may use: else the kernel may have killed
     /// for that share, of which it tells nobody.
     fn within_allocatable(&self, node: &reckon_model::k8s::Node) -> bool {
-        let Some(pods) = self.view.pods_on(&self.pod.spec.node_name) else { return false };
+        let Some(pods) = self.view.placed_on(&self.pod.spec.node_name) else { return false };
         let limit = |container: &Container| container.resources.limits.get("memory").and_then(remedy::bytes);
         let running = pods.iter().filter_map(|pod| pod.pod()).filter(|pod| !pod.is_finished());
         let mut limits = running.flat_map(|pod| &pod.spec.containers).map(limit);
@@ -246,7 +246,7 @@ impl<'a> Killed<'_, 'a> {
         let Some(pressure) = Condition::find(&body.status.conditions, "MemoryPressure") else { return Node::Unknown };
         let gaps = self.view.has_gaps();
         let events = self.view.events(node);
-        let lately = |at: Timestamp| self.view.now().duration_since(at) <= REMEMBERED;
+        let lately = |at: Timestamp| at.checked_add(REMEMBERED).is_ok_and(|until| !self.view.reached(until));
         let died = self.died_at();
         let before = |at: Timestamp| died.is_some_and(|died| at < died);
         let killed = events.iter().find(|event| {

@@ -2,7 +2,8 @@
 
 use super::killed::Killed;
 use super::remedy::bytes;
-use crate::{describe, history, ownership, spot};
+use crate::detectors::revision;
+use crate::{describe, ownership, spot};
 use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind};
 use reckon_model::{Change, FieldChange, Kind, Object, Quantity, ResourceRef, Verb};
 use serde_json::json;
@@ -45,7 +46,7 @@ impl<'a> Killed<'_, 'a> {
         let limit = self.container.resources.limits.get("memory")?.clone();
         let owner = self.owner()?;
         let template = self.template_of(owner).filter(|template| bytes(template) > bytes(&limit))?;
-        let by = match self.is_made_by(owner)? {
+        let by = match revision::is_made_by(self.view, owner, self.subject)? {
             false => By::OlderRevision,
             true if self.subject.meta.annotations.contains_key(VPA) => By::Autoscaler,
             true => By::Admission,
@@ -74,22 +75,6 @@ impl<'a> Killed<'_, 'a> {
         Some(Resize { change, from: from.as_str().to_owned(), to: to.as_str().to_owned() })
     }
 
-    /// Whether the controller's template is the one that made the pod, and not a later one, as far as that is known.
-    fn is_made_by(&self, owner: &'a Object) -> Option<bool> {
-        match owner.kind {
-            // A Deployment makes a new one for each template, and a Job's cannot be changed.
-            Kind::ReplicaSet if owner.meta.controller().is_some() => Some(true),
-            Kind::Job => Some(true),
-            Kind::ReplicaSet | Kind::ReplicationController => (owner.meta.generation == Some(1)).then_some(true),
-            Kind::StatefulSet => {
-                let own = self.subject.meta.labels.get("controller-revision-hash")?;
-                let update = &owner.workload()?.status.update_revision;
-                (!update.is_empty()).then_some(own == update)
-            }
-            _ => history::templates(self.view, owner).last().map(|newest| newest.made(self.subject)),
-        }
-    }
-
     /// The limit of the template, or of what was applied where the pod is its own workload.
     fn made_with(&self) -> Option<Quantity> {
         if self.workload.kind == Kind::Pod {
@@ -98,7 +83,9 @@ impl<'a> Killed<'_, 'a> {
             let own = containers.iter().find(|item| item["name"] == self.container.name.as_str())?;
             return Some(Quantity::new(own.pointer("/resources/limits/memory")?.as_str()?));
         }
-        self.template_of(self.owner().filter(|owner| self.is_made_by(owner) == Some(true))?)
+        self.template_of(
+            self.owner().filter(|owner| revision::is_made_by(self.view, owner, self.subject) == Some(true))?,
+        )
     }
 
     fn owner(&self) -> Option<&'a Object> {

@@ -74,7 +74,7 @@ impl<'a> Nodes<'a> {
         rules::apply(view, subject, pod, &mut seen);
         let everywhere = view.all_known(&Kind::Pod);
         for (asked, node) in seen.iter_mut().filter(|node| !node.excluded()).enumerate() {
-            let here = if everywhere || asked < ASKED { view.pods_on(&node.node.meta.name) } else { None };
+            let here = if everywhere || asked < ASKED { view.placed_on(&node.node.meta.name) } else { None };
             let Some(here) = here else { continue };
             node.pods_known = true;
             node.beside(pod, &here, &wants);

@@ -101,7 +101,7 @@ fn holders<'a>(seen: &[Seen<'a>], key: &str, others: &[&'a Object]) -> BTreeMap<
 
 /// Pods that are there already and keep away from this one.
 fn existing<'a>(view: &View<'a>, subject: &Object, seen: &mut [Seen<'a>]) {
-    for other in view.known(&Kind::Pod, None) {
+    for other in view.placed() {
         let Some(body) = other.pod() else { continue };
         for term in &body.spec.affinity.pod_anti_affinity.required {
             let selected = term.label_selector.as_ref().is_some_and(|selector| selector.matches(&subject.meta.labels));

@@ -60,7 +60,7 @@ fn last_act(view: &View<'_>, subject: &Object, name: &str) -> Option<Timestamp> 
         // A pod that was given its node by hand has no such condition from a scheduler: the kubelet writes it, too.
         body.condition("PodScheduled").filter(|_| own)?.since
     };
-    let placed = view.known(&Kind::Pod, None).filter_map(served).max();
+    let placed = view.placed().filter_map(served).max();
     let told = view
         .known(&Kind::Event, None)
         .filter_map(|event| match &event.body {

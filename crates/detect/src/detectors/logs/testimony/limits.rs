@@ -9,7 +9,7 @@ pub(super) fn of(line: &Line) -> Option<Testimony> {
     {
         return Some(Testimony::Watches);
     }
-    if line.any(&["too many open files", "emfile"]) {
+    if line.any(&["too many open files", "emfile:", " emfile", "'emfile'", "(emfile)", "file table overflow"]) {
         return Some(Testimony::Files);
     }
     let threads = [
@@ -26,12 +26,12 @@ pub(super) fn of(line: &Line) -> Option<Testimony> {
         "unable to fork",
         "newosproc",
     ];
-    if line.any(&threads)
-        || line.any(&["pthread_create", "fork", "thread"]) && line.has("resource temporarily unavailable")
-    {
+    // A socket that has nothing to read says the same.
+    let starts = line.any(&["pthread_create", "fork"]) || line.has("thread") && line.any(&["creat", "start", "spawn"]);
+    if line.any(&threads) || starts && line.has("resource temporarily unavailable") {
         return Some(Testimony::Threads);
     }
-    if line.has("exec format error") {
+    if line.any(&["exec format error", "cannot execute binary file"]) {
         return Some(Testimony::ExecFormat);
     }
     let full = [

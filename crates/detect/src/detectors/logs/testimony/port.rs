@@ -44,10 +44,27 @@ pub(super) fn of(line: &Line) -> Option<Testimony> {
     if taken {
         return Some(Testimony::PortInUse(colon().or_else(number)));
     }
-    let binds = line.any(&["bind", "listen"]) && line.any(&["permission denied", "eacces"]);
+    let refused = line.any(&["permission denied", "eacces"]);
+    // Directories are bound, too, and there are sockets that are files.
+    let socket = line.any(&[
+        "tcp",
+        "udp",
+        "socket",
+        "address",
+        "bind()",
+        "bindexception",
+        "make_sock",
+        "0.0.0.0",
+        "127.0.0.1",
+        "[::]",
+        "listen eacces",
+        "port ",
+    ]);
+    let file = line.any(&["open '", "listen unix", "unix socket", "unix:", "bind mount", "mount --bind", ".sock"]);
+    let binds = line.any(&["bind", "listen"]) && socket && refused;
     let node = line.has("eacces: permission denied")
         && line
             .after("permission denied ")
             .is_some_and(|rest| !rest.starts_with(['/', '\'', '"', ',']) && rest.contains(':'));
-    (binds && !line.has("open '") || node).then(|| Testimony::PortDenied(colon().or_else(number)))
+    ((binds || node) && !file).then(|| Testimony::PortDenied(colon().or_else(number)))
 }

@@ -96,6 +96,10 @@ pub(super) fn unset(line: &Line) -> Option<Testimony> {
 
 /// A database, a table or a migration that is not there.
 pub(super) fn schema(line: &Line) -> Option<Testimony> {
+    // What is made where it is missing, or taken away where it is there, may be missing.
+    if line.any(&["skipping", "creating", "will be created", "created successfully"]) {
+        return None;
+    }
     let word = |words: &str, end: &str| {
         let rest = line.after(words)?;
         (end.is_empty() || rest.to_ascii_lowercase().contains(end)).then(|| {
@@ -108,7 +112,10 @@ pub(super) fn schema(line: &Line) -> Option<Testimony> {
         .or_else(|| named("database", word(" database ", "does not exist")))
         .or_else(|| named("table", word("relation ", "does not exist").or_else(|| word("no such table: ", ""))))
         .or_else(|| named("table", word("table ", "doesn't exist")))
+        .or_else(|| named("table", word("missing table ", "").or_else(|| word("invalid object name ", ""))))
+        .or_else(|| line.has("ora-00942").then(|| Testimony::Schema("a table".to_owned())))
         .or_else(|| named("column", word("column ", "does not exist")))
+        .or_else(|| named("column", word("unknown column ", "").or_else(|| word("no such column: ", ""))))
         .or_else(|| {
             let behind = line.any(&[
                 "pending migration",
@@ -116,8 +123,18 @@ pub(super) fn schema(line: &Line) -> Option<Testimony> {
                 "unapplied migration",
                 "dirty database version",
                 "schema is not up to date",
-                "run migrations",
+                "please run migrations",
+                "need to run migrations",
+                "must run migrations",
+                "run migrations first",
                 "schema version mismatch",
+                "pendingmigrationerror",
+                "migrations have failed validation",
+                "detected failed migration",
+                "found failed migrations",
+                "target database is not up to date",
+                "can't locate revision identified by",
+                "migration is missing",
             ]);
             behind.then(|| Testimony::Schema("a migration".to_owned()))
         })

@@ -303,6 +303,135 @@ fn credentials_limits_and_settings_are_read() {
 }
 
 #[test]
+fn connections_that_would_be_secure_are_read_in_the_words_of_many_programs() {
+    for line in [
+        "Get \"https://api/\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
+        "remote error: tls: bad certificate",
+        "curl: (60) SSL certificate problem: unable to get local issuer certificate",
+        "ssl.SSLCertVerificationError: [SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: self-signed certificate",
+        "javax.net.ssl.SSLHandshakeException: PKIX path building failed: unable to find valid certification path",
+        "Caused by: java.security.cert.CertificateException: No subject alternative DNS name matching db found.",
+        "Error: unable to verify the first certificate { code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' }",
+        "Error [ERR_TLS_CERT_ALTNAME_INVALID]: Hostname/IP does not match certificate's altnames",
+        "error trying to connect: invalid peer certificate: UnknownIssuer",
+        "AuthenticationException: The remote certificate is invalid according to the validation procedure.",
+        "SSL routines:ssl3_read_bytes:tlsv1 alert unknown ca",
+    ] {
+        assert_eq!(of(line), Some(Testimony::Untrusted), "{line}");
+    }
+    for line in [
+        "Post \"https://api:8080/\": http: server gave HTTP response to HTTPS client",
+        "tls: first record does not look like a TLS handshake",
+        "curl: (35) error:0A00010B:SSL routines::wrong version number",
+        "ssl.SSLError: [SSL: WRONG_VERSION_NUMBER] wrong version number (_ssl.c:1006)",
+        "javax.net.ssl.SSLException: Unsupported or unrecognized SSL message",
+        "error: received corrupt message of type InvalidContentType",
+        "psql: error: server does not support SSL, but SSL was required",
+        "pq: SSL is not enabled on the server",
+    ] {
+        assert_eq!(of(line), Some(Testimony::NoTls), "{line}");
+    }
+    for line in [
+        "nginx: [emerg] SSL_CTX_use_PrivateKey(\"/etc/tls/tls.key\") failed (SSL: error:0B080074:x509 certificate routines:X509_check_private_key:key values mismatch)",
+        "tls: private key does not match public key",
+        "tls: failed to find any PEM data in certificate input",
+        "java.io.IOException: Keystore was tampered with, or password was incorrect",
+    ] {
+        assert_eq!(of(line), Some(Testimony::OwnCertificate), "{line}");
+    }
+}
+
+#[test]
+fn what_looks_like_it_and_is_not_is_not_read() {
+    for line in [
+        // A server that tells of its callers, and certificates that are well.
+        "http: TLS handshake error from 10.1.2.3:41722: remote error: tls: bad certificate",
+        "http: TLS handshake error from 10.1.2.3:41722: EOF",
+        "[info] 7#7: *1 SSL_do_handshake() failed (SSL: error:0A00006C:SSL routines::bad key share) while SSL handshaking",
+        "loaded certificate /etc/tls/tls.crt, valid until 2027-01-01",
+        "x509: using 140 roots of the system",
+        "TLS enabled on :8443",
+        // Files by such names, and sockets with nothing to read.
+        "loading /etc/app/systemfile.yaml",
+        "thread-7: recv: Resource temporarily unavailable",
+        "worker_connections exceed open file resource limit: 1024",
+        "max open files: 1048576",
+        // Tables that are made or were taken away.
+        "NOTICE:  table \"orders\" does not exist, skipping",
+        "database \"shop\" does not exist, creating it",
+        "about to run migrations",
+        "Successfully run migrations: 12 of 12",
+        // Directories are bound as well.
+        "LDAP bind as cn=app failed: permission denied by policy",
+        // Settings that are there.
+        "DB_HOST is set to db",
+        "feature flags: none required",
+        "binary format error count: 0",
+    ] {
+        assert_eq!(of(line), None, "{line}");
+    }
+    assert_eq!(
+        of("listen unix /run/app/app.sock: bind: permission denied"),
+        Some(Testimony::Denied("/run/app/app.sock".to_owned()))
+    );
+    assert_eq!(of("bind mount /data: permission denied"), Some(Testimony::Denied("/data".to_owned())));
+}
+
+#[test]
+fn ports_files_and_schemas_are_read_in_the_words_of_many_programs() {
+    for (line, port) in [
+        ("(13)Permission denied: AH00072: make_sock: could not bind to address [::]:80", Some(80)),
+        (
+            "[ALERT] 001/120000 (1) : Starting frontend http: cannot bind socket (Permission denied) [0.0.0.0:443]",
+            Some(443),
+        ),
+        ("java.net.BindException: Permission denied", None),
+        ("[Errno 13] error while attempting to bind on address ('0.0.0.0', 80): permission denied", Some(80)),
+        ("Could not create server TCP listening socket *:80: bind: Permission denied", Some(80)),
+    ] {
+        assert_eq!(of(line), Some(Testimony::PortDenied(port)), "{line}");
+    }
+    for line in [
+        "exec /usr/local/bin/docker-entrypoint.sh: exec format error",
+        "fork/exec /app/server: exec format error",
+        "OSError: [Errno 8] Exec format error: '/app/run'",
+        "bash: /app/server: cannot execute binary file: Exec format error",
+    ] {
+        assert_eq!(of(line), Some(Testimony::ExecFormat), "{line}");
+    }
+    for line in [
+        "java.net.SocketException: Too many open files",
+        "accept() failed (24: Too many open files)",
+        "Error: EMFILE: too many open files, watch '/x'",
+        "OSError: [Errno 24] Too many open files: '/x'",
+    ] {
+        assert_eq!(of(line), Some(Testimony::Files), "{line}");
+    }
+    for (line, what) in [
+        (
+            "org.flywaydb.core.api.exception.FlywayValidateException: Validate failed: Migrations have failed validation",
+            "a migration",
+        ),
+        (
+            "ActiveRecord::PendingMigrationError: Migrations are pending. To resolve this issue, run: bin/rails db:migrate",
+            "a migration",
+        ),
+        ("alembic.util.exc.CommandError: Can't locate revision identified by '3f2a'", "a migration"),
+        ("error: Dirty database version 5. Fix and force version.", "a migration"),
+        ("Error: P3009 migrate found failed migrations in the target database", "a migration"),
+        (
+            "org.hibernate.tool.schema.spi.SchemaManagementException: Schema-validation: missing table [orders]",
+            "table [orders]",
+        ),
+        ("ERROR 1054 (42S22): Unknown column 'state' in 'field list'", "column state"),
+        ("sqlite3.OperationalError: no such column: state", "column state"),
+        ("SqlException: Invalid object name 'dbo.Orders'.", "table dbo.Orders"),
+    ] {
+        assert_eq!(of(line), Some(Testimony::Schema(what.to_owned())), "{line}");
+    }
+}
+
+#[test]
 fn what_the_api_server_refuses_is_read() {
     let line = "pods is forbidden: User \"system:serviceaccount:shop:api\" cannot list resource \"pods\" in API group \"\" in the namespace \"shop\": RBAC: role.rbac.authorization.k8s.io \"reader\" not found";
     let Some(Testimony::Forbidden(forbidden)) = of(line) else { panic!("{:?}", of(line)) };
