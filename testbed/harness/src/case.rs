@@ -135,6 +135,13 @@ fn read(path: &Path) -> Result<Case> {
     }
 }
 
+impl Case {
+    /// The command line that is asked.
+    pub fn ask(&self) -> &str {
+        self.ask.as_deref().unwrap_or("problems")
+    }
+}
+
 impl Expect {
     /// The problems that must be there.
     pub fn all(&self) -> impl Iterator<Item = &Value> {
