@@ -5,6 +5,7 @@
 //! `reckon` binary a user gets. What failed is collected below `target/live/CASE/`.
 //! What was answered right is kept as a [`Recording`], if asked for, and answered again in every test run.
 
+mod alone;
 mod answer;
 mod audit;
 mod case;

@@ -1,5 +1,6 @@
 //! Recordings: what a case showed when it was answered right, as a bundle that is answered again without a cluster.
 
+use crate::alone::alone;
 use crate::question::Question;
 use crate::{Case, Namespace, expect, wait};
 use anyhow::{Context, Result, bail, ensure};
@@ -10,10 +11,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a case may take to be captured in a state in which the capture is answered as the cluster was.
-const SETTLES: Duration = Duration::from_secs(30);
-
-/// The file beside the bundle.
+/// The bundle in a recording, and the file beside it.
+const BUNDLE: &str = "bundle";
 const ANSWERED: &str = "answered.yaml";
 
 /// What a bundle does not say of the run it is from: `answered.yaml`.
@@ -86,7 +85,7 @@ impl Recording {
     pub fn answer(&self, case: &Case) -> Result<Value> {
         let Answered { namespace, ask, captured, later, .. } = &self.answered;
         ensure!(ask == case.ask() && *later == case.later, "the case asks otherwise than it did when it was recorded");
-        Question::of(case, namespace)?.captured(&self.directory, moment(*captured, later.as_deref())?)
+        Question::of(case, namespace)?.captured(&self.directory.join(BUNDLE), moment(*captured, later.as_deref())?)
     }
 
     /// Puts down what is answered now.
@@ -149,18 +148,20 @@ pub(crate) fn record(namespace: &Namespace<'_>, case: &Case, question: &Question
     let place = crate::root().join("target/live");
     fs::create_dir_all(&place)?;
     let kubeconfig = namespace.cluster().kubeconfig();
-    wait(SETTLES, &format!("a capture of {} that is answered as the cluster", case.name), || {
+    // A state that comes and goes has to come again.
+    wait(case.expect.within(), &format!("a capture of {} that is answered as the cluster", case.name), || {
+        let live = case.later.is_none().then(|| question.live(kubeconfig)).transpose()?;
         let scratch = tempfile::tempdir_in(&place)?;
-        let directory = scratch.path().join("bundle");
+        let whole = scratch.path().join(&case.name);
+        let directory = whole.join(BUNDLE);
         question.capture(kubeconfig, &directory)?;
         let captured = captured_at(&directory)?;
-        let replayed = question.captured(&directory, moment(captured, case.later.as_deref())?)?;
+        let at = moment(captured, case.later.as_deref())?;
+        alone(&directory, namespace.name(), || question.captured(&directory, at))?;
+        let replayed = question.captured(&directory, at)?;
         let mut wrong = expect::wrong(&case.expect, &replayed);
-        if case.later.is_none() {
-            let live = found(&question.live(kubeconfig)?);
-            if live != found(&replayed) {
-                wrong.push(format!("the cluster: {live:?}, the capture: {:?}", found(&replayed)));
-            }
+        if live.as_ref().is_some_and(|live| found(live) != found(&replayed)) {
+            wrong.push(format!("the cluster: {:?}, the capture: {:?}", live.as_ref().map(found), found(&replayed)));
         }
         if !wrong.is_empty() {
             bail!("\n  {}", wrong.join("\n  "));
@@ -174,13 +175,13 @@ pub(crate) fn record(namespace: &Namespace<'_>, case: &Case, question: &Question
             answer: word(&replayed),
             found: found(&replayed),
         };
-        answered.write(&directory)?;
+        answered.write(&whole)?;
         let target = recordings().join(&case.name);
         fs::create_dir_all(recordings())?;
         if target.exists() {
             fs::remove_dir_all(&target)?;
         }
-        fs::rename(&directory, &target)?;
+        fs::rename(&whole, &target)?;
         Ok(true)
     })
 }

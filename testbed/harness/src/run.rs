@@ -61,8 +61,7 @@ fn answered(namespace: &Namespace<'_>, case: &Case, question: &Question, last: &
         }
         return first.context("a look-alike that is not asked");
     }
-    let within = Duration::from_secs(case.expect.within.unwrap_or(90));
-    wait(within, &format!("the answer of reckon {line}"), || {
+    wait(case.expect.within(), &format!("the answer of reckon {line}"), || {
         let wrong = ask()?;
         if !wrong.is_empty() {
             bail!("\n  {}", wrong.join("\n  "));
