@@ -1,6 +1,6 @@
 # What each target does is in scripts/; every one says what it is doing and how long it took.
 .DEFAULT_GOAL := help
-.PHONY: help run stop check test live matrix bench soak build packages
+.PHONY: help run stop check test live record matrix bench soak build packages
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | expand -t 12
@@ -20,6 +20,9 @@ test: ## all of CI: installs what it needs, check, fuzzing, fifteen live cases o
 
 live: ## the testbed's own checks and every live test (root)
 	@scripts/live
+
+record: ## the live cases without a recording (or CASES="a b") on a real cluster; writes docs/failure-matrix.md (root)
+	@scripts/record $(CASES)
 
 matrix: ## provoke every kind of memory death on both kinds of node, record it, write docs/memory-matrix.md (root)
 	@scripts/matrix

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 /// One file of `cases/`: a YAML document that is this, then the objects that are applied first.
 #[derive(Clone, Debug, Deserialize)]
@@ -135,7 +136,19 @@ fn read(path: &Path) -> Result<Case> {
     }
 }
 
+impl Case {
+    /// The command line that is asked.
+    pub fn ask(&self) -> &str {
+        self.ask.as_deref().unwrap_or("problems")
+    }
+}
+
 impl Expect {
+    /// How long the answer may take to come to be so.
+    pub(crate) fn within(&self) -> Duration {
+        Duration::from_secs(self.within.unwrap_or(90))
+    }
+
     /// The problems that must be there.
     pub fn all(&self) -> impl Iterator<Item = &Value> {
         self.problem.iter().chain(&self.problems)

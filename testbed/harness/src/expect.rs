@@ -1,6 +1,45 @@
 //! Whether an answer holds what was expected of it.
 
+use crate::Expect;
 use serde_json::Value;
+
+/// What in the answer is not as expected.
+pub fn wrong(expect: &Expect, document: &Value) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let answer = document["answer"].as_str().unwrap_or("");
+    if !expect.answer.iter().any(|word| word == answer) {
+        wrong.push(format!("answer: expected {}, got {answer:?}", expect.answer.join(" or ")));
+    }
+    let open = open(document);
+    let wanted: Vec<&Value> = expect.all().collect();
+    match (wanted.as_slice(), open.as_slice()) {
+        ([wanted], [only]) => wrong.extend(differences(wanted, only)),
+        (wanted, problems) if wanted.len() == problems.len() => {
+            for one in wanted {
+                if !problems.iter().any(|problem| differences(one, problem).is_empty()) {
+                    let titles = titles(problems);
+                    wrong.push(format!("problems: none is {one} in {titles}"));
+                }
+            }
+        }
+        (wanted, problems) => {
+            wrong.push(format!("problems: expected {}, got {}: {}", wanted.len(), problems.len(), titles(problems)));
+        }
+    }
+    wrong
+}
+
+fn titles(problems: &[&Value]) -> String {
+    let titles: Vec<String> =
+        problems.iter().map(|problem| format!("{}: {}", problem["failure"], problem["title"])).collect();
+    titles.join("; ")
+}
+
+/// The problems that are neither closed nor part of another.
+pub fn open(document: &Value) -> Vec<&Value> {
+    let all = document["problems"].as_array().into_iter().flatten();
+    all.filter(|problem| problem["closed"].is_null() && problem["mergedInto"].is_null()).collect()
+}
 
 /// What is missing or different, each with its path. Objects are compared as subsets; each expected item of a list must be
 /// matched by some item of the answer's list, and an empty list is empty; a text with `*` is a pattern.

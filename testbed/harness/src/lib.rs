@@ -3,7 +3,9 @@
 //! A [`Case`] is a file in `cases/`: what is applied, what is waited for, and what must be answered, written down before
 //! the first run. The library runs it on the [`Cluster`] that the testbed starts, in a namespace of its own, with the
 //! `reckon` binary a user gets. What failed is collected below `target/live/CASE/`.
+//! What was answered right is kept as a [`Recording`], if asked for, and answered again in every test run.
 
+mod alone;
 mod answer;
 mod audit;
 mod case;
@@ -12,6 +14,8 @@ mod collect;
 mod deploy;
 mod expect;
 mod meter;
+mod question;
+mod recording;
 mod run;
 
 pub use answer::{Reckon, answer_without, binary};
@@ -19,8 +23,9 @@ pub use audit::{AuditLog, Request};
 pub use case::{Case, Expect, Group, Step, Until, all};
 pub use cluster::{Cluster, Namespace, wait};
 pub use deploy::{deploy_node, remove_node};
-pub use expect::{differences, matches};
+pub use expect::{differences, matches, open, wrong};
 pub use meter::Meter;
+pub use recording::{Answered, Found, Record, Recording, found, recordings, word};
 pub use run::run;
 
 use std::path::PathBuf;

@@ -1,15 +1,18 @@
 //! Runs a case.
 
-use crate::{Case, Cluster, Expect, Namespace, Reckon, Step, Until, collect, differences, matches, wait};
+use crate::expect::wrong;
+use crate::question::{Question, words};
+use crate::{Case, Cluster, Namespace, Reckon, Step, Until, collect, differences, matches, recording, wait};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// Runs a case in a namespace of its own and says what was not as expected.
-pub fn run(cluster: &Cluster, case: &Case) -> Result<()> {
+/// Runs a case in a namespace of its own and says what was not as expected. What was is recorded, if asked for.
+pub fn run(cluster: &Cluster, case: &Case, recorded: bool) -> Result<()> {
     let namespace = cluster.namespace(&case.name)?;
     let mut last = None;
-    let mut outcome = attempt(&namespace, case, &mut last);
+    let mut outcome = attempt(&namespace, case, recorded, &mut last);
     if let Err(error) = outcome {
         let place = collect::collect(&namespace, &case.name, last.as_ref())?;
         outcome = Err(error.context(format!("collected in {}", place.display())));
@@ -20,99 +23,60 @@ pub fn run(cluster: &Cluster, case: &Case) -> Result<()> {
     outcome
 }
 
-fn attempt(namespace: &Namespace<'_>, case: &Case, last: &mut Option<Value>) -> Result<()> {
+fn attempt(namespace: &Namespace<'_>, case: &Case, recorded: bool, last: &mut Option<Value>) -> Result<()> {
     if !case.objects.trim().is_empty() {
         namespace.apply(&case.objects)?;
     }
     for step in &case.steps {
         take(namespace, step)?;
     }
-    let mut arguments = words(case.ask.as_deref().unwrap_or("problems"))?;
-    arguments.extend(["-n".to_owned(), namespace.name().to_owned()]);
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let question = Question::of(case, namespace.name())?;
+    let after = answered(namespace, case, &question, last)?;
+    if recorded { recording::record(namespace, case, &question, after) } else { Ok(()) }
+}
+
+/// Asks until the answer is right, and of a look-alike as long as it must be. How long it took to be right.
+fn answered(namespace: &Namespace<'_>, case: &Case, question: &Question, last: &mut Option<Value>) -> Result<Duration> {
+    let kubeconfig = namespace.cluster().kubeconfig();
+    let line = question.line().join(" ");
+    let begun = Instant::now();
     let mut ask = || -> Result<Vec<String>> {
         let document = match &case.later {
-            None => Reckon::json(namespace.cluster().kubeconfig(), &arguments)?,
-            Some(later) => ask_later(namespace, &arguments, later)?,
+            None => question.live(kubeconfig)?,
+            Some(later) => ask_later(question, kubeconfig, later)?,
         };
         let wrong = wrong(&case.expect, &document);
         *last = Some(document);
         Ok(wrong)
     };
     if let Some(seconds) = case.expect.lasting {
-        let end = Instant::now() + Duration::from_secs(seconds);
-        while Instant::now() < end {
+        let mut first = None;
+        while begun.elapsed() < Duration::from_secs(seconds) {
             let wrong = ask()?;
             if !wrong.is_empty() {
-                bail!("reckon {}:\n  {}", arguments.join(" "), wrong.join("\n  "));
+                bail!("reckon {line}:\n  {}", wrong.join("\n  "));
             }
+            first.get_or_insert_with(|| begun.elapsed());
             std::thread::sleep(Duration::from_secs(1));
         }
-        return Ok(());
+        return first.context("a look-alike that is not asked");
     }
-    let within = Duration::from_secs(case.expect.within.unwrap_or(90));
-    wait(within, &format!("the answer of reckon {}", arguments.join(" ")), || {
+    wait(case.expect.within(), &format!("the answer of reckon {line}"), || {
         let wrong = ask()?;
         if !wrong.is_empty() {
             bail!("\n  {}", wrong.join("\n  "));
         }
         Ok(true)
-    })
+    })?;
+    Ok(begun.elapsed())
 }
 
 /// The answer of a capture by a clock that is so far ahead.
-fn ask_later(namespace: &Namespace<'_>, question: &[&str], later: &str) -> Result<Value> {
-    let ahead: jiff::SignedDuration = later.parse().with_context(|| format!("later: {later}"))?;
+fn ask_later(question: &Question, kubeconfig: &Path, later: &str) -> Result<Value> {
     let scratch = tempfile::tempdir()?;
     let bundle = scratch.path().join("bundle");
-    let place = bundle.to_str().context("a path of letters")?;
-    // `why X -n N` is captured as X, and `problems -n N` as the namespace.
-    let words = question.iter().filter(|word| !matches!(**word, "why" | "problems"));
-    let mut capture = vec!["capture", "-o", place];
-    capture.extend(words);
-    let kubeconfig = namespace.cluster().kubeconfig();
-    let captured = Reckon::run(kubeconfig, &capture)?;
-    if captured.code != Some(0) {
-        bail!("reckon {} exited with {:?}: {}", capture.join(" "), captured.code, captured.stderr.trim());
-    }
-    let at = (jiff::Timestamp::now() + ahead).to_string();
-    Reckon::json(kubeconfig, &[question, &["-f", place, "--at", &at]].concat())
-}
-
-/// What in the answer is not as expected.
-fn wrong(expect: &Expect, document: &Value) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let answer = document["answer"].as_str().unwrap_or("");
-    if !expect.answer.iter().any(|word| word == answer) {
-        wrong.push(format!("answer: expected {}, got {answer:?}", expect.answer.join(" or ")));
-    }
-    let open: Vec<&Value> = document["problems"].as_array().into_iter().flatten().filter(is_open).collect();
-    let wanted: Vec<&Value> = expect.all().collect();
-    match (wanted.as_slice(), open.as_slice()) {
-        ([wanted], [only]) => wrong.extend(differences(wanted, only)),
-        (wanted, problems) if wanted.len() == problems.len() => {
-            for one in wanted {
-                if !problems.iter().any(|problem| differences(one, problem).is_empty()) {
-                    let titles = titles(problems);
-                    wrong.push(format!("problems: none is {one} in {titles}"));
-                }
-            }
-        }
-        (wanted, problems) => {
-            wrong.push(format!("problems: expected {}, got {}: {}", wanted.len(), problems.len(), titles(problems)));
-        }
-    }
-    wrong
-}
-
-fn titles(problems: &[&Value]) -> String {
-    let titles: Vec<String> =
-        problems.iter().map(|problem| format!("{}: {}", problem["failure"], problem["title"])).collect();
-    titles.join("; ")
-}
-
-fn is_open(problem: &&Value) -> bool {
-    problem["closed"].is_null() && problem["mergedInto"].is_null()
+    question.capture(kubeconfig, &bundle)?;
+    question.captured(&bundle, recording::moment(jiff::Timestamp::now(), Some(later))?)
 }
 
 fn take(namespace: &Namespace<'_>, step: &Step) -> Result<()> {
@@ -177,20 +141,4 @@ fn inside<'a>(value: &'a Value, part: &str) -> Vec<&'a Value> {
             .collect(),
         _ => value.get(part).into_iter().collect(),
     }
-}
-
-/// A command line in words; single quotes keep spaces.
-fn words(line: &str) -> Result<Vec<String>> {
-    let mut words = Vec::new();
-    for (index, piece) in line.split('\'').enumerate() {
-        if index % 2 == 1 {
-            words.push(piece.to_owned());
-        } else {
-            words.extend(piece.split_whitespace().map(str::to_owned));
-        }
-    }
-    if line.matches('\'').count() % 2 == 1 {
-        return Err(anyhow::anyhow!("a quote is not closed")).context(line.to_owned());
-    }
-    Ok(words)
 }

@@ -1,12 +1,12 @@
 //! Every live test in one run, so that one summary counts them all: `make live`, or `make test` for those named `smoke`.
 //!
 //! Cases run side by side, each in a namespace of its own. Tests that look at the whole cluster, or break a node, have it
-//! to themselves.
+//! to themselves. With `RECORD` the cases it names are recorded (see [`Record`]) and nothing else is run.
 
 mod whole;
 
 use libtest_mimic::{Arguments, Failed, Trial};
-use reckon_testbed::{Case, Cluster, Group, all, run};
+use reckon_testbed::{Case, Cluster, Group, Record, all, run};
 use serde_json::Value;
 use std::fs;
 use std::process::ExitCode;
@@ -20,6 +20,7 @@ fn main() -> ExitCode {
         Ok(cases) => (cases, Ok(())),
         Err(error) => (Vec::new(), Err(Failed::from(format!("{error:#}")))),
     };
+    let record = Record::asked();
     let cluster = Arc::new(RwLock::new(()));
     let mut trials = vec![
         Trial::test("cases_are_enough", {
@@ -31,6 +32,12 @@ fn main() -> ExitCode {
             move || verified(&cases)
         }),
     ];
+    let chosen = record.as_ref().map_or(Ok(cases.clone()), |record| record.choose(cases));
+    let cases = chosen.unwrap_or_else(|error| {
+        trials.push(live("full::cases_to_record".to_owned(), || Err(error)));
+        Vec::new()
+    });
+    let recorded = record.is_some();
     for case in cases {
         let tier = if case.smoke { "smoke" } else { "full" };
         let group = match case.group {
@@ -41,10 +48,11 @@ fn main() -> ExitCode {
         let cluster = Arc::clone(&cluster);
         trials.push(live(format!("{tier}::{group}::{}", case.name), move || {
             let _shared = cluster.read().unwrap_or_else(PoisonError::into_inner);
-            run(Cluster::shared()?, &case)
+            run(Cluster::shared()?, &case, recorded)
         }));
     }
-    for (name, test) in whole::TESTS {
+    let others = if recorded { &[] } else { whole::TESTS };
+    for (name, test) in others {
         let cluster = Arc::clone(&cluster);
         trials.push(live(format!("full::whole::{name}"), move || {
             let _alone = cluster.write().unwrap_or_else(PoisonError::into_inner);

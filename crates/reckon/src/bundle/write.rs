@@ -100,11 +100,24 @@ pub(crate) fn write(directory: &Path, tape: Tape, label: Label<'_>) -> Result<Wr
         "answers": answer_entries,
     });
     let path = directory.join("bundle.yaml");
-    let mut text = serde_json::to_string_pretty(&manifest).map_err(|error| failed(&path)(error.into()))?;
-    text.push('\n');
-    // JSON is YAML, and exact about what is a string.
-    private_file(&path, escape(&text).as_bytes()).map_err(failed(&path))?;
+    private_file(&path, escape(&laid_out(&manifest)).as_bytes()).map_err(failed(&path))?;
     Ok(written)
+}
+
+/// JSON, which is YAML and exact about what is a string, with one entry of a list a line: an answer is found by its line, and
+/// thousands of them are not mostly blanks.
+fn laid_out(manifest: &Value) -> String {
+    let entries = manifest.as_object().into_iter().flatten().map(|(key, value)| {
+        let value = match value.as_array() {
+            Some(items) if !items.is_empty() => {
+                let items: Vec<String> = items.iter().map(Value::to_string).collect();
+                format!("[\n{}\n]", items.join(",\n"))
+            }
+            _ => value.to_string(),
+        };
+        format!("{}: {value}", Value::from(key.as_str()))
+    });
+    format!("{{\n{}\n}}\n", entries.collect::<Vec<_>>().join(",\n"))
 }
 
 /// A list with one object a line, so that a message about a line is a message about an object.
