@@ -12,7 +12,9 @@ mod collect;
 mod deploy;
 mod expect;
 mod meter;
+mod repair;
 mod run;
+mod watch;
 
 pub use answer::{Reckon, answer_without, binary};
 pub use audit::{AuditLog, Request};
@@ -22,6 +24,7 @@ pub use deploy::{deploy_node, remove_node};
 pub use expect::{differences, matches};
 pub use meter::Meter;
 pub use run::run;
+pub use watch::Watch;
 
 use std::path::PathBuf;
 

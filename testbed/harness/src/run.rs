@@ -1,6 +1,6 @@
 //! Runs a case.
 
-use crate::{Case, Cluster, Expect, Namespace, Reckon, Step, Until, collect, differences, matches, wait};
+use crate::{Case, Cluster, Expect, Namespace, Reckon, Step, Until, collect, differences, matches, repair, wait};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::time::{Duration, Instant};
@@ -31,10 +31,7 @@ fn attempt(namespace: &Namespace<'_>, case: &Case, last: &mut Option<Value>) -> 
     arguments.extend(["-n".to_owned(), namespace.name().to_owned()]);
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut ask = || -> Result<Vec<String>> {
-        let document = match &case.later {
-            None => Reckon::json(namespace.cluster().kubeconfig(), &arguments)?,
-            Some(later) => ask_later(namespace, &arguments, later)?,
-        };
+        let document = ask(namespace, case, &arguments)?;
         let wrong = wrong(&case.expect, &document);
         *last = Some(document);
         Ok(wrong)
@@ -57,7 +54,16 @@ fn attempt(namespace: &Namespace<'_>, case: &Case, last: &mut Option<Value>) -> 
             bail!("\n  {}", wrong.join("\n  "));
         }
         Ok(true)
-    })
+    })?;
+    if case.repair.is_empty() { Ok(()) } else { repair::repaired(namespace, case, last) }
+}
+
+/// The answer to a question, now or as late as the case wants it.
+pub(crate) fn ask(namespace: &Namespace<'_>, case: &Case, question: &[&str]) -> Result<Value> {
+    match &case.later {
+        None => Reckon::json(namespace.cluster().kubeconfig(), question),
+        Some(later) => ask_later(namespace, question, later),
+    }
 }
 
 /// The answer of a capture by a clock that is so far ahead.
@@ -105,17 +111,17 @@ fn wrong(expect: &Expect, document: &Value) -> Vec<String> {
     wrong
 }
 
-fn titles(problems: &[&Value]) -> String {
+pub(crate) fn titles(problems: &[&Value]) -> String {
     let titles: Vec<String> =
         problems.iter().map(|problem| format!("{}: {}", problem["failure"], problem["title"])).collect();
     titles.join("; ")
 }
 
-fn is_open(problem: &&Value) -> bool {
+pub(crate) fn is_open(problem: &&Value) -> bool {
     problem["closed"].is_null() && problem["mergedInto"].is_null()
 }
 
-fn take(namespace: &Namespace<'_>, step: &Step) -> Result<()> {
+pub(crate) fn take(namespace: &Namespace<'_>, step: &Step) -> Result<()> {
     match step {
         Step::Kubectl(line) => {
             let words = words(line)?;
@@ -136,6 +142,16 @@ fn take(namespace: &Namespace<'_>, step: &Step) -> Result<()> {
                 }
                 Ok(true)
             })
+        }
+        Step::Testbed(line) => {
+            let words = words(line)?;
+            let (command, arguments) = words.split_first().context("a command of the testbed")?;
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let output = namespace.cluster().testbed(command, &arguments)?;
+            if !output.status.success() {
+                bail!("testbed/{line}: {}", String::from_utf8_lossy(&output.stderr).trim());
+            }
+            Ok(())
         }
         Step::Seconds(seconds) => {
             std::thread::sleep(Duration::from_secs(*seconds));
