@@ -24,9 +24,16 @@ pub struct Case {
     /// Whether it is one of those that `make test` runs.
     #[serde(default)]
     pub smoke: bool,
+    /// Whether it needs the cluster for itself, as it touches a node: it runs beside no other.
+    #[serde(default)]
+    pub alone: bool,
     /// What happens after the objects were applied.
     #[serde(default)]
     pub steps: Vec<Step>,
+    /// What is done once the answer was as expected, so that what is broken is no more: after it no problem may be left, and
+    /// a watch that runs all the while has to close each that it opened.
+    #[serde(default)]
+    pub repair: Vec<Step>,
     /// What is done at the end, however it went: what reaches beyond the case's namespace is put back.
     #[serde(default)]
     pub finally: Vec<Step>,
@@ -67,6 +74,8 @@ pub enum Step {
     Seconds(u64),
     /// A `reckon fix` command line without namespace: it is applied, without a question.
     Fix(String),
+    /// A command line of the testbed, such as `node n2 run ip link`. Of cases that are alone.
+    Testbed(String),
 }
 
 /// What the cluster has to show.

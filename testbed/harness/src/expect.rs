@@ -29,7 +29,8 @@ pub fn wrong(expect: &Expect, document: &Value) -> Vec<String> {
     wrong
 }
 
-fn titles(problems: &[&Value]) -> String {
+/// What they are, in words.
+pub(crate) fn titles(problems: &[&Value]) -> String {
     let titles: Vec<String> =
         problems.iter().map(|problem| format!("{}: {}", problem["failure"], problem["title"])).collect();
     titles.join("; ")
@@ -38,7 +39,12 @@ fn titles(problems: &[&Value]) -> String {
 /// The problems that are neither closed nor part of another.
 pub fn open(document: &Value) -> Vec<&Value> {
     let all = document["problems"].as_array().into_iter().flatten();
-    all.filter(|problem| problem["closed"].is_null() && problem["mergedInto"].is_null()).collect()
+    all.filter(is_open).collect()
+}
+
+/// Whether a problem is neither closed nor part of another.
+pub(crate) fn is_open(problem: &&Value) -> bool {
+    problem["closed"].is_null() && problem["mergedInto"].is_null()
 }
 
 /// What is missing or different, each with its path. Objects are compared as subsets; each expected item of a list must be

@@ -16,7 +16,9 @@ mod expect;
 mod meter;
 mod question;
 mod recording;
+mod repair;
 mod run;
+mod watch;
 
 pub use answer::{Reckon, answer_without, binary};
 pub use audit::{AuditLog, Request};
@@ -27,6 +29,7 @@ pub use expect::{differences, matches, open, wrong};
 pub use meter::Meter;
 pub use recording::{Answered, Found, Record, Recording, found, recordings, word};
 pub use run::run;
+pub use watch::Watch;
 
 use std::path::PathBuf;
 

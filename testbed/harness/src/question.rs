@@ -19,6 +19,11 @@ impl Question {
         Ok(Question { words: words(case.ask())?, namespace: namespace.to_owned() })
     }
 
+    /// Everything that is wrong in that namespace.
+    pub(crate) fn problems(namespace: &str) -> Question {
+        Question { words: vec!["problems".to_owned()], namespace: namespace.to_owned() }
+    }
+
     /// The whole command line, without the program and the output format.
     pub(crate) fn line(&self) -> Vec<&str> {
         self.words.iter().map(String::as_str).chain(["-n", &self.namespace]).collect()

@@ -2,7 +2,7 @@
 
 use crate::expect::wrong;
 use crate::question::{Question, words};
-use crate::{Case, Cluster, Namespace, Reckon, Step, Until, collect, differences, matches, recording, wait};
+use crate::{Case, Cluster, Namespace, Reckon, Step, Until, collect, differences, matches, recording, repair, wait};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use std::path::Path;
@@ -32,7 +32,10 @@ fn attempt(namespace: &Namespace<'_>, case: &Case, recorded: bool, last: &mut Op
     }
     let question = Question::of(case, namespace.name())?;
     let after = answered(namespace, case, &question, last)?;
-    if recorded { recording::record(namespace, case, &question, after) } else { Ok(()) }
+    if recorded {
+        recording::record(namespace, case, &question, after)?;
+    }
+    if case.repair.is_empty() { Ok(()) } else { repair::repaired(namespace, case, last) }
 }
 
 /// Asks until the answer is right, and of a look-alike as long as it must be. How long it took to be right.
@@ -40,11 +43,8 @@ fn answered(namespace: &Namespace<'_>, case: &Case, question: &Question, last: &
     let kubeconfig = namespace.cluster().kubeconfig();
     let line = question.line().join(" ");
     let begun = Instant::now();
-    let mut ask = || -> Result<Vec<String>> {
-        let document = match &case.later {
-            None => question.live(kubeconfig)?,
-            Some(later) => ask_later(question, kubeconfig, later)?,
-        };
+    let mut look = || -> Result<Vec<String>> {
+        let document = ask(case, question, kubeconfig)?;
         let wrong = wrong(&case.expect, &document);
         *last = Some(document);
         Ok(wrong)
@@ -52,7 +52,7 @@ fn answered(namespace: &Namespace<'_>, case: &Case, question: &Question, last: &
     if let Some(seconds) = case.expect.lasting {
         let mut first = None;
         while begun.elapsed() < Duration::from_secs(seconds) {
-            let wrong = ask()?;
+            let wrong = look()?;
             if !wrong.is_empty() {
                 bail!("reckon {line}:\n  {}", wrong.join("\n  "));
             }
@@ -62,13 +62,21 @@ fn answered(namespace: &Namespace<'_>, case: &Case, question: &Question, last: &
         return first.context("a look-alike that is not asked");
     }
     wait(case.expect.within(), &format!("the answer of reckon {line}"), || {
-        let wrong = ask()?;
+        let wrong = look()?;
         if !wrong.is_empty() {
             bail!("\n  {}", wrong.join("\n  "));
         }
         Ok(true)
     })?;
     Ok(begun.elapsed())
+}
+
+/// The answer to a question, now or as late as the case wants it.
+pub(crate) fn ask(case: &Case, question: &Question, kubeconfig: &Path) -> Result<Value> {
+    match &case.later {
+        None => question.live(kubeconfig),
+        Some(later) => ask_later(question, kubeconfig, later),
+    }
 }
 
 /// The answer of a capture by a clock that is so far ahead.
@@ -79,7 +87,7 @@ fn ask_later(question: &Question, kubeconfig: &Path, later: &str) -> Result<Valu
     question.captured(&bundle, recording::moment(jiff::Timestamp::now(), Some(later))?)
 }
 
-fn take(namespace: &Namespace<'_>, step: &Step) -> Result<()> {
+pub(crate) fn take(namespace: &Namespace<'_>, step: &Step) -> Result<()> {
     match step {
         Step::Kubectl(line) => {
             let words = words(line)?;
@@ -100,6 +108,16 @@ fn take(namespace: &Namespace<'_>, step: &Step) -> Result<()> {
                 }
                 Ok(true)
             })
+        }
+        Step::Testbed(line) => {
+            let words = words(line)?;
+            let (command, arguments) = words.split_first().context("a command of the testbed")?;
+            let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+            let output = namespace.cluster().testbed(command, &arguments)?;
+            if !output.status.success() {
+                bail!("testbed/{line}: {}", String::from_utf8_lossy(&output.stderr).trim());
+            }
+            Ok(())
         }
         Step::Seconds(seconds) => {
             std::thread::sleep(Duration::from_secs(*seconds));

@@ -56,19 +56,14 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure(
             "webhook-unavailable",
             "An admission webhook cannot be called",
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/webhook-unavailable.md"),
         ),
-        failure(
-            "policy-denied",
-            "A policy denies pods",
-            Verified::Constructed,
-            include_str!("../pages/policy-denied.md"),
-        ),
+        failure("policy-denied", "A policy denies pods", Verified::Live, include_str!("../pages/policy-denied.md")),
         failure(
             "reference-rejected",
             "Pods name an account or a class that does not exist",
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/reference-rejected.md"),
         ),
     ],

@@ -35,6 +35,11 @@ const fn failure(slug: &'static str, title: &'static str, page: &'static str) ->
     Failure { slug, title, stage: Stage::Start, family: "crash", echo: false, verified: Verified::Constructed, page }
 }
 
+/// One that was shown on a real cluster.
+const fn live(slug: &'static str, title: &'static str, page: &'static str) -> Failure {
+    Failure { verified: Verified::Live, ..failure(slug, title, page) }
+}
+
 pub(crate) static DETECTOR: Detector = Detector {
     name: "application",
     failures: &[
@@ -68,19 +73,19 @@ pub(crate) static DETECTOR: Detector = Detector {
             "A program asks for a setting that it does not have",
             include_str!("../pages/setting-missing.md"),
         ),
-        failure(
+        live(
             "credentials-rejected",
             "A program's credentials are not taken",
             include_str!("../pages/credentials-rejected.md"),
         ),
-        failure("port-in-use", "A port that a program wants is in use", include_str!("../pages/port-in-use.md")),
+        live("port-in-use", "A port that a program wants is in use", include_str!("../pages/port-in-use.md")),
         failure("file-permission", "A program may not touch a file", include_str!("../pages/file-permission.md")),
-        failure(
+        live(
             "read-only-root",
             "A program writes where nothing can be written",
             include_str!("../pages/read-only-root.md"),
         ),
-        failure("rbac-denied", "The API server does not let a program", include_str!("../pages/rbac-denied.md")),
+        live("rbac-denied", "The API server does not let a program", include_str!("../pages/rbac-denied.md")),
         failure(
             "token-missing",
             "A program has no token for the API server",

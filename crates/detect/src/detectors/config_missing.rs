@@ -36,7 +36,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure(
             "run-as-non-root",
             "An image would run as root where that is forbidden",
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/run-as-non-root.md"),
         ),
         failure(

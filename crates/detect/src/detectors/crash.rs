@@ -48,12 +48,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             Verified::Live,
             include_str!("../pages/exits-zero-loop.md"),
         ),
-        failure(
-            "init-failing",
-            "An init container fails",
-            Verified::Constructed,
-            include_str!("../pages/init-failing.md"),
-        ),
+        failure("init-failing", "An init container fails", Verified::Live, include_str!("../pages/init-failing.md")),
         failure(
             "command-not-found",
             "The command of a container is not in its image",
@@ -63,7 +58,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure(
             "command-not-executable",
             "The command of a container may not be executed",
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/command-not-executable.md"),
         ),
         failure(
@@ -81,7 +76,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure(
             "native-crash",
             "A program is ended by a fault of its own",
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/native-crash.md"),
         ),
         failure(
@@ -93,7 +88,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure(
             "lifecycle-hook-failed",
             "A hook of a container's lifecycle fails",
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/lifecycle-hook-failed.md"),
         ),
         Failure {
@@ -319,13 +314,15 @@ impl<'v, 'a> Crash<'v, 'a> {
         let colon = colon.unwrap_or_default();
         let whose = describe::object(workload);
         let mut finding = match (suspect, config) {
-            (_, config::Changed { culprit: Some(culprit), .. }) => {
+            (suspect, config::Changed { culprit: Some(culprit), .. }) => {
                 let title = format!("{whose}: {short} since {} changed{colon}", culprit.name());
                 let says = said.as_deref().map(|said| format!(", saying: {}", text::shorten(said, 120)));
                 let follows = format!("; {name} reads it and ends since{}.", says.unwrap_or_default());
                 let slug = if sort.is_plain() { "crash-config-content" } else { sort.slug };
                 let mut finding = Finding::new(slug, place, title, culprit.cause(&follows));
-                finding.verdict = Verdict::Confirmed;
+                let newer = suspect.filter(|suspect| suspect.blame.change.at > culprit.change.at);
+                finding.verdict = if newer.is_some() { Verdict::Likely } else { Verdict::Confirmed };
+                finding.alternatives.extend(newer.as_ref().map(config::made_them));
                 finding.evidence.extend(culprit.fact());
                 finding.remedies.push(culprit.remedy());
                 finding

@@ -12,8 +12,14 @@ use reckon_model::{Kind, Object};
 
 /// One family: what holds an object up is what its deletion waits for, whatever that is today. A namespace waits for what is
 /// in it.
-const fn failure(slug: &'static str, title: &'static str, stage: Stage, page: &'static str) -> Failure {
-    Failure { slug, title, stage, family: "deletion", echo: false, verified: Verified::Constructed, page }
+const fn failure(
+    slug: &'static str,
+    title: &'static str,
+    stage: Stage,
+    verified: Verified,
+    page: &'static str,
+) -> Failure {
+    Failure { slug, title, stage, family: "deletion", echo: false, verified, page }
 }
 
 pub(crate) static DETECTOR: Detector = Detector {
@@ -23,18 +29,21 @@ pub(crate) static DETECTOR: Detector = Detector {
             "pod-stuck-terminating",
             "A pod that was deleted does not end",
             Stage::Readiness,
+            Verified::Constructed,
             include_str!("../pages/pod-stuck-terminating.md"),
         ),
         failure(
             "finalizer-stuck",
             "A finalizer keeps an object from being deleted",
             Stage::Readiness,
+            Verified::Live,
             include_str!("../pages/finalizer-stuck.md"),
         ),
         failure(
             "namespace-terminating",
             "A namespace that was deleted does not go away",
             Stage::Rollout,
+            Verified::Constructed,
             include_str!("../pages/namespace-terminating.md"),
         ),
     ],

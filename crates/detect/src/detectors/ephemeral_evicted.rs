@@ -23,7 +23,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         stage: Stage::Start,
         family: "ephemeral-storage",
         echo: false,
-        verified: Verified::Constructed,
+        verified: Verified::Live,
         page: include_str!("../pages/ephemeral-evicted.md"),
     }],
     subjects: &[Kind::Pod],
@@ -92,12 +92,30 @@ fn evictions<'a>(view: &View<'a>, workload: &'a Object, subject: &'a Object) -> 
     let Some(until) = subject.pod().and_then(evicted_at).and_then(|at| at.checked_add(LATELY).ok()) else {
         return false;
     };
-    if view.reached(until) {
+    if view.reached(until) || is_of_before(view, workload, subject) {
         return false;
     }
     let own =
         |pod: &&&'a Object| pod.pod().is_some_and(|pod| is_evicted(pod) && Limit::of(&pod.status.message).is_some());
     view.pods_of(workload).items.iter().filter(own).count() >= OFTEN
+}
+
+/// Whether a pod of a later template has been ready for longer than this one lived: what the template before did is history.
+fn is_of_before<'a>(view: &View<'a>, workload: &'a Object, subject: &'a Object) -> bool {
+    let Some(born) = subject.meta.created else { return false };
+    let lived = subject.pod().and_then(evicted_at).map(|at| at.duration_since(born)).unwrap_or_default();
+    let same = revision::peers(view, workload, subject);
+    view.pods_of(workload).items.into_iter().any(|other| {
+        let later = other.meta.deleted.is_none()
+            && other.meta.created.is_some_and(|created| created > born)
+            && same.iter().all(|peer| peer.reference() != other.reference());
+        let ready = other.pod().and_then(|pod| pod.condition("Ready")).filter(|ready| later && ready.is_true());
+        let Some(due) = ready.and_then(|ready| ready.since?.checked_add(lived).ok()) else { return false };
+        if !view.reached(due) {
+            view.recheck_at(due);
+        }
+        view.reached(due)
+    })
 }
 
 fn found<'a>(view: &View<'a>, subject: &'a Object, workload: &'a Object, limit: &Limit) -> Finding {

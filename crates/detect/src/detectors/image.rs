@@ -52,7 +52,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure(
             "image-unusable",
             "the image cannot be used as it is named or signed",
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/image-unusable.md"),
         ),
         Failure {

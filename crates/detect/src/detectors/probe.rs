@@ -58,7 +58,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             "probe-blocked",
             "Probes do not reach the pods",
             Stage::Probe,
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/probe-blocked.md"),
         ),
         failure(
@@ -79,7 +79,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             "cpu-throttled",
             "A CPU limit makes a program answer late",
             Stage::Probe,
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/cpu-throttled.md"),
         ),
         Failure {

@@ -24,7 +24,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         stage: Stage::Readiness,
         family: "readiness-gate",
         echo: false,
-        verified: Verified::Constructed,
+        verified: Verified::Live,
         page: include_str!("../pages/readiness-gate-unmet.md"),
     }],
     subjects: &[Kind::Pod],

@@ -18,7 +18,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         stage: Stage::Config,
         family: "resize",
         echo: false,
-        verified: Verified::Constructed,
+        verified: Verified::Live,
         page: include_str!("../pages/resize-stuck.md"),
     }],
     subjects: &[Kind::Pod],

@@ -18,7 +18,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         stage: Stage::Start,
         family: "job-end",
         echo: false,
-        verified: Verified::Constructed,
+        verified: Verified::Live,
         page: include_str!("../pages/sidecar-blocks-completion.md"),
     }],
     subjects: &[Kind::Pod],

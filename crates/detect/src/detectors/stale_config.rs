@@ -19,7 +19,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         stage: Stage::Rollout,
         family: "stale-config",
         echo: false,
-        verified: Verified::Constructed,
+        verified: Verified::Live,
         page: include_str!("../pages/stale-config.md"),
     }],
     subjects: &[Kind::Pod],

@@ -59,7 +59,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure(
             "extended-resource-absent",
             "No node offers a resource",
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/extended-resource-absent.md"),
         ),
         failure(
@@ -95,7 +95,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         failure(
             "nodes-cordoned",
             "The nodes that would do are cordoned",
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/nodes-cordoned.md"),
         ),
         failure(

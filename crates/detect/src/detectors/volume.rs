@@ -31,7 +31,7 @@ pub(crate) static DETECTOR: Detector = Detector {
             "volume-topology",
             "A volume is out of reach of every node",
             Stage::Storage,
-            Verified::Constructed,
+            Verified::Live,
             include_str!("../pages/volume-topology.md"),
         ),
         failure(

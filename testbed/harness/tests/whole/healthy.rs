@@ -60,7 +60,7 @@ fn while_it_happens(cluster: &Cluster, what: &str, mut over: impl FnMut() -> Res
     trouble.map_or(Ok(()), |trouble| bail!(trouble))
 }
 
-fn settled(shop: &Namespace<'_>) -> Result<bool> {
+pub(super) fn settled(shop: &Namespace<'_>) -> Result<bool> {
     let workloads = shop.get(&["deployments,statefulsets"])?;
     let daemons = shop.get(&["daemonsets"])?;
     let jobs = shop.get(&["jobs"])?;
@@ -82,7 +82,7 @@ fn settled(shop: &Namespace<'_>) -> Result<bool> {
 }
 
 /// 18 Deployments with Services, one of them hungry later; 3 StatefulSets, 3 DaemonSets, 4 Jobs, 2 CronJobs.
-fn workloads() -> Result<String> {
+pub(super) fn workloads() -> Result<String> {
     let mut yaml = String::from("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {COLOUR: blue}\n");
     let server = r#"image: "reckon.test/workload:1", args: [listen, "8080", ready-after=3s], ports: [{name: http, containerPort: 8080}],
         envFrom: [{configMapRef: {name: settings}}], resources: {requests: {memory: 16Mi}, limits: {memory: 64Mi}},

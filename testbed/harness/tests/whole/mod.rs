@@ -1,10 +1,12 @@
 //! Tests that need the whole cluster for themselves.
 
 mod access;
+mod churn;
 mod crowd;
 mod healthy;
 mod kernel;
 mod node;
+mod processor;
 mod requests;
 
 use anyhow::{Result, bail};
@@ -36,17 +38,19 @@ type Test = fn(&Cluster) -> Result<()>;
 /// Each by name.
 pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_healthy_cluster_has_no_problems_until_it_has_one", healthy::test),
+    ("ten_minutes_of_churn_have_no_problem_and_a_fault_after_them_is_found_and_closed", churn::test),
     ("a_user_of_one_namespace_gets_the_administrators_answer_for_it", access::one_namespace),
     ("a_user_without_nodes_and_secrets_is_told_what_was_not_checked", access::without_nodes_and_secrets),
     ("each_kind_is_listed_once_and_nothing_is_changed", requests::problems),
     ("why_asks_for_its_neighbourhood_only", requests::why),
     ("why_among_ten_thousand_pods_costs_no_more", crowd::test),
     ("the_kernels_of_the_nodes_say_whose_limit_it_was_and_who_died", kernel::test),
+    ("a_cpu_limit_that_makes_answers_late_is_told_by_the_nodes", processor::test),
     ("a_node_that_went_silent_is_the_cause_of_all_that_follows", node::test),
 ];
 
 /// The failures that they find and no case does.
-pub(crate) const FAILURES: &[&str] = &["node-unreachable"];
+pub(crate) const FAILURES: &[&str] = &["node-unreachable", "cpu-throttled"];
 
 /// Waits until the namespaces of earlier tests are gone. One that somebody else made is not waited for: it is not ours to
 /// delete, and what is wrong in it would be found.

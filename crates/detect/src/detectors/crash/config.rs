@@ -6,7 +6,8 @@ use crate::detectors::configuration::{self, Edited};
 use crate::detectors::revision::{self, Suspect, WINDOW};
 use jiff::SignedDuration;
 use reckon_model::document::{Alternative, Ref, Verdict};
-use reckon_model::{Change, LogLine, Object};
+use reckon_model::k8s::Pod;
+use reckon_model::{Change, LogLine, Object, Timestamp};
 
 /// Clocks differ by less.
 const SLACK: SignedDuration = SignedDuration::from_secs(60);
@@ -32,8 +33,9 @@ pub(super) fn changed<'a>(crash: &Crash<'_, 'a>, suspect: Option<&Suspect>, line
     for (reference, variables) in configuration::read_by(crash.pod, crash.container, namespace) {
         let Some(object) = crash.view.look_up(&reference).found() else { continue };
         let Some(change) = configuration::changed(crash.view, object, since, until) else { continue };
-        // The newer of two changes explains what began after it.
-        if suspect.is_some_and(|suspect| suspect.blame.change.at > change.at) {
+        let template = suspect.filter(|suspect| suspect.blame.change.at > change.at);
+        // The newer of two changes explains what began after it, unless it made the first pods that have read the older one.
+        if template.is_some() && !is_new_to_them(crash, change.at) {
             continue;
         }
         let says = line.map(|line| line.text.as_str()).unwrap_or_default();
@@ -45,7 +47,14 @@ pub(super) fn changed<'a>(crash: &Crash<'_, 'a>, suspect: Option<&Suspect>, line
             keys.iter().find(|key| field.pointer.ends_with(&format!("/{}", reckon_model::diff::escape(key))))
         };
         let key = keys.iter().find(|key| said(key)).or(variable.map(|(_, key)| key)).or_else(far).cloned();
-        let named = key.is_some() || said(&object.meta.name);
+        // Beside a newer change a key has to be named, and nothing of that change.
+        let named = match template {
+            Some(template) => key.is_some() && !sort::concerns(says, template.blame.field()),
+            None => key.is_some() || said(&object.meta.name),
+        };
+        if template.is_some() && !named {
+            continue;
+        }
         if named && changed.culprit.is_none() {
             changed.culprit = Some(Edited { object, change, key });
         } else {
@@ -53,6 +62,40 @@ pub(super) fn changed<'a>(crash: &Crash<'_, 'a>, suspect: Option<&Suspect>, line
         }
     }
     changed
+}
+
+/// Whether the pods of the other templates are well and run since before: what was written then none of them has read.
+fn is_new_to_them(crash: &Crash<'_, '_>, written: Timestamp) -> bool {
+    let same = revision::peers(crash.view, crash.workload, crash.subject);
+    let others = crash.view.pods_of(crash.workload).items.into_iter().filter(|other| {
+        let own = other.reference();
+        other.meta.deleted.is_none()
+            && own != crash.subject.reference()
+            && same.iter().all(|peer| peer.reference() != own)
+    });
+    let old = |other: &Object| {
+        let mut containers = other.pod().into_iter().flat_map(Pod::containers);
+        containers.any(|(_, item, status)| {
+            let running = status.filter(|status| status.ready).and_then(|status| status.state.running.as_ref());
+            let started = running.and_then(|running| running.started_at);
+            item.name == crash.container.name && started.is_some_and(|started| started < written)
+        })
+    };
+    let mut others = others.peekable();
+    others.peek().is_some() && others.all(old)
+}
+
+/// A newer change of the template, beside configuration that its pods were the first to read.
+pub(super) fn made_them(suspect: &Suspect) -> Alternative {
+    let field = &suspect.blame.field().field;
+    Alternative {
+        reference: Some(Ref::from(&suspect.blame.change.subject)),
+        verdict: Verdict::Possible,
+        sentence: format!(
+            "{field} was {}: that made the pods that were the first to read it. Going back would leave the older pods, which read it when they start next.",
+            suspect.blame.words()
+        ),
+    }
 }
 
 fn alternative(object: &Object, change: &Change) -> Alternative {

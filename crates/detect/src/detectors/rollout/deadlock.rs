@@ -21,7 +21,7 @@ pub(crate) static DETECTOR: Detector = Detector {
         stage: Stage::Strategy,
         family: "rollout",
         echo: false,
-        verified: Verified::Constructed,
+        verified: Verified::Live,
         page: include_str!("../../pages/rollout-deadlock.md"),
     }],
     subjects: &[Kind::Deployment],
