@@ -15,9 +15,6 @@ pub(crate) const PODS: usize = 10_000;
 /// One pod in so many is ill, each of another workload.
 const ONE_ILL_IN: usize = 20;
 
-/// Pods of one workload, as the simulated server makes them in bulk.
-const REPLICAS: usize = 10;
-
 /// How often a driver goes out for answers.
 const ROUNDS: usize = 8;
 

@@ -131,7 +131,6 @@ fn after_every_prefix_of_a_story_looking_again_gives_what_looking_at_everything_
             pair.compare(now);
             now += STEP;
         }
-        println!("{heard} heard, {compared} compared, {:?} looked at", pair.looked_at);
         assert!(compared > 100, "{compared} of {heard}");
         assert!(pair.looked_at.0 * 10 < pair.looked_at.1, "{:?} objects were looked at", pair.looked_at);
     }

@@ -182,7 +182,7 @@ impl<'a> Run<'a> {
         let client = kube::Client::new(self.server.clone(), "default");
         let connection = Connection::over(client, self.plan.seed, self.server.clock().now());
         // Half of them take it for an older server, whose lists are streamed.
-        let minor = if self.plan.seed % 2 == 0 { 33 } else { 37 };
+        let minor = if self.plan.seed.is_multiple_of(2) { 33 } else { 37 };
         connection.inner.minor.set(minor).unwrap();
         let mirror = Arc::new(Mutex::new(Mirror::new(self.server.clone(), &kinds())));
         let mut listing = connection.follow(kinds().to_vec(), None);

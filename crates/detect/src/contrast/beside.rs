@@ -18,7 +18,7 @@ pub(super) fn siblings(view: &View<'_>, workload: &Object, failing: &[&Object]) 
     let ill: BTreeSet<_> = failing.iter().map(|pod| pod.reference()).collect();
     let well: Vec<&Object> = revision::peers(view, workload, first)
         .into_iter()
-        .filter(|pod| !ill.contains(&pod.reference()) && pod.pod().is_some_and(|body| body.is_ready()))
+        .filter(|pod| !ill.contains(&pod.reference()) && pod.pod().is_some_and(reckon_model::k8s::Pod::is_ready))
         .collect();
     let (bad, good) = (nodes(failing), nodes(&well));
     let count = text::count(well.len(), "pod");
