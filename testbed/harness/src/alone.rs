@@ -41,8 +41,6 @@ fn of(list: &str, namespace: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use super::*;
 
     const LIST: &str = "{\"kind\":\"PodList\",\"items\":[\n{\"metadata\":{\"namespace\":\"a\",\"name\":\"x\"}},\n{\"metadata\":{\"namespace\":\"b\",\"name\":\"y\"}},\n{\"metadata\":{\"name\":\"z\"}}\n]}\n";
