@@ -41,7 +41,6 @@ fn of(list: &str, namespace: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-
     use super::*;
 
     const LIST: &str = "{\"kind\":\"PodList\",\"items\":[\n{\"metadata\":{\"namespace\":\"a\",\"name\":\"x\"}},\n{\"metadata\":{\"namespace\":\"b\",\"name\":\"y\"}},\n{\"metadata\":{\"name\":\"z\"}}\n]}\n";

@@ -125,19 +125,25 @@ pub fn word(document: &Value) -> String {
 
 /// What is said of each open problem.
 pub fn found(document: &Value) -> Vec<Found> {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let of = |problem: &Value| Found {
-        failure: text(&problem["failure"]).unwrap_or_default(),
-        class: text(&problem["class"]),
-        verdict: text(&problem["verdict"]).unwrap_or_default(),
-        cause: object(&problem["cause"]["ref"]),
-        field: text(&problem["cause"]["field"]),
-    };
-    expect::open(document).into_iter().map(of).collect()
+    expect::open(document).into_iter().map(Found::of).collect()
+}
+
+impl Found {
+    /// What is said of this problem.
+    pub fn of(problem: &Value) -> Found {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        Found {
+            failure: text(&problem["failure"]).unwrap_or_default(),
+            class: text(&problem["class"]),
+            verdict: text(&problem["verdict"]).unwrap_or_default(),
+            cause: object(&problem["cause"]["ref"]),
+            field: text(&problem["cause"]["field"]),
+        }
+    }
 }
 
 /// Kind and name of an object that is referred to, as far as they are given.
-pub(crate) fn object(reference: &Value) -> Option<String> {
+fn object(reference: &Value) -> Option<String> {
     let words: Vec<&str> = ["kind", "name"].into_iter().filter_map(|key| reference[key].as_str()).collect();
     (!words.is_empty()).then(|| words.join(" "))
 }

@@ -34,8 +34,10 @@ pub(crate) fn page(replayed: &[Replayed], unrecorded: &[(&str, &str)]) -> String
         heading(&mut page, title, cases.len());
         page.push_str("| Case | What it shows | Expected | Found | Verdict | s |\n|---|---|---|---|---|---:|\n");
         for one in cases {
-            let found = found(&one.document);
-            let expected: Vec<String> = pairs(one).into_iter().map(|(wanted, _)| expected(wanted)).collect();
+            // Each that is expected beside what was found of it.
+            let pairs = pairs(one);
+            let expected: Vec<String> = pairs.iter().map(|(wanted, _)| expected(wanted)).collect();
+            let found: Vec<Found> = pairs.iter().filter_map(|(_, found)| found.map(Found::of)).collect();
             let verdicts: Vec<&str> = found.iter().map(|found| found.verdict.as_str()).collect();
             let found: Vec<String> = found.iter().map(told).collect();
             let cells = [expected.join("<br>"), found.join("<br>"), verdicts.join(", ")];
