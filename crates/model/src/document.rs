@@ -403,6 +403,7 @@ pub struct Considered {
 
 /// Who suffers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Impact {
     /// Pods of the subject.
     pub pods: PodCount,
