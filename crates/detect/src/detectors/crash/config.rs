@@ -1,9 +1,9 @@
 //! Configuration that a container reads and that was changed before it began to end.
 
 use super::{Crash, sort};
-use crate::describe;
 use crate::detectors::configuration::{self, Edited};
 use crate::detectors::revision::{self, Suspect, WINDOW};
+use crate::{describe, history};
 use jiff::SignedDuration;
 use reckon_model::document::{Alternative, Ref, Verdict};
 use reckon_model::k8s::Pod;
@@ -35,7 +35,7 @@ pub(super) fn changed<'a>(crash: &Crash<'_, 'a>, suspect: Option<&Suspect>, line
         let Some(change) = configuration::changed(crash.view, object, since, until) else { continue };
         let template = suspect.filter(|suspect| suspect.blame.change.at > change.at);
         // The newer of two changes explains what began after it, unless it made the first pods that have read the older one.
-        if template.is_some() && !is_new_to_them(crash, change.at) {
+        if template.is_some_and(|suspect| !is_new_to_them(crash, change.at, suspect.blame.change.at)) {
             continue;
         }
         let says = line.map(|line| line.text.as_str()).unwrap_or_default();
@@ -64,10 +64,15 @@ pub(super) fn changed<'a>(crash: &Crash<'_, 'a>, suspect: Option<&Suspect>, line
     changed
 }
 
-/// Whether the pods of the other templates are well and run since before: what was written then none of them has read.
-fn is_new_to_them(crash: &Crash<'_, '_>, written: Timestamp) -> bool {
+/// Whether, as far as is known, no pod of the templates before has read what was written then: none of them came since,
+/// and their pods that are left run since before and are well.
+fn is_new_to_them(crash: &Crash<'_, '_>, written: Timestamp, template: Timestamp) -> bool {
+    let between = |change: &Change| written < change.at && change.at < template;
+    if history::templates(crash.view, crash.workload).iter().filter_map(|it| it.change.as_ref()).any(between) {
+        return false;
+    }
     let same = revision::peers(crash.view, crash.workload, crash.subject);
-    let others = crash.view.pods_of(crash.workload).items.into_iter().filter(|other| {
+    let mut others = crash.view.pods_of(crash.workload).items.into_iter().filter(|other| {
         let own = other.reference();
         other.meta.deleted.is_none()
             && own != crash.subject.reference()
@@ -81,8 +86,7 @@ fn is_new_to_them(crash: &Crash<'_, '_>, written: Timestamp) -> bool {
             item.name == crash.container.name && started.is_some_and(|started| started < written)
         })
     };
-    let mut others = others.peekable();
-    others.peek().is_some() && others.all(old)
+    others.all(old)
 }
 
 /// A newer change of the template, beside configuration that its pods were the first to read.
@@ -92,7 +96,7 @@ pub(super) fn made_them(suspect: &Suspect) -> Alternative {
         reference: Some(Ref::from(&suspect.blame.change.subject)),
         verdict: Verdict::Possible,
         sentence: format!(
-            "{field} was {}: that made the pods that were the first to read it. Going back would leave the older pods, which read it when they start next.",
+            "{field} was {}: that made the pods that were the first to read it. Pods of the template before read it as well when they start next.",
             suspect.blame.words()
         ),
     }
