@@ -25,8 +25,8 @@ const UNRECORDED: &[(&str, &str)] = &[
 ];
 
 /// What a recording may hold, in bytes, and all of them.
-const LARGEST: u64 = 80_000;
-const LARGEST_OF_ALL: u64 = 4_000_000;
+const LARGEST: u64 = 120_000;
+const LARGEST_OF_ALL: u64 = 6_000_000;
 
 /// A case, its recording, and what is answered to that now.
 pub(crate) struct Replayed {
