@@ -3,7 +3,7 @@
 use crate::world::now;
 use anyhow::{Result, ensure};
 use reckon_detect::{Diagnosis, Engine, Scope, State};
-use reckon_model::{Answer, Kind, LogLine, Need, Object, Specs};
+use reckon_model::{Answer, Demand, Kind, LogLine, Object, Specs};
 use reckon_sim::{Bulk, Config, World};
 use serde_json::{Value, json};
 use std::hint::black_box;
@@ -113,18 +113,18 @@ pub(crate) fn detect(engine: &mut Engine) -> Result<Diagnosis> {
     let now = now()?;
     for _ in 0..ROUNDS {
         let diagnosis = engine.diagnose(&Scope::Cluster, now);
-        if diagnosis.needs.is_empty() {
+        if diagnosis.demands.is_empty() {
             return Ok(diagnosis);
         }
-        for need in diagnosis.needs {
-            let answer = match &need {
-                Need::Log { .. } => {
+        for demand in diagnosis.demands {
+            let answer = match &demand {
+                Demand::Log { .. } => {
                     Answer::Log(vec![LogLine { at: None, text: "fatal: the level is invalid".to_owned() }])
                 }
-                Need::List { .. } | Need::Events { .. } => Answer::Objects(Vec::new()),
+                Demand::List { .. } | Demand::Events { .. } => Answer::Objects(Vec::new()),
                 _ => Answer::NotFound,
             };
-            engine.state_mut().answer(need, answer);
+            engine.state_mut().answer(demand, answer);
         }
     }
     anyhow::bail!("still asks after {ROUNDS} rounds")

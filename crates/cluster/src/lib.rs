@@ -11,6 +11,7 @@
 mod access;
 mod config;
 mod connection;
+mod demands;
 mod dice;
 mod discovery;
 mod endpoint;
@@ -23,7 +24,6 @@ mod list;
 mod listing;
 mod logs;
 mod metrics;
-mod needs;
 mod planted;
 mod proxy;
 mod splitter;
@@ -33,23 +33,23 @@ mod writes;
 #[cfg(test)]
 mod bad_server_tests;
 #[cfg(test)]
+mod demands_tests;
+#[cfg(test)]
 mod fake_server;
 #[cfg(test)]
 mod follow_tests;
 #[cfg(test)]
 mod following_tests;
 #[cfg(test)]
-mod needs_tests;
-#[cfg(test)]
 mod sync_tests;
 
 pub use access::AccessAsk;
 pub use config::{ConnectError, Options, contexts};
 pub use connection::{Connection, Usage};
+pub use demands::Budget;
 pub use discovery::{Discovery, ServedType};
 pub use error::{Intent, ReadError};
 pub use lines::{Line, Lines, written};
 pub use listing::{ListEvent, Listing};
-pub use needs::Budget;
 pub use splitter::{ListMeta, MAX_ITEM_BYTES, Piece, SplitError, Splitter, name_in};
 pub use writes::{Mode, PatchType};

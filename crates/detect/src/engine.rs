@@ -10,7 +10,7 @@ use crate::verdict::{self, Verdict};
 use crate::view::{Asked, View};
 use crate::{considered, contrast, explore, impact, merge, problem, rank, reconcile};
 use reckon_model::document::{Answer, NotChecked, Problem};
-use reckon_model::{Kind, Need, Object, ResourceRef, Timestamp};
+use reckon_model::{Demand, Kind, Object, ResourceRef, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is asked about.
@@ -30,7 +30,7 @@ pub struct Diagnosis {
     /// Problems: open before closed, most severe first, then widest impact, then oldest.
     pub problems: Vec<Problem>,
     /// What would have to be known to go on.
-    pub needs: BTreeSet<Need>,
+    pub demands: BTreeSet<Demand>,
     /// When time alone may change the answer.
     pub recheck_at: Option<Timestamp>,
     /// The answer in a word.
@@ -92,13 +92,13 @@ impl Engine {
         self.runs.looked_at()
     }
 
-    /// Diagnoses the state at this moment. Run again when needs were answered, objects changed, or at `recheck_at`.
+    /// Diagnoses the state at this moment. Run again when demands were answered, objects changed, or at `recheck_at`.
     pub fn diagnose(&mut self, scope: &Scope, now: Timestamp) -> Diagnosis {
         let mut asked = Asked::default();
         let view = View::new(&self.state, now);
         let explored = explore::around(&view, scope);
-        let Asked { needs, gaps: scope_gaps, recheck_at } = view.into_asked();
-        asked.needs.extend(needs);
+        let Asked { demands, gaps: scope_gaps, recheck_at } = view.into_asked();
+        asked.demands.extend(demands);
         asked.recheck_at = earlier(asked.recheck_at, recheck_at);
 
         let changes = self.state.take_changes();
@@ -115,7 +115,7 @@ impl Engine {
         let part_of = parts(&incidents);
         let roots: Vec<Finding> =
             incidents.iter().filter(|_| explored.is_close()).map(|incident| incident.root.clone()).collect();
-        // Nothing is asked for to say what was considered: a view of its own, whose needs nobody hears.
+        // Nothing is asked for to say what was considered: a view of its own, whose demands nobody hears.
         let past = View::new(&self.state, now);
         let trace = |incident: &rank::Incident| match explored.is_close() {
             true => considered::of(&past, incident, &roots),
@@ -136,8 +136,8 @@ impl Engine {
         let before = std::mem::take(&mut self.problems);
         let mut problems = reconcile::problems(&view, before, open, &part_of);
         // What leads to what suffers is asked for here; whether it may be read is no part of the diagnosis.
-        let Asked { needs, gaps: _, recheck_at } = view.into_asked();
-        asked.needs.extend(needs);
+        let Asked { demands, gaps: _, recheck_at } = view.into_asked();
+        asked.demands.extend(demands);
         asked.recheck_at = earlier(asked.recheck_at, recheck_at);
         problem::sort(&mut problems);
         self.problems = problems;
@@ -156,7 +156,7 @@ impl Engine {
             .collect::<BTreeSet<_>>();
         Diagnosis {
             problems,
-            needs: asked.needs,
+            demands: asked.demands,
             recheck_at: asked.recheck_at,
             answer,
             sentence,
@@ -181,9 +181,9 @@ fn told(runs: &Runs, state: &State, explored: &Explored, asked: &mut Asked) -> V
     let mut findings = Vec::new();
     let mut asked_about: BTreeMap<ResourceRef, BTreeSet<ResourceRef>> = BTreeMap::new();
     for (subject, outcome) in outcomes {
-        let Outcome { rank: _, findings: found, needs, gaps } = outcome;
-        if !needs.is_empty() && may_ask(subject, &mut asked_about) {
-            asked.needs.extend(needs.iter().cloned());
+        let Outcome { rank: _, findings: found, demands, gaps } = outcome;
+        if !demands.is_empty() && may_ask(subject, &mut asked_about) {
+            asked.demands.extend(demands.iter().cloned());
         }
         // What was refused is told even where nothing was found: it may be the reason why.
         asked.gaps.extend(gaps.iter().cloned());
@@ -192,7 +192,7 @@ fn told(runs: &Runs, state: &State, explored: &Explored, asked: &mut Asked) -> V
     findings
 }
 
-/// Whether this object's needs are passed on: all of them, but only for the first few pods of an owner.
+/// Whether this object's demands are passed on: all of them, but only for the first few pods of an owner.
 fn may_ask(subject: &Object, asked_about: &mut BTreeMap<ResourceRef, BTreeSet<ResourceRef>>) -> bool {
     let (Kind::Pod, Some(owner)) = (&subject.kind, subject.meta.controller()) else { return true };
     let pods = asked_about.entry(owner.reference(subject.meta.namespace.as_deref())).or_default();

@@ -1,6 +1,6 @@
 //! What belongs to the object that is asked about.
 //!
-//! `reckon why` starts from a name. Reading its surroundings through a [`View`] makes them needs, so that the driver fetches
+//! `reckon why` starts from a name. Reading its surroundings through a [`View`] makes them demands, so that the driver fetches
 //! the neighbourhood of the target and not the cluster.
 
 use crate::Scope;
@@ -69,7 +69,7 @@ impl Explored {
         matches!(self, Explored::Objects { .. })
     }
 
-    /// Whether this is the object that was asked about: it comes first, so that its needs are the last to be cut by a
+    /// Whether this is the object that was asked about: it comes first, so that its demands are the last to be cut by a
     /// budget.
     pub(crate) fn is_target(&self, subject: &Object) -> bool {
         matches!(self, Explored::Objects { target, .. } if subject.reference() == *target)

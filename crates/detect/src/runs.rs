@@ -10,7 +10,7 @@ use crate::finding::Finding;
 use crate::state::{Changes, Digest, Number, State};
 use crate::view::{Asked, Reads, View};
 use reckon_model::selector::LabelSelector;
-use reckon_model::{Gap, Kind, Need, Object, Timestamp};
+use reckon_model::{Demand, Gap, Kind, Object, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What came of looking at each object.
@@ -59,7 +59,7 @@ pub(crate) struct Outcome {
     /// The detector by its place in the list, and the kind by its place among the detector's subjects.
     pub(crate) rank: (usize, usize),
     pub(crate) findings: Vec<Finding>,
-    pub(crate) needs: BTreeSet<Need>,
+    pub(crate) demands: BTreeSet<Demand>,
     pub(crate) gaps: BTreeSet<Gap>,
 }
 
@@ -228,18 +228,18 @@ impl Looking<'_> {
         for (rank, detector) in detectors {
             let view = View::new(self.state, self.now).closely(self.explored.is_close());
             let mut findings = (detector.detect)(&view, subject);
-            let (Asked { needs, gaps, recheck_at }, reads) = view.into_parts();
+            let (Asked { demands, gaps, recheck_at }, reads) = view.into_parts();
             let Reads { topics: read, selections, timed, due } = reads;
             topics.extend(read);
             rest.selections.extend(selections);
             rest.timed |= timed;
             rest.due = earlier(rest.due, due);
             rest.recheck_at = earlier(rest.recheck_at, recheck_at);
-            if !(findings.is_empty() && needs.is_empty() && gaps.is_empty()) {
+            if !(findings.is_empty() && demands.is_empty() && gaps.is_empty()) {
                 for finding in &mut findings {
                     finding.gaps.extend(gaps.iter().cloned());
                 }
-                rest.outcomes.push(Outcome { rank: *rank, findings, needs, gaps });
+                rest.outcomes.push(Outcome { rank: *rank, findings, demands, gaps });
             }
         }
         topics.sort_unstable();

@@ -12,7 +12,9 @@ pub use nodes::Full;
 pub(crate) use objects::Number;
 use objects::{Objects, Places, request_alike};
 use reckon_model::kernel::NodeFacts;
-use reckon_model::{Answer, Body, ClusterId, Gap, Kind, LogLine, Need, Object, ResourceRef, Sample, Specs, Timestamp};
+use reckon_model::{
+    Answer, Body, ClusterId, Demand, Gap, Kind, LogLine, Object, ResourceRef, Sample, Specs, Timestamp,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -29,9 +31,9 @@ pub struct State {
     /// When the oldest tombstone was set, if not before that.
     oldest: Option<Timestamp>,
     coverage: BTreeMap<(Kind, Option<String>), Coverage>,
-    answers: BTreeMap<Need, Standing>,
-    logs: BTreeMap<Need, Vec<LogLine>>,
-    manifests: BTreeMap<Need, Vec<Value>>,
+    answers: BTreeMap<Demand, Standing>,
+    logs: BTreeMap<Demand, Vec<LogLine>>,
+    manifests: BTreeMap<Demand, Vec<Value>>,
     kernels: BTreeMap<String, NodeFacts>,
     samples: BTreeMap<(String, String, String), Vec<Sample>>,
     changes: Changes,
@@ -180,12 +182,12 @@ impl State {
                 self.changes.object(number, Some((&object, &places)), None);
             }
         }
-        let is_log = |need: &Need| matches!(need, Need::Log { .. });
+        let is_log = |demand: &Demand| matches!(demand, Demand::Log { .. });
         let State { answers, changes, .. } = self;
-        answers.retain(|need, standing| {
-            let stays = is_log(need) && *standing == Standing::Got;
+        answers.retain(|demand, standing| {
+            let stays = is_log(demand) && *standing == Standing::Got;
             if !stays {
-                changes.touch(&Topic::Need(need));
+                changes.touch(&Topic::Demand(demand));
             }
             stays
         });
@@ -196,13 +198,13 @@ impl State {
 
     /// What was told of a pod's containers before it changed or went.
     fn forget_logs(&mut self, pod: &ResourceRef) {
-        let of_it = |need: &Need| matches!(need, Need::Log { namespace, pod: name, .. } if *name == pod.name && namespace == pod.namespace());
+        let of_it = |demand: &Demand| matches!(demand, Demand::Log { namespace, pod: name, .. } if *name == pod.name && namespace == pod.namespace());
         let State { logs, answers, changes, .. } = self;
-        logs.retain(|need, _| !of_it(need));
-        answers.retain(|need, _| {
-            let gone = of_it(need);
+        logs.retain(|demand, _| !of_it(demand));
+        answers.retain(|demand, _| {
+            let gone = of_it(demand);
             if gone {
-                changes.touch(&Topic::Need(need));
+                changes.touch(&Topic::Demand(demand));
             }
             !gone
         });
@@ -246,8 +248,8 @@ impl State {
     }
 
     /// A question was answered.
-    pub fn answer(&mut self, need: Need, answer: Answer) {
-        self.changes.touch(&Topic::Need(&need));
+    pub fn answer(&mut self, demand: Demand, answer: Answer) {
+        self.changes.touch(&Topic::Demand(&demand));
         let standing = match answer {
             Answer::NotFound => Standing::NotFound,
             Answer::Refused(gap) => Standing::Refused(gap),
@@ -263,7 +265,7 @@ impl State {
                 for line in &mut lines {
                     redact::in_place(&mut line.text);
                 }
-                self.logs.insert(need.clone(), lines);
+                self.logs.insert(demand.clone(), lines);
                 Standing::Got
             }
             Answer::Samples(samples) => {
@@ -279,18 +281,18 @@ impl State {
                 Standing::Got
             }
             Answer::Kernel(facts) => {
-                if let Need::Kernel { node, .. } = &need {
+                if let Demand::Kernel { node, .. } = &demand {
                     self.observe(node, *facts);
                 }
                 Standing::Got
             }
             Answer::Manifest(mut objects) => {
                 objects.iter_mut().for_each(redact::object);
-                self.manifests.insert(need.clone(), objects);
+                self.manifests.insert(demand.clone(), objects);
                 Standing::Got
             }
         };
-        self.answers.insert(need, standing);
+        self.answers.insert(demand, standing);
     }
 
     /// Whether this object is known.
@@ -372,16 +374,16 @@ impl State {
         }
     }
 
-    pub(crate) fn standing(&self, need: &Need) -> Option<&Standing> {
-        self.answers.get(need)
+    pub(crate) fn standing(&self, demand: &Demand) -> Option<&Standing> {
+        self.answers.get(demand)
     }
 
-    pub(crate) fn log(&self, need: &Need) -> Option<&[LogLine]> {
-        self.logs.get(need).map(Vec::as_slice)
+    pub(crate) fn log(&self, demand: &Demand) -> Option<&[LogLine]> {
+        self.logs.get(demand).map(Vec::as_slice)
     }
 
-    pub(crate) fn manifest(&self, need: &Need) -> Option<&[Value]> {
-        self.manifests.get(need).map(Vec::as_slice)
+    pub(crate) fn manifest(&self, demand: &Demand) -> Option<&[Value]> {
+        self.manifests.get(demand).map(Vec::as_slice)
     }
 
     /// Takes what a node's kernel tells, instead of what was known of it.
@@ -429,10 +431,10 @@ impl State {
         let mut kinds: BTreeSet<&Kind> = self.objects.kinds().collect();
         kinds.extend(self.coverage.iter().filter(|(_, c)| **c == Coverage::Complete).map(|((kind, _), _)| kind));
         kinds.extend(self.answers.iter().filter(|(_, standing)| **standing == Standing::Got).filter_map(
-            |(need, _)| match need {
-                Need::Object { kind, .. } | Need::List { kind, .. } => Some(kind),
-                Need::PodsOn { .. } => Some(&Kind::Pod),
-                Need::Events { .. } => Some(&Kind::Event),
+            |(demand, _)| match demand {
+                Demand::Object { kind, .. } | Demand::List { kind, .. } => Some(kind),
+                Demand::PodsOn { .. } => Some(&Kind::Pod),
+                Demand::Events { .. } => Some(&Kind::Event),
                 _ => None,
             },
         ));

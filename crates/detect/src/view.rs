@@ -4,14 +4,14 @@ use crate::state::{Digest, Full, Standing, State, Topic};
 use reckon_model::k8s::Event;
 use reckon_model::kernel::NodeFacts;
 use reckon_model::selector::LabelSelector;
-use reckon_model::{Body, Gap, Kind, LogLine, Need, Object, Obstacle, ResourceRef, Sample, Shared, Timestamp};
+use reckon_model::{Body, Demand, Gap, Kind, LogLine, Object, Obstacle, ResourceRef, Sample, Shared, Timestamp};
 use serde_json::Value;
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A frozen state at one moment, for one evaluation of one detector.
 ///
-/// Every read of what is not known becomes a [`Need`]; every read of what was refused becomes a gap of the findings made
+/// Every read of what is not known becomes a [`Demand`]; every read of what was refused becomes a gap of the findings made
 /// with it. A detector therefore just reads, concludes from what there is, and is run again when more is known.
 pub struct View<'a> {
     state: &'a State,
@@ -49,7 +49,7 @@ const NO_NODE_REPORTS: &str = "no `reckon node` reports from there: which memory
 /// What an evaluation asked for beyond what was there.
 #[derive(Debug, Default)]
 pub(crate) struct Asked {
-    pub(crate) needs: BTreeSet<Need>,
+    pub(crate) demands: BTreeSet<Demand>,
     pub(crate) gaps: BTreeSet<Gap>,
     pub(crate) recheck_at: Option<Timestamp>,
 }
@@ -130,9 +130,9 @@ impl<'a> View<'a> {
     }
 
     /// What came of a question that was asked one by one.
-    fn standing(&self, need: &Need) -> Option<&'a Standing> {
-        self.read(&Topic::Need(need));
-        self.state.standing(need)
+    fn standing(&self, demand: &Demand) -> Option<&'a Standing> {
+        self.read(&Topic::Demand(demand));
+        self.state.standing(demand)
     }
 
     /// Whether one object was asked about, and what costs more may be asked for it.
@@ -191,17 +191,17 @@ impl<'a> View<'a> {
             return Lookup::Found(object);
         }
         let absent = || Lookup::Absent { deleted: self.state.tombstone(reference).map(|tombstone| tombstone.at) };
-        let need = Need::Object {
+        let demand = Demand::Object {
             kind: reference.kind.clone(),
             namespace: reference.namespace.clone(),
             name: reference.name.clone(),
         };
         // What was asked one by one speaks before what is known of the whole kind: a user may get what they cannot list.
-        match (self.standing(&need), self.state.covered(&reference.kind, reference.namespace.as_deref())) {
+        match (self.standing(&demand), self.state.covered(&reference.kind, reference.namespace.as_deref())) {
             (Some(Standing::NotFound), _) | (None, Some(Ok(()))) => absent(),
             (Some(Standing::Got), _) => absent(),
             (Some(Standing::Refused(gap)), _) => self.gap(gap.clone()),
-            (None, _) => self.ask(need),
+            (None, _) => self.ask(demand),
         }
     }
 
@@ -237,19 +237,19 @@ impl<'a> View<'a> {
         if self.state.covered(kind, namespace) == Some(Ok(())) {
             return true;
         }
-        let need = Need::List {
+        let demand = Demand::List {
             kind: kind.clone(),
             namespace: namespace.filter(|_| kind.namespaced()).map(str::to_owned),
             selector: selector.query(),
         };
-        match (self.state.covered(kind, namespace), self.standing(&need)) {
+        match (self.state.covered(kind, namespace), self.standing(&demand)) {
             (Some(Ok(())), _) | (_, Some(Standing::Got | Standing::NotFound)) => true,
             (_, Some(Standing::Refused(gap))) | (Some(Err(gap)), None) => {
                 let _: Lookup<'_> = self.gap(gap.clone());
                 false
             }
             (None, None) => {
-                let _: Lookup<'_> = self.ask(need);
+                let _: Lookup<'_> = self.ask(demand);
                 false
             }
         }
@@ -281,16 +281,16 @@ impl<'a> View<'a> {
     pub fn events(&self, object: &Object) -> Vec<&'a Event> {
         let reference = object.reference();
         let namespace = object.meta.namespace.as_deref();
-        let need = Need::Events {
+        let demand = Demand::Events {
             kind: reference.kind.clone(),
             namespace: reference.namespace.clone(),
             name: reference.name.clone(),
         };
-        match (self.state.covered(&Kind::Event, namespace), self.standing(&need)) {
+        match (self.state.covered(&Kind::Event, namespace), self.standing(&demand)) {
             (Some(Ok(())), _) | (_, Some(Standing::Got | Standing::NotFound)) => {}
             (_, Some(Standing::Refused(gap))) => drop(self.gap(gap.clone())),
             (Some(Err(gap)), None) => drop(self.gap(gap.clone())),
-            (None, None) => drop(self.ask(need)),
+            (None, None) => drop(self.ask(demand)),
         }
         self.read(&Topic::Events(reference.kind.name(), reference.namespace(), &reference.name));
         let mut events: Vec<&Event> = self
@@ -312,21 +312,21 @@ impl<'a> View<'a> {
 
     /// The end of a container's log, oldest line first; `None` while it is not known.
     pub fn log(&self, pod: &Object, container: &str, previous: bool) -> Option<&'a [LogLine]> {
-        let need = Need::Log {
+        let demand = Demand::Log {
             namespace: pod.namespace().to_owned(),
             pod: pod.meta.name.clone(),
             container: container.to_owned(),
             previous,
         };
-        match self.standing(&need) {
-            Some(Standing::Got) => self.state.log(&need),
+        match self.standing(&demand) {
+            Some(Standing::Got) => self.state.log(&demand),
             Some(Standing::NotFound) => None,
             Some(Standing::Refused(gap)) => {
                 let _: Lookup<'_> = self.gap(gap.clone());
                 None
             }
             None => {
-                let _: Lookup<'_> = self.ask(need);
+                let _: Lookup<'_> = self.ask(demand);
                 None
             }
         }
@@ -334,11 +334,11 @@ impl<'a> View<'a> {
 
     /// What a container was measured to use, oldest first. Asks for the metrics API's answer where there is none.
     pub fn samples(&self, pod: &Object, container: &str) -> &'a [Sample] {
-        let need = Need::PodMetrics { namespace: pod.namespace().to_owned(), pod: pod.meta.name.clone() };
-        match self.standing(&need) {
+        let demand = Demand::PodMetrics { namespace: pod.namespace().to_owned(), pod: pod.meta.name.clone() };
+        match self.standing(&demand) {
             Some(Standing::Got | Standing::NotFound) => {}
             Some(Standing::Refused(gap)) => drop(self.gap(gap.clone())),
-            None => drop(self.ask(need)),
+            None => drop(self.ask(demand)),
         }
         self.read(&Topic::Samples);
         self.state.samples(pod.namespace(), &pod.meta.name, container)
@@ -375,12 +375,12 @@ impl<'a> View<'a> {
             return None;
         };
         let (namespace, pod) = (reporter.namespace().to_owned(), reporter.meta.name.clone());
-        let need = Need::Kernel { node: node.to_owned(), namespace, pod };
-        match self.standing(&need) {
+        let demand = Demand::Kernel { node: node.to_owned(), namespace, pod };
+        match self.standing(&demand) {
             Some(Standing::Got) => {}
             Some(Standing::NotFound) => self.not_checked(what, NO_NODE_REPORTS),
             Some(Standing::Refused(gap)) => drop(self.gap(gap.clone())),
-            None => drop(self.ask(need)),
+            None => drop(self.ask(demand)),
         }
         None
     }
@@ -404,14 +404,14 @@ impl<'a> View<'a> {
 
     /// The objects of one revision of a Helm release; `None` while it is not known.
     pub fn helm_revision(&self, namespace: &str, secret: &str) -> Option<&'a [Value]> {
-        let need = Need::HelmRevision { namespace: namespace.to_owned(), secret: secret.to_owned() };
-        match self.standing(&need) {
-            Some(Standing::Got) => self.state.manifest(&need),
+        let demand = Demand::HelmRevision { namespace: namespace.to_owned(), secret: secret.to_owned() };
+        match self.standing(&demand) {
+            Some(Standing::Got) => self.state.manifest(&demand),
             Some(Standing::NotFound) => None,
             // A convenience, not a gap in the diagnosis: the change is told from ReplicaSets where it can be.
             Some(Standing::Refused(_)) => None,
             None => {
-                let _: Lookup<'_> = self.ask(need);
+                let _: Lookup<'_> = self.ask(demand);
                 None
             }
         }
@@ -439,12 +439,12 @@ impl<'a> View<'a> {
 
     /// Whether the pods on a node are known. Asks for them if nobody has.
     fn may_know_on(&self, node: &str) -> bool {
-        let need = Need::PodsOn { node: node.to_owned() };
-        match (self.state.covered(&Kind::Pod, None), self.standing(&need)) {
+        let demand = Demand::PodsOn { node: node.to_owned() };
+        match (self.state.covered(&Kind::Pod, None), self.standing(&demand)) {
             (Some(Ok(())), _) | (_, Some(Standing::Got | Standing::NotFound)) => return true,
             (_, Some(Standing::Refused(gap))) => drop(self.gap(gap.clone())),
             (Some(Err(gap)), None) => drop(self.gap(gap.clone())),
-            (None, None) => drop(self.ask(need)),
+            (None, None) => drop(self.ask(demand)),
         }
         false
     }
@@ -557,11 +557,11 @@ impl<'a> View<'a> {
 
     /// Whether anything that was read is still to be asked: what will be known then may undo what is concluded now.
     pub fn is_waiting(&self) -> bool {
-        !self.asked.borrow().needs.is_empty()
+        !self.asked.borrow().demands.is_empty()
     }
 
-    fn ask(&self, need: Need) -> Lookup<'a> {
-        self.asked.borrow_mut().needs.insert(need);
+    fn ask(&self, demand: Demand) -> Lookup<'a> {
+        self.asked.borrow_mut().demands.insert(demand);
         Lookup::Unread
     }
 

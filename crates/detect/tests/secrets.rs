@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use reckon_detect::{Diagnosis, Engine, Scope, State};
-use reckon_model::{Answer, ClusterId, Kind, LogLine, Need, Object, Timestamp};
+use reckon_model::{Answer, ClusterId, Demand, Kind, LogLine, Object, Timestamp};
 use serde_json::{Value, json};
 
 /// A credential that must not survive.
@@ -62,10 +62,10 @@ fn diagnose() -> (Diagnosis, Engine) {
     }
     let mut engine = Engine::new(state);
     for _ in 0..8 {
-        let needs = engine.diagnose(&Scope::Cluster, now).needs;
-        for need in needs {
-            let answer = match &need {
-                Need::Log { .. } => {
+        let demands = engine.diagnose(&Scope::Cluster, now).demands;
+        for demand in demands {
+            let answer = match &demand {
+                Demand::Log { .. } => {
                     let lines = [
                         format!("fatal: password authentication failed, password={CANARY}"),
                         format!("panic: cannot open postgres://web:{CANARY}@db/web"),
@@ -75,7 +75,7 @@ fn diagnose() -> (Diagnosis, Engine) {
                 }
                 _ => Answer::NotFound,
             };
-            engine.state_mut().answer(need, answer);
+            engine.state_mut().answer(demand, answer);
         }
     }
     (engine.diagnose(&Scope::Cluster, now), engine)

@@ -6,6 +6,7 @@
 mod abridged;
 pub mod change;
 pub mod death;
+pub mod demand;
 pub mod diff;
 pub mod document;
 pub mod duration;
@@ -13,7 +14,6 @@ pub mod ident;
 pub mod k8s;
 pub mod kernel;
 pub mod kind;
-pub mod need;
 pub mod object;
 pub mod observation;
 pub mod quantity;
@@ -24,10 +24,10 @@ pub mod text;
 pub mod whole;
 
 pub use change::{Actor, Change, FieldChange, Verb};
+pub use demand::{Answer, Demand, Gap, Obstacle};
 pub use ident::{ClusterId, ProblemId, ResourceRef};
 pub use jiff::{SignedDuration, Timestamp};
 pub use kind::Kind;
-pub use need::{Answer, Gap, Need, Obstacle};
 pub use object::{Body, DecodeError, Meta, Object};
 pub use observation::{LogLine, Sample};
 pub use quantity::Quantity;

@@ -12,14 +12,14 @@ use reckon_cluster::{AccessAsk, Budget, Connection, ListEvent, ReadError};
 use reckon_detect::{Diagnosis, Engine, Scope, State};
 use reckon_model::document::{API_VERSION, NotChecked, Problem, ProblemList, Requires};
 use reckon_model::text::{clean_line, count};
-use reckon_model::{Answer, ClusterId, Gap, Kind, Need, Obstacle, ResourceRef, Timestamp, document};
+use reckon_model::{Answer, ClusterId, Demand, Gap, Kind, Obstacle, ResourceRef, Timestamp, document};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// Rounds of needs for one object: a pod leads to its ReplicaSet, that to its Deployment, that to its Services; what
+/// Rounds of demands for one object: a pod leads to its ReplicaSet, that to its Deployment, that to its Services; what
 /// detectors ask comes beside. More is a chain that hostile metadata built.
 const ROUNDS: usize = 8;
 
-/// Rounds of needs after lists, which brought all but logs and measurements.
+/// Rounds of demands after lists, which brought all but logs and measurements.
 const ROUNDS_AFTER_LISTS: usize = 3;
 
 /// What `problems` may ask beside its lists: logs and metrics of what fails.
@@ -95,7 +95,7 @@ pub(crate) async fn why(connection: &Connection, target: &ResourceRef, tape: &mu
     // The cluster's id is one request, too.
     budget.requests -= 1;
     let first =
-        Need::Object { kind: target.kind.clone(), namespace: target.namespace.clone(), name: target.name.clone() };
+        Demand::Object { kind: target.kind.clone(), namespace: target.namespace.clone(), name: target.name.clone() };
     let asked = BTreeSet::from([first]);
     let (cluster, answers) = tokio::join!(connection.cluster_id(), connection.fulfil(&asked, &mut budget));
     let cluster = identity(cluster)?;
@@ -110,9 +110,9 @@ pub(crate) async fn why(connection: &Connection, target: &ResourceRef, tape: &mu
         _ => {}
     }
     let mut state = State::new(cluster.clone().unwrap_or_default()).with_specs(connection.specs());
-    for (need, answer) in answers {
-        let answer = tape.answer(&need, answer);
-        state.answer(need, answer);
+    for (demand, answer) in answers {
+        let answer = tape.answer(&demand, answer);
+        state.answer(demand, answer);
     }
     let scope = Scope::Object(target.clone());
     let now = connection.now();
@@ -219,18 +219,21 @@ pub(crate) fn is_asked_for(kind: &Kind, obstacle: Obstacle) -> bool {
 
 /// Whether the API server failed in the middle of being asked, or no longer knew who asks. What the answer lacks then is no
 /// matter of rights. Logs and figures come from elsewhere through it: that these fail says nothing of the server.
-pub(crate) fn is_lost(need: &Need, answer: &Answer) -> bool {
+pub(crate) fn is_lost(demand: &Demand, answer: &Answer) -> bool {
     let (Answer::Refused(gap) | Answer::Part(_, gap)) = answer else { return false };
     match gap.obstacle {
         Obstacle::Unauthenticated | Obstacle::Unreachable => true,
         Obstacle::Server | Obstacle::TimedOut => {
-            matches!(need, Need::Object { .. } | Need::List { .. } | Need::Events { .. } | Need::PodsOn { .. })
+            matches!(
+                demand,
+                Demand::Object { .. } | Demand::List { .. } | Demand::Events { .. } | Demand::PodsOn { .. }
+            )
         }
         _ => false,
     }
 }
 
-/// Diagnoses, answering needs within rounds and budget. What is still wanted then is refused, and thus *not checked*. Says
+/// Diagnoses, answering demands within rounds and budget. What is still wanted then is refused, and thus *not checked*. Says
 /// as well whether the server was lost on the way.
 async fn settle(
     connection: &Connection,
@@ -246,23 +249,23 @@ async fn settle(
     loop {
         engine.forget_problems();
         let diagnosis = engine.diagnose(scope, now);
-        if diagnosis.needs.is_empty() || round > 2 * rounds {
+        if diagnosis.demands.is_empty() || round > 2 * rounds {
             return (diagnosis, std::mem::take(engine.state_mut()), lost);
         }
         let answers = if round < rounds {
-            connection.fulfil(&diagnosis.needs, budget).await
+            connection.fulfil(&diagnosis.demands, budget).await
         } else {
-            let refuse = |need: Need| {
+            let refuse = |demand: Demand| {
                 let why = "not asked: too many steps from what was asked about".to_owned();
-                let gap = Gap { what: need.what(), why, obstacle: Obstacle::Limit };
-                (need, Answer::Refused(gap))
+                let gap = Gap { what: demand.what(), why, obstacle: Obstacle::Limit };
+                (demand, Answer::Refused(gap))
             };
-            diagnosis.needs.into_iter().map(refuse).collect()
+            diagnosis.demands.into_iter().map(refuse).collect()
         };
-        for (need, answer) in answers {
-            lost |= is_lost(&need, &answer);
-            let answer = tape.answer(&need, answer);
-            engine.state_mut().answer(need, answer);
+        for (demand, answer) in answers {
+            lost |= is_lost(&demand, &answer);
+            let answer = tape.answer(&demand, answer);
+            engine.state_mut().answer(demand, answer);
         }
         round += 1;
     }
@@ -273,11 +276,11 @@ pub(crate) async fn follow_up(connection: &Connection, engine: &mut Engine, scop
     let mut budget = Budget::new(PROBLEMS_REQUESTS, PROBLEMS_BYTES);
     let mut diagnosis = engine.diagnose(scope, connection.now());
     for _ in 0..ROUNDS_AFTER_LISTS {
-        if diagnosis.needs.is_empty() {
+        if diagnosis.demands.is_empty() {
             break;
         }
-        for (need, answer) in connection.fulfil(&diagnosis.needs, &mut budget).await {
-            engine.state_mut().answer(need, answer);
+        for (demand, answer) in connection.fulfil(&diagnosis.demands, &mut budget).await {
+            engine.state_mut().answer(demand, answer);
         }
         diagnosis = engine.diagnose(scope, connection.now());
     }
@@ -362,8 +365,8 @@ pub(crate) fn nothing_listed(connection: &Connection, refused: &[(Kind, Gap)]) -
 /// Fails if the namespace does not exist; what cannot be told is no failure.
 pub(crate) async fn exists(connection: &Connection, namespace: &str) -> Result<(), Failure> {
     let mut budget = Budget::default();
-    let need = Need::Object { kind: Kind::Namespace, namespace: None, name: namespace.to_owned() };
-    let found = connection.fulfil(&BTreeSet::from([need]), &mut budget).await;
+    let demand = Demand::Object { kind: Kind::Namespace, namespace: None, name: namespace.to_owned() };
+    let found = connection.fulfil(&BTreeSet::from([demand]), &mut budget).await;
     let Some((_, Answer::NotFound)) = found.first() else { return Ok(()) };
     let near = did_you_mean(connection, &ResourceRef::new(Kind::Namespace, None, namespace), &mut budget).await;
     Err(Failure::new(Exit::NotFound, format!("namespace {namespace} does not exist{}", near.unwrap_or_default())))
@@ -405,7 +408,7 @@ async fn names(
     namespace: Option<String>,
     budget: &mut Budget,
 ) -> Vec<(String, String)> {
-    let list = Need::List { kind: target.kind.clone(), namespace, selector: String::new() };
+    let list = Demand::List { kind: target.kind.clone(), namespace, selector: String::new() };
     match connection.fulfil(&BTreeSet::from([list]), budget).await.into_iter().next() {
         Some((_, Answer::Objects(objects) | Answer::Part(objects, _))) => {
             objects.into_iter().map(|object| (object.namespace().to_owned(), object.meta.name)).collect()

@@ -69,12 +69,12 @@ impl Pair {
             self.looked_at.0 += self.quick.looked_at();
             self.looked_at.1 += self.thorough.looked_at();
             assert_eq!(format!("{quick:#?}"), format!("{thorough:#?}"), "at {now}");
-            if quick.needs.is_empty() {
+            if quick.demands.is_empty() {
                 return;
             }
-            for need in quick.needs {
+            for demand in quick.demands {
                 for engine in [&mut self.quick, &mut self.thorough] {
-                    engine.state_mut().answer(need.clone(), Answer::NotFound);
+                    engine.state_mut().answer(demand.clone(), Answer::NotFound);
                 }
             }
         }

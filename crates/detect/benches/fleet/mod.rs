@@ -45,7 +45,12 @@ impl Fleet {
             fleet.engine.state_mut().cover(&kind, None);
         }
         let first = fleet.diagnose();
-        assert!(first.problems.is_empty() && first.needs.is_empty(), "{:?} {:?}", first.sentence, first.needs.first());
+        assert!(
+            first.problems.is_empty() && first.demands.is_empty(),
+            "{:?} {:?}",
+            first.sentence,
+            first.demands.first()
+        );
         fleet
     }
 

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::state::State;
-use reckon_model::{Answer, ClusterId, Need};
+use reckon_model::{Answer, ClusterId, Demand};
 use serde_json::json;
 
 fn at(text: &str) -> Timestamp {
@@ -17,8 +17,8 @@ fn told(objects: &[Value], kind: &Kind, name: &str, helm: &[(&str, Value)]) -> V
         state.apply(Object::decode(object.to_string().as_bytes(), None).unwrap());
     }
     for (secret, manifest) in helm {
-        let need = Need::HelmRevision { namespace: "shop".into(), secret: (*secret).to_owned() };
-        state.answer(need, Answer::Manifest(vec![manifest.clone()]));
+        let demand = Demand::HelmRevision { namespace: "shop".into(), secret: (*secret).to_owned() };
+        state.answer(demand, Answer::Manifest(vec![manifest.clone()]));
     }
     let view = View::new(&state, at("2026-01-01T12:00:00Z"));
     let object = view.object(kind, Some("shop"), name).found().unwrap();

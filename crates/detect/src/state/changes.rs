@@ -2,7 +2,7 @@
 
 use super::objects::{Number, Places};
 use reckon_model::shared::digest;
-use reckon_model::{Kind, Need, Object, Shared};
+use reckon_model::{Demand, Kind, Object, Shared};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a topic is told apart by.
@@ -35,7 +35,7 @@ pub(crate) enum Topic<'a> {
     /// What was deleted of a kind.
     Gone(&'a Kind),
     /// A question that was asked one by one, and what it brought.
-    Need(&'a Need),
+    Demand(&'a Demand),
     /// What a node's kernel tells.
     Kernel(&'a str),
     /// What was measured.

@@ -4,7 +4,7 @@ use crate::cluster::{Cluster, REPLICAS, app, object};
 use crate::watched::{Watched, decoded};
 use reckon_detect::{Diagnosis, Engine, Scope, State};
 use reckon_model::document::Problem;
-use reckon_model::{Answer, ClusterId, Kind, LogLine, Need, ResourceRef, SignedDuration, Timestamp};
+use reckon_model::{Answer, ClusterId, Demand, Kind, LogLine, ResourceRef, SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 const NOW: &str = "2026-01-01T12:00:00Z";
@@ -18,17 +18,17 @@ fn diagnosed(objects: &[Value], scope: &Scope, log: &str) -> Diagnosis {
     let now: Timestamp = NOW.parse().unwrap();
     for _ in 0..8 {
         let diagnosis = engine.diagnose(scope, now);
-        if diagnosis.needs.is_empty() {
+        if diagnosis.demands.is_empty() {
             return diagnosis;
         }
-        for need in diagnosis.needs {
-            let answer = match &need {
-                Need::Log { .. } => {
+        for demand in diagnosis.demands {
+            let answer = match &demand {
+                Demand::Log { .. } => {
                     Answer::Log(log.lines().map(|text| LogLine { at: None, text: text.to_owned() }).collect())
                 }
                 _ => Answer::NotFound,
             };
-            engine.state_mut().answer(need, answer);
+            engine.state_mut().answer(demand, answer);
         }
     }
     panic!("still asks");
@@ -241,7 +241,7 @@ fn a_map_of_a_megabyte_of_addresses_is_no_reason_for_anything() {
     let mut watched = Watched::new(&cluster, &[map, cluster.crashing(REPLICAS + 3)]);
     let scope = Scope::Object(ResourceRef::new(Kind::Deployment, Some(&cluster.space(0)), &app(1)));
     let diagnosis = watched.engine.diagnose(&scope, watched.now);
-    assert!(diagnosis.needs.len() < 100, "{} questions", diagnosis.needs.len());
+    assert!(diagnosis.demands.len() < 100, "{} questions", diagnosis.demands.len());
     assert!(diagnosis.problems.iter().map(size).all(|size| size < 32 << 10));
     assert_eq!(failures(&diagnosis), ["crash-loop"]);
 }

@@ -2,7 +2,7 @@
 
 use crate::cluster::Cluster;
 use reckon_detect::{Diagnosis, Engine, Scope, State};
-use reckon_model::{Answer, ClusterId, Kind, LogLine, Need, Object, ResourceRef, SignedDuration, Timestamp};
+use reckon_model::{Answer, ClusterId, Demand, Kind, LogLine, Object, ResourceRef, SignedDuration, Timestamp};
 use serde_json::Value;
 
 /// A cluster that was diagnosed once, and whatever is asked of it afterwards is answered.
@@ -37,11 +37,11 @@ impl Watched {
         for _ in 0..ROUNDS {
             let diagnosis = self.engine.diagnose(&Scope::Cluster, self.now);
             looked_at += self.engine.looked_at();
-            if diagnosis.needs.is_empty() {
+            if diagnosis.demands.is_empty() {
                 return (diagnosis, looked_at);
             }
-            for need in &diagnosis.needs {
-                self.engine.state_mut().answer(need.clone(), answer(need));
+            for demand in &diagnosis.demands {
+                self.engine.state_mut().answer(demand.clone(), answer(demand));
             }
         }
         panic!("still asks after {ROUNDS} rounds");
@@ -60,10 +60,10 @@ pub(crate) fn decoded(object: &Value) -> Object {
     Object::decode(object.to_string().as_bytes(), None).unwrap()
 }
 
-fn answer(need: &Need) -> Answer {
-    match need {
-        Need::Log { .. } => Answer::Log(vec![LogLine { at: None, text: "fatal: invalid level".to_owned() }]),
-        Need::List { .. } | Need::Events { .. } | Need::PodsOn { .. } => Answer::Objects(Vec::new()),
+fn answer(demand: &Demand) -> Answer {
+    match demand {
+        Demand::Log { .. } => Answer::Log(vec![LogLine { at: None, text: "fatal: invalid level".to_owned() }]),
+        Demand::List { .. } | Demand::Events { .. } | Demand::PodsOn { .. } => Answer::Objects(Vec::new()),
         _ => Answer::NotFound,
     }
 }

@@ -146,13 +146,13 @@ impl Course {
             self.looked_at.0 += self.quick.looked_at();
             self.looked_at.1 += self.thorough.looked_at();
             assert_eq!(words(&quick), words(&thorough), "after\n{}", self.told.join("\n"));
-            if quick.needs.is_empty() {
+            if quick.demands.is_empty() {
                 return;
             }
-            for need in quick.needs {
-                let answer = self.answers.to(&need);
-                self.quick.state_mut().answer(need.clone(), answer.clone());
-                self.thorough.state_mut().answer(need, answer);
+            for demand in quick.demands {
+                let answer = self.answers.to(&demand);
+                self.quick.state_mut().answer(demand.clone(), answer.clone());
+                self.thorough.state_mut().answer(demand, answer);
             }
         }
     }

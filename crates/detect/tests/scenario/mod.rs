@@ -24,7 +24,7 @@ mod skew;
 use jiff::{SignedDuration, Timestamp};
 use reckon_detect::catalogue::detectors;
 use reckon_detect::{Diagnosis, Engine, Scope, State};
-use reckon_model::{Answer, ClusterId, Gap, Kind, LogLine, Need, Object, Obstacle, Quantity, ResourceRef, Sample};
+use reckon_model::{Answer, ClusterId, Demand, Gap, Kind, LogLine, Object, Obstacle, Quantity, ResourceRef, Sample};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -251,26 +251,26 @@ fn settle(
 ) -> Diagnosis {
     let mut diagnosis = engine.diagnose(scope, now);
     for _ in 0..ROUNDS {
-        if diagnosis.needs.is_empty() {
+        if diagnosis.demands.is_empty() {
             return diagnosis;
         }
-        for need in order.of(std::mem::take(&mut diagnosis.needs)) {
-            let answer = answers.to(&need);
-            engine.state_mut().answer(need, answer);
+        for demand in order.of(std::mem::take(&mut diagnosis.demands)) {
+            let answer = answers.to(&demand);
+            engine.state_mut().answer(demand, answer);
         }
         if first {
             engine.forget_problems();
         }
         diagnosis = engine.diagnose(scope, now);
     }
-    assert!(diagnosis.needs.is_empty(), "still asks after {ROUNDS} rounds: {:?}", diagnosis.needs);
+    assert!(diagnosis.demands.is_empty(), "still asks after {ROUNDS} rounds: {:?}", diagnosis.demands);
     diagnosis
 }
 
 /// What a driver would find out.
 #[derive(Default)]
 struct Answers {
-    given: BTreeMap<Need, Answer>,
+    given: BTreeMap<Demand, Answer>,
     refused: BTreeMap<String, String>,
 }
 
@@ -292,7 +292,7 @@ impl Answers {
                 None => ("shop".to_owned(), pod.to_owned(), container.to_owned()),
             };
             let lines = log.as_str().unwrap().lines().map(|text| line(text, now)).collect();
-            learned.push((Need::Log { namespace, pod, container, previous }, Answer::Log(lines)));
+            learned.push((Demand::Log { namespace, pod, container, previous }, Answer::Log(lines)));
         }
         let mut samples: BTreeMap<&str, Vec<Sample>> = BTreeMap::new();
         for (name, measured) in entries(input, "metrics") {
@@ -304,12 +304,12 @@ impl Answers {
             }
         }
         for (pod, samples) in samples {
-            learned.push((Need::PodMetrics { namespace: "shop".into(), pod: pod.into() }, Answer::Samples(samples)));
+            learned.push((Demand::PodMetrics { namespace: "shop".into(), pod: pod.into() }, Answer::Samples(samples)));
         }
         for (secret, manifest) in entries(input, "helm") {
             let manifest = manifest.as_array().unwrap().clone();
-            let need = Need::HelmRevision { namespace: "shop".into(), secret: secret.clone() };
-            learned.push((need, Answer::Manifest(manifest)));
+            let demand = Demand::HelmRevision { namespace: "shop".into(), secret: secret.clone() };
+            learned.push((demand, Answer::Manifest(manifest)));
         }
         for (node, facts) in entries(input, "kernel") {
             let mut facts = facts.clone();
@@ -317,31 +317,31 @@ impl Answers {
             let facts = serde_json::from_value(facts).unwrap_or_else(|error| panic!("kernel of {node}: {error}"));
             engine.state_mut().observe(node, facts);
         }
-        for (need, answer) in learned {
+        for (demand, answer) in learned {
             // In a step: what was asked before is told anew.
             if input.get("at").is_some() {
-                engine.state_mut().answer(need.clone(), answer.clone());
+                engine.state_mut().answer(demand.clone(), answer.clone());
             }
-            self.given.insert(need, answer);
+            self.given.insert(demand, answer);
         }
     }
 
-    fn to(&self, need: &Need) -> Answer {
-        if let Some(answer) = self.given.get(need) {
+    fn to(&self, demand: &Demand) -> Answer {
+        if let Some(answer) = self.given.get(demand) {
             return answer.clone();
         }
         // Who may not list a kind may not get one of it either, and is not told whether it is there.
-        let about = match need {
-            Need::Object { kind, .. } | Need::List { kind, .. } => kind.name(),
-            Need::PodsOn { .. } => Kind::Pod.name(),
-            Need::Events { .. } => Kind::Event.name(),
-            Need::Log { .. } => "logs",
-            Need::Kernel { .. } => "logs",
-            Need::PodMetrics { .. } | Need::NodeStats { .. } => "metrics",
-            Need::HelmRevision { .. } => Kind::Secret.name(),
+        let about = match demand {
+            Demand::Object { kind, .. } | Demand::List { kind, .. } => kind.name(),
+            Demand::PodsOn { .. } => Kind::Pod.name(),
+            Demand::Events { .. } => Kind::Event.name(),
+            Demand::Log { .. } => "logs",
+            Demand::Kernel { .. } => "logs",
+            Demand::PodMetrics { .. } | Demand::NodeStats { .. } => "metrics",
+            Demand::HelmRevision { .. } => Kind::Secret.name(),
         };
         match self.refused.get(about) {
-            Some(why) => Answer::Refused(Gap { what: need.what(), why: why.clone(), obstacle: Obstacle::Denied }),
+            Some(why) => Answer::Refused(Gap { what: demand.what(), why: why.clone(), obstacle: Obstacle::Denied }),
             None => Answer::NotFound,
         }
     }

@@ -1,7 +1,7 @@
-//! Answers to needs, as `bundle.yaml` lists them.
+//! Answers to demands, as `bundle.yaml` lists them.
 
 use crate::session::Right;
-use reckon_model::{Answer, Gap, Kind, Need, Obstacle, Quantity, Sample, Timestamp};
+use reckon_model::{Answer, Demand, Gap, Kind, Obstacle, Quantity, Sample, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
@@ -53,28 +53,28 @@ pub(crate) fn kind_entry(kind: &Kind, namespace: Option<&str>) -> Value {
     json!({"kind": kind.name(), "group": kind.group(), "namespace": namespace})
 }
 
-/// A need and what came of it. Objects and logs are files of their own: here stands only that they were read.
-pub(crate) fn entry(need: &Need, answer: &Answer) -> Value {
-    let mut entry = match need {
-        Need::Object { kind, namespace, name } => {
+/// A demand and what came of it. Objects and logs are files of their own: here stands only that they were read.
+pub(crate) fn entry(demand: &Demand, answer: &Answer) -> Value {
+    let mut entry = match demand {
+        Demand::Object { kind, namespace, name } => {
             json!({"need": "object", "kind": kind.name(), "group": kind.group(), "namespace": namespace, "name": name})
         }
-        Need::List { kind, namespace, selector } => {
+        Demand::List { kind, namespace, selector } => {
             json!({"need": "list", "kind": kind.name(), "group": kind.group(), "namespace": namespace, "selector": selector})
         }
-        Need::PodsOn { node } => json!({"need": "pods-on", "name": node}),
-        Need::Events { kind, namespace, name } => {
+        Demand::PodsOn { node } => json!({"need": "pods-on", "name": node}),
+        Demand::Events { kind, namespace, name } => {
             json!({"need": "events", "kind": kind.name(), "group": kind.group(), "namespace": namespace, "name": name})
         }
-        Need::Log { namespace, pod, container, previous } => {
+        Demand::Log { namespace, pod, container, previous } => {
             json!({"need": "log", "namespace": namespace, "pod": pod, "container": container, "previous": previous})
         }
-        Need::PodMetrics { namespace, pod } => json!({"need": "pod-metrics", "namespace": namespace, "pod": pod}),
-        Need::NodeStats { node } => json!({"need": "node-stats", "name": node}),
-        Need::Kernel { node, namespace, pod } => {
+        Demand::PodMetrics { namespace, pod } => json!({"need": "pod-metrics", "namespace": namespace, "pod": pod}),
+        Demand::NodeStats { node } => json!({"need": "node-stats", "name": node}),
+        Demand::Kernel { node, namespace, pod } => {
             json!({"need": "kernel", "name": node, "namespace": namespace, "pod": pod})
         }
-        Need::HelmRevision { namespace, secret } => {
+        Demand::HelmRevision { namespace, secret } => {
             json!({"need": "helm-revision", "namespace": namespace, "name": secret})
         }
     };
@@ -98,50 +98,50 @@ pub(crate) fn entry(need: &Need, answer: &Answer) -> Value {
 }
 
 /// Reads what [`entry`] wrote. A log that was read is a file, and its answer comes from there.
-pub(crate) fn read(entry: &Value) -> Option<(Need, Answer)> {
+pub(crate) fn read(entry: &Value) -> Option<(Demand, Answer)> {
     let name = || text(entry, "name").to_owned();
     let namespace = || text(entry, "namespace").to_owned();
-    let need = match text(entry, "need") {
+    let demand = match text(entry, "need") {
         "object" => {
             let (kind, namespace) = kind(entry);
-            Need::Object { kind, namespace, name: name() }
+            Demand::Object { kind, namespace, name: name() }
         }
         "list" => {
             let (kind, namespace) = kind(entry);
-            Need::List { kind, namespace, selector: text(entry, "selector").to_owned() }
+            Demand::List { kind, namespace, selector: text(entry, "selector").to_owned() }
         }
-        "pods-on" => Need::PodsOn { node: name() },
+        "pods-on" => Demand::PodsOn { node: name() },
         "events" => {
             let (kind, namespace) = kind(entry);
-            Need::Events { kind, namespace, name: name() }
+            Demand::Events { kind, namespace, name: name() }
         }
-        "log" => Need::Log {
+        "log" => Demand::Log {
             namespace: namespace(),
             pod: text(entry, "pod").to_owned(),
             container: text(entry, "container").to_owned(),
             previous: entry.get("previous").and_then(Value::as_bool).unwrap_or(false),
         },
-        "pod-metrics" => Need::PodMetrics { namespace: namespace(), pod: text(entry, "pod").to_owned() },
-        "node-stats" => Need::NodeStats { node: name() },
-        "kernel" => Need::Kernel { node: name(), namespace: namespace(), pod: text(entry, "pod").to_owned() },
-        "helm-revision" => Need::HelmRevision { namespace: namespace(), secret: name() },
+        "pod-metrics" => Demand::PodMetrics { namespace: namespace(), pod: text(entry, "pod").to_owned() },
+        "node-stats" => Demand::NodeStats { node: name() },
+        "kernel" => Demand::Kernel { node: name(), namespace: namespace(), pod: text(entry, "pod").to_owned() },
+        "helm-revision" => Demand::HelmRevision { namespace: namespace(), secret: name() },
         _ => return None,
     };
-    let answer = match (text(entry, "answer"), &need) {
+    let answer = match (text(entry, "answer"), &demand) {
         ("not found", _) => Answer::NotFound,
         ("refused", _) => Answer::Refused(gap(entry)),
-        ("read", Need::PodMetrics { .. } | Need::NodeStats { .. }) => {
+        ("read", Demand::PodMetrics { .. } | Demand::NodeStats { .. }) => {
             Answer::Samples(entry.get("samples")?.as_array()?.iter().filter_map(sample).collect())
         }
-        ("read", Need::Kernel { .. }) => {
+        ("read", Demand::Kernel { .. }) => {
             Answer::Kernel(Box::new(serde_json::from_value(entry.get("kernel")?.clone()).ok()?))
         }
-        ("read", Need::HelmRevision { .. }) => Answer::Manifest(entry.get("manifest")?.as_array()?.clone()),
-        ("read", Need::Log { .. }) => return None,
+        ("read", Demand::HelmRevision { .. }) => Answer::Manifest(entry.get("manifest")?.as_array()?.clone()),
+        ("read", Demand::Log { .. }) => return None,
         ("read", _) => Answer::Objects(Vec::new()),
         _ => return None,
     };
-    Some((need, answer))
+    Some((demand, answer))
 }
 
 fn sample_entry(sample: &Sample) -> Value {
@@ -163,15 +163,15 @@ fn sample(entry: &Value) -> Option<Sample> {
 }
 
 /// The answers in a list of `PodMetrics`.
-pub(crate) fn pod_metrics(list: &Value) -> Vec<(Need, Answer)> {
-    let mut answers: BTreeMap<Need, Vec<Sample>> = BTreeMap::new();
+pub(crate) fn pod_metrics(list: &Value) -> Vec<(Demand, Answer)> {
+    let mut answers: BTreeMap<Demand, Vec<Sample>> = BTreeMap::new();
     for item in list.get("items").and_then(Value::as_array).into_iter().flatten() {
         let Some(meta) = item.get("metadata") else { continue };
         let Some(at) = item.get("timestamp").and_then(Value::as_str).and_then(|at| at.parse::<Timestamp>().ok()) else {
             continue;
         };
         let (namespace, pod) = (text(meta, "namespace").to_owned(), text(meta, "name").to_owned());
-        let samples = answers.entry(Need::PodMetrics { namespace: namespace.clone(), pod: pod.clone() }).or_default();
+        let samples = answers.entry(Demand::PodMetrics { namespace: namespace.clone(), pod: pod.clone() }).or_default();
         for container in item.get("containers").and_then(Value::as_array).into_iter().flatten() {
             let usage = |resource| {
                 container.get("usage").and_then(|usage| usage.get(resource)).and_then(Value::as_str).map(Quantity::new)
@@ -187,7 +187,7 @@ pub(crate) fn pod_metrics(list: &Value) -> Vec<(Need, Answer)> {
             });
         }
     }
-    answers.into_iter().map(|(need, samples)| (need, Answer::Samples(samples))).collect()
+    answers.into_iter().map(|(demand, samples)| (demand, Answer::Samples(samples))).collect()
 }
 
 fn text<'a>(value: &'a Value, key: &str) -> &'a str {

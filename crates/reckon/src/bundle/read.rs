@@ -6,7 +6,7 @@ use crate::exit::{Exit, Failure};
 use crate::session::Right;
 use crate::target;
 use reckon_model::kernel::NodeFacts;
-use reckon_model::{Answer, Gap, Kind, Need, Object, ResourceRef, Timestamp};
+use reckon_model::{Answer, Demand, Gap, Kind, Object, ResourceRef, Timestamp};
 use reckon_node::log::Parser;
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,8 +23,8 @@ pub(crate) struct Bundle {
     pub(crate) namespace: Option<String>,
     pub(super) objects: Vec<Object>,
     pub(super) changes: Vec<Step>,
-    pub(super) answers: Vec<(Need, Answer)>,
-    pub(super) logs: BTreeMap<Need, logs::Place>,
+    pub(super) answers: Vec<(Demand, Answer)>,
+    pub(super) logs: BTreeMap<Demand, logs::Place>,
     /// What the files show by what they hold: kinds, in the namespace whose files they are.
     pub(super) shown: BTreeSet<(Kind, Option<String>)>,
     /// What was read completely, where the bundle says so; then that alone is believed.
@@ -198,7 +198,7 @@ impl Bundle {
         let Some(stem) = file.strip_suffix(".log") else { return };
         let (container, previous) = stem.strip_suffix(".previous").map_or((stem, false), |stem| (stem, true));
         self.logs.insert(
-            Need::Log {
+            Demand::Log {
                 namespace: namespace.to_owned(),
                 pod: pod.to_owned(),
                 container: container.to_owned(),
@@ -213,7 +213,7 @@ impl Bundle {
             Ok(containers) => self.logs.extend(containers.into_iter().map(|container| {
                 let place = logs::Place { path: path.to_owned(), section: Some(container.clone()) };
                 let (namespace, pod) = (namespace.to_owned(), pod.to_owned());
-                (Need::Log { namespace, pod, container, previous: false }, place)
+                (Demand::Log { namespace, pod, container, previous: false }, place)
             })),
             Err(sentence) => self.warnings.push(sentence),
         }

@@ -9,9 +9,9 @@ use crate::session::{self, Answered};
 use crate::target;
 use reckon_detect::{Diagnosis, Engine, Scope, State};
 use reckon_model::document::NotChecked;
-use reckon_model::{Answer, Body, ClusterId, Gap, Kind, Need, Object, Obstacle, Timestamp};
+use reckon_model::{Answer, Body, ClusterId, Demand, Gap, Kind, Object, Obstacle, Timestamp};
 
-/// Diagnoses in which needs are answered, before what is still asked stays open.
+/// Diagnoses in which demands are answered, before what is still asked stays open.
 const ROUNDS: usize = 16;
 
 /// Times between two changes at which the clock alone is asked whether something opens or closes.
@@ -55,16 +55,16 @@ impl Bundle {
         for (node, facts) in std::mem::take(&mut self.kernels) {
             state.observe(&node, facts);
         }
-        let lost_answers = self.answers.iter().any(|(need, answer)| session::is_lost(need, answer));
-        for (need, answer) in std::mem::take(&mut self.answers) {
-            state.answer(need, answers::until(answer, now));
+        let lost_answers = self.answers.iter().any(|(demand, answer)| session::is_lost(demand, answer));
+        for (demand, answer) in std::mem::take(&mut self.answers) {
+            state.answer(demand, answers::until(answer, now));
         }
         let changes = std::mem::take(&mut self.changes);
         if self.complete.is_some() {
             // A capture holds the logs that were asked for: to have read them is part of the answer.
-            for need in self.logs.keys().cloned().collect::<Vec<_>>() {
-                let answer = self.fulfil(&need, now);
-                state.answer(need, answer);
+            for demand in self.logs.keys().cloned().collect::<Vec<_>>() {
+                let answer = self.fulfil(&demand, now);
+                state.answer(demand, answer);
             }
         }
         let (mut engine, mut diagnosis) = self.replay(state, changes, scope, now);
@@ -166,22 +166,22 @@ impl Bundle {
     fn settle(&mut self, engine: &mut Engine, scope: &Scope, now: Timestamp) -> Diagnosis {
         let mut diagnosis = engine.diagnose(scope, now);
         for _ in 0..ROUNDS {
-            if diagnosis.needs.is_empty() {
+            if diagnosis.demands.is_empty() {
                 break;
             }
-            for need in std::mem::take(&mut diagnosis.needs) {
-                let answer = self.fulfil(&need, now);
-                engine.state_mut().answer(need, answer);
+            for demand in std::mem::take(&mut diagnosis.demands) {
+                let answer = self.fulfil(&demand, now);
+                engine.state_mut().answer(demand, answer);
             }
             diagnosis = engine.diagnose(scope, now);
         }
         diagnosis
     }
 
-    /// What the bundle says to a need: a log, or that it is not there.
-    fn fulfil(&mut self, need: &Need, now: Timestamp) -> Answer {
-        let refused = |why: &str, obstacle| Answer::Refused(Gap { what: need.what(), why: why.to_owned(), obstacle });
-        let Some(place) = self.logs.get(need) else { return refused("not in the bundle", Obstacle::NotFound) };
+    /// What the bundle says to a demand: a log, or that it is not there.
+    fn fulfil(&mut self, demand: &Demand, now: Timestamp) -> Answer {
+        let refused = |why: &str, obstacle| Answer::Refused(Gap { what: demand.what(), why: why.to_owned(), obstacle });
+        let Some(place) = self.logs.get(demand) else { return refused("not in the bundle", Obstacle::NotFound) };
         match logs::read(place, now) {
             Ok(lines) => Answer::Log(lines),
             Err(sentence) => {

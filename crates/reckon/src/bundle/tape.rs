@@ -2,7 +2,7 @@
 
 use crate::session::Right;
 use reckon_detect::redact;
-use reckon_model::{Answer, Gap, Kind, LogLine, Need, Object, ResourceRef};
+use reckon_model::{Answer, Demand, Gap, Kind, LogLine, Object, ResourceRef};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,8 +12,8 @@ pub(crate) struct Tape {
     /// A tape that does not run keeps nothing.
     running: bool,
     pub(super) objects: BTreeMap<ResourceRef, Value>,
-    pub(super) logs: BTreeMap<Need, Vec<LogLine>>,
-    pub(super) answers: BTreeMap<Need, Answer>,
+    pub(super) logs: BTreeMap<Demand, Vec<LogLine>>,
+    pub(super) answers: BTreeMap<Demand, Answer>,
     pub(super) complete: BTreeSet<(Kind, Option<String>)>,
     pub(super) refused: BTreeSet<(Kind, Option<String>, Gap)>,
     pub(super) skipped: BTreeSet<Gap>,
@@ -63,20 +63,20 @@ impl Tape {
         self.rights.extend(known);
     }
 
-    /// A need was answered. Gives back what a reader of the tape will see.
-    pub(crate) fn answer(&mut self, need: &Need, answer: Answer) -> Answer {
+    /// A demand was answered. Gives back what a reader of the tape will see.
+    pub(crate) fn answer(&mut self, demand: &Demand, answer: Answer) -> Answer {
         if !self.running {
             return answer;
         }
         match answer {
             Answer::Objects(objects) => {
                 let objects = objects.into_iter().map(|object| self.object(object)).collect();
-                self.answers.insert(need.clone(), Answer::Objects(Vec::new()));
+                self.answers.insert(demand.clone(), Answer::Objects(Vec::new()));
                 Answer::Objects(objects)
             }
             Answer::Part(objects, gap) => {
                 let objects = objects.into_iter().map(|object| self.object(object)).collect();
-                self.answers.insert(need.clone(), Answer::Refused(gap.clone()));
+                self.answers.insert(demand.clone(), Answer::Refused(gap.clone()));
                 Answer::Part(objects, gap)
             }
             Answer::Log(mut lines) => {
@@ -84,16 +84,16 @@ impl Tape {
                 for line in &mut lines {
                     line.text = redact::text(&line.text).replace(['\n', '\r'], " ");
                 }
-                self.logs.insert(need.clone(), lines.clone());
+                self.logs.insert(demand.clone(), lines.clone());
                 Answer::Log(lines)
             }
             Answer::Manifest(mut objects) => {
                 objects.iter_mut().for_each(redact::object);
-                self.answers.insert(need.clone(), Answer::Manifest(objects.clone()));
+                self.answers.insert(demand.clone(), Answer::Manifest(objects.clone()));
                 Answer::Manifest(objects)
             }
             other => {
-                self.answers.insert(need.clone(), other.clone());
+                self.answers.insert(demand.clone(), other.clone());
                 other
             }
         }

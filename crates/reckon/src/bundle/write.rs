@@ -5,7 +5,7 @@ use super::tape::Tape;
 use crate::exit::{Exit, Failure};
 use crate::terminal::escape;
 use reckon_model::document::{self, API_VERSION};
-use reckon_model::{Answer, Gap, Kind, Need, Timestamp};
+use reckon_model::{Answer, Demand, Gap, Kind, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -61,8 +61,8 @@ pub(crate) fn write(directory: &Path, tape: Tape, label: Label<'_>) -> Result<Wr
         private_file(&path, list(&kind, &items).as_bytes()).map_err(failed(&path))?;
     }
     let mut log_entries = Vec::new();
-    for (need, lines) in &logs {
-        let Need::Log { namespace, pod, container, previous } = need else { continue };
+    for (demand, lines) in &logs {
+        let Demand::Log { namespace, pod, container, previous } = demand else { continue };
         let folder = directory.join("logs").join(segment(namespace)).join(segment(pod));
         private_directory(&folder).map_err(failed(&folder))?;
         let name = format!("{}{}.log", segment(container), if *previous { ".previous" } else { "" });
@@ -75,9 +75,10 @@ pub(crate) fn write(directory: &Path, tape: Tape, label: Label<'_>) -> Result<Wr
             .collect();
         let path = folder.join(name);
         private_file(&path, text.as_bytes()).map_err(failed(&path))?;
-        log_entries.push(answers::entry(need, &Answer::Log(Vec::new())));
+        log_entries.push(answers::entry(demand, &Answer::Log(Vec::new())));
     }
-    let mut answer_entries: Vec<Value> = answers.iter().map(|(need, answer)| answers::entry(need, answer)).collect();
+    let mut answer_entries: Vec<Value> =
+        answers.iter().map(|(demand, answer)| answers::entry(demand, answer)).collect();
     answer_entries.extend(log_entries);
     let gaps = |gap: &Gap| json!({"what": gap.what, "why": gap.why, "obstacle": gap.obstacle});
     let refused: Vec<Value> = refused

@@ -4,7 +4,7 @@ use crate::{Kind, LogLine, Object, Sample};
 
 /// A question detection asks of its driver. Ordered, so that drivers ask in the same order every time.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Need {
+pub enum Demand {
     /// One object.
     Object {
         /// What it is.
@@ -78,10 +78,10 @@ pub enum Need {
     },
 }
 
-/// What came of a [`Need`].
+/// What came of a [`Demand`].
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// The objects asked for: one for [`Need::Object`], any number for lists and Events.
+    /// The objects asked for: one for [`Demand::Object`], any number for lists and Events.
     Objects(Vec<Object>),
     /// Some of the objects asked for, and why not all: from these nothing may be concluded about others.
     Part(Vec<Object>, Gap),
@@ -133,7 +133,7 @@ pub struct Gap {
     pub obstacle: Obstacle,
 }
 
-impl Need {
+impl Demand {
     /// What this would have told, for *not checked*.
     pub fn what(&self) -> String {
         let in_namespace = |namespace: &Option<String>| match namespace {
@@ -141,18 +141,20 @@ impl Need {
             None => String::new(),
         };
         match self {
-            Need::Object { kind, namespace, name } => format!("{} {name}{}", kind.singular(), in_namespace(namespace)),
-            Need::List { kind, namespace, .. } => format!("{}{}", kind.resource(), in_namespace(namespace)),
-            Need::PodsOn { node } => format!("pods on node {node}"),
-            Need::Events { kind, name, .. } => format!("events of {} {name}", kind.singular()),
-            Need::Log { pod, container, previous, .. } => {
+            Demand::Object { kind, namespace, name } => {
+                format!("{} {name}{}", kind.singular(), in_namespace(namespace))
+            }
+            Demand::List { kind, namespace, .. } => format!("{}{}", kind.resource(), in_namespace(namespace)),
+            Demand::PodsOn { node } => format!("pods on node {node}"),
+            Demand::Events { kind, name, .. } => format!("events of {} {name}", kind.singular()),
+            Demand::Log { pod, container, previous, .. } => {
                 let which = if *previous { "previous log" } else { "log" };
                 format!("{which} of {container} in {pod}")
             }
-            Need::PodMetrics { .. } => "metrics".to_owned(),
-            Need::NodeStats { node } => format!("kubelet statistics of {node}"),
-            Need::Kernel { node, .. } => format!("kernel log of {node}"),
-            Need::HelmRevision { secret, .. } => format!("Helm revision {secret}"),
+            Demand::PodMetrics { .. } => "metrics".to_owned(),
+            Demand::NodeStats { node } => format!("kubelet statistics of {node}"),
+            Demand::Kernel { node, .. } => format!("kernel log of {node}"),
+            Demand::HelmRevision { secret, .. } => format!("Helm revision {secret}"),
         }
     }
 }

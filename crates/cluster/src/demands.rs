@@ -9,7 +9,7 @@ use crate::{helm, logs, metrics};
 use futures::StreamExt;
 use reckon_model::kernel::{NodeFacts, NodeReport};
 use reckon_model::text::clean_line;
-use reckon_model::{Answer, Gap, Kind, LogLine, Need, Object, Obstacle};
+use reckon_model::{Answer, Demand, Gap, Kind, LogLine, Object, Obstacle};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 /// Needs that are fulfilled side by side.
 const SIDE_BY_SIDE: usize = 8;
 
-/// The most objects one need may bring.
+/// The most objects one demand may bring.
 const MAX_OBJECTS: usize = 2_000;
 
 /// The most bytes one list may bring.
@@ -66,7 +66,7 @@ impl Default for Budget {
     }
 }
 
-/// A budget that several needs draw on at once.
+/// A budget that several demands draw on at once.
 struct Purse {
     requests: AtomicU32,
     bytes: AtomicU64,
@@ -116,36 +116,36 @@ impl From<Result<Answer, ReadError>> for Outcome {
 }
 
 impl Connection {
-    /// Answers what detection needs to know, eight questions side by side, in the order of the needs. What exceeds the
-    /// budget is refused; the same needs are refused every time, as requests are paid for in the order of the needs.
+    /// Answers what detection needs to know, eight questions side by side, in the order of the demands. What exceeds the
+    /// budget is refused; the same demands are refused every time, as requests are paid for in the order of the demands.
     /// What a kind of a custom resource is served as is looked up once and costs nothing.
-    pub async fn fulfil(&self, needs: &BTreeSet<Need>, budget: &mut Budget) -> Vec<(Need, Answer)> {
+    pub async fn fulfil(&self, demands: &BTreeSet<Demand>, budget: &mut Budget) -> Vec<(Demand, Answer)> {
         let purse = Purse::open(*budget);
-        let answers = futures::stream::iter(needs)
-            .map(|need| {
+        let answers = futures::stream::iter(demands)
+            .map(|demand| {
                 let paid = purse.request();
                 let purse = &purse;
                 async move {
                     let outcome = match paid {
-                        Ok(()) => self.answer(need, purse).await,
+                        Ok(()) => self.answer(demand, purse).await,
                         Err(why) => Outcome::Refused(Obstacle::Limit, why),
                     };
-                    (need.clone(), answer(need, outcome))
+                    (demand.clone(), answer(demand, outcome))
                 }
             })
             // A slow one holds no other up.
             .buffer_unordered(SIDE_BY_SIDE)
-            .collect::<BTreeMap<Need, Answer>>()
+            .collect::<BTreeMap<Demand, Answer>>()
             .await;
         budget.requests = purse.requests.into_inner();
         budget.bytes = purse.bytes.into_inner();
         answers.into_iter().collect()
     }
 
-    async fn answer(&self, need: &Need, purse: &Purse) -> Outcome {
-        match need {
-            Need::Object { kind, namespace, name } => self.one(kind, namespace.as_deref(), name, purse).await,
-            Need::List { kind, namespace, selector } => match self.endpoint(kind).await {
+    async fn answer(&self, demand: &Demand, purse: &Purse) -> Outcome {
+        match demand {
+            Demand::Object { kind, namespace, name } => self.one(kind, namespace.as_deref(), name, purse).await,
+            Demand::List { kind, namespace, selector } => match self.endpoint(kind).await {
                 Ok(Some(endpoint)) => {
                     let scope = Scope { kind: kind.clone(), endpoint, namespace: namespace.clone() };
                     self.some(&scope, &[("labelSelector", selector)], purse).await
@@ -153,15 +153,15 @@ impl Connection {
                 Ok(None) => Outcome::Refused(Obstacle::NotFound, NOT_SERVED.to_owned()),
                 Err(error) => Outcome::Failed(error),
             },
-            Need::PodsOn { node } => {
+            Demand::PodsOn { node } => {
                 let scope = Scope { kind: Kind::Pod, endpoint: Endpoint::new("", "v1", "pods", true), namespace: None };
                 self.some(&scope, &[("fieldSelector", &format!("spec.nodeName={node}"))], purse).await
             }
-            Need::Events { kind, namespace, name } => self.events(kind, namespace.as_deref(), name, purse).await,
-            Need::Log { namespace, pod, container, previous } => {
+            Demand::Events { kind, namespace, name } => self.events(kind, namespace.as_deref(), name, purse).await,
+            Demand::Log { namespace, pod, container, previous } => {
                 self.log(namespace, pod, container, (*previous, PROGRAM), purse).await
             }
-            Need::Kernel { node, namespace, pod } => {
+            Demand::Kernel { node, namespace, pod } => {
                 match self.log(namespace, pod, NODE_CONTAINER, (false, REPORTS), purse).await {
                     Outcome::Answer(Answer::Log(lines)) => {
                         Outcome::Answer(Answer::Kernel(Box::new(reported(node, &lines))))
@@ -169,9 +169,9 @@ impl Connection {
                     outcome => outcome,
                 }
             }
-            Need::PodMetrics { namespace, pod } => self.pod_metrics(namespace, pod, purse).await,
-            Need::NodeStats { node } => self.node_stats(node, purse).await,
-            Need::HelmRevision { namespace, secret } => {
+            Demand::PodMetrics { namespace, pod } => self.pod_metrics(namespace, pod, purse).await,
+            Demand::NodeStats { node } => self.node_stats(node, purse).await,
+            Demand::HelmRevision { namespace, secret } => {
                 let secrets = Endpoint::new("", "v1", "secrets", true);
                 match self.bounded(&secrets.get_with_values(Some(namespace), secret), u64::MAX, purse).await {
                     Ok(bytes) => match helm::manifest(&bytes) {
@@ -368,18 +368,18 @@ fn measured(samples: Result<Vec<reckon_model::Sample>, serde_json::Error>) -> Ou
     }
 }
 
-fn answer(need: &Need, outcome: Outcome) -> Answer {
+fn answer(demand: &Demand, outcome: Outcome) -> Answer {
     match outcome {
         Outcome::Answer(answer) => answer,
-        Outcome::Part(objects, obstacle, why) => Answer::Part(objects, Gap { what: need.what(), why, obstacle }),
-        Outcome::Refused(obstacle, why) => Answer::Refused(Gap { what: need.what(), why, obstacle }),
-        Outcome::Failed(error) => match (&error, need) {
+        Outcome::Part(objects, obstacle, why) => Answer::Part(objects, Gap { what: demand.what(), why, obstacle }),
+        Outcome::Refused(obstacle, why) => Answer::Refused(Gap { what: demand.what(), why, obstacle }),
+        Outcome::Failed(error) => match (&error, demand) {
             // A list's path is always there if its kind is served.
-            (ReadError::NotFound { .. }, Need::List { .. } | Need::PodsOn { .. } | Need::Events { .. }) => {
-                Answer::Refused(error.gap(need.what()))
+            (ReadError::NotFound { .. }, Demand::List { .. } | Demand::PodsOn { .. } | Demand::Events { .. }) => {
+                Answer::Refused(error.gap(demand.what()))
             }
             (ReadError::NotFound { .. }, _) => Answer::NotFound,
-            _ => Answer::Refused(error.gap(need.what())),
+            _ => Answer::Refused(error.gap(demand.what())),
         },
     }
 }

@@ -2,12 +2,12 @@
 
 use crate::fake_server::{FakeServer, Reply};
 use crate::{AccessAsk, Budget, helm};
-use reckon_model::{Answer, Kind, Need};
+use reckon_model::{Answer, Demand, Kind};
 use std::collections::BTreeSet;
 
-async fn ask(server: &FakeServer, need: Need) -> Answer {
-    let needs = BTreeSet::from([need]);
-    server.connection().await.fulfil(&needs, &mut Budget::default()).await.remove(0).1
+async fn ask(server: &FakeServer, demand: Demand) -> Answer {
+    let demands = BTreeSet::from([demand]);
+    server.connection().await.fulfil(&demands, &mut Budget::default()).await.remove(0).1
 }
 
 fn why(answer: &Answer) -> &str {
@@ -17,12 +17,12 @@ fn why(answer: &Answer) -> &str {
     }
 }
 
-fn log(previous: bool) -> Need {
-    Need::Log { namespace: "shop".into(), pod: "a".into(), container: "app".into(), previous }
+fn log(previous: bool) -> Demand {
+    Demand::Log { namespace: "shop".into(), pod: "a".into(), container: "app".into(), previous }
 }
 
-fn object(kind: Kind, name: &str) -> Need {
-    Need::Object { kind, namespace: Some("shop".into()), name: name.into() }
+fn object(kind: Kind, name: &str) -> Demand {
+    Demand::Object { kind, namespace: Some("shop".into()), name: name.into() }
 }
 
 #[tokio::test]
@@ -33,21 +33,21 @@ async fn what_does_not_exist_is_told_from_what_may_not_be_read() {
     })
     .await;
     assert!(matches!(ask(&server, object(Kind::Service, "web")).await, Answer::NotFound));
-    let list = Need::List { kind: Kind::Pod, namespace: Some("shop".into()), selector: "a=b".into() };
+    let list = Demand::List { kind: Kind::Pod, namespace: Some("shop".into()), selector: "a=b".into() };
     assert_eq!(why(&ask(&server, list).await), "forbidden: list pods in namespace shop");
     assert_eq!(why(&ask(&server, log(false)).await), "forbidden: get pods/log in namespace shop");
-    let node = Need::NodeStats { node: "n".into() };
+    let node = Demand::NodeStats { node: "n".into() };
     assert_eq!(why(&ask(&server, node).await), "forbidden: get nodes/proxy (cluster-wide)");
 }
 
 #[tokio::test]
-async fn the_budget_bounds_requests_and_refuses_the_same_needs_every_time() {
+async fn the_budget_bounds_requests_and_refuses_the_same_demands_every_time() {
     let server = FakeServer::start(|_| Reply::ok(r#"{"metadata":{"name":"x"}}"#)).await;
-    let needs: BTreeSet<Need> = (0..50).map(|i| object(Kind::Service, &format!("s{i:02}"))).collect();
+    let demands: BTreeSet<Demand> = (0..50).map(|i| object(Kind::Service, &format!("s{i:02}"))).collect();
     let connection = server.connection().await;
     let mut budget = Budget::default();
-    let answers = connection.fulfil(&needs, &mut budget).await;
-    assert!(answers.iter().map(|(need, _)| need).eq(needs.iter()));
+    let answers = connection.fulfil(&demands, &mut budget).await;
+    assert!(answers.iter().map(|(demand, _)| demand).eq(demands.iter()));
     for (i, (_, answer)) in answers.iter().enumerate() {
         if i < 40 {
             assert!(matches!(answer, Answer::Objects(objects) if objects.len() == 1), "{i}");
@@ -62,9 +62,9 @@ async fn the_budget_bounds_requests_and_refuses_the_same_needs_every_time() {
 async fn the_budget_bounds_bytes() {
     let big = format!(r#"{{"metadata":{{"name":"x"}},"y":"{}"}}"#, "z".repeat(4000));
     let server = FakeServer::start(move |_| Reply::ok(&big)).await;
-    let needs = BTreeSet::from([object(Kind::Service, "a")]);
+    let demands = BTreeSet::from([object(Kind::Service, "a")]);
     let mut budget = Budget::new(40, 1000);
-    let answer = server.connection().await.fulfil(&needs, &mut budget).await.remove(0).1;
+    let answer = server.connection().await.fulfil(&demands, &mut budget).await.remove(0).1;
     assert_eq!(why(&answer), "not read: the limit of 1 MB for one question was reached");
     assert_eq!(budget.bytes, 0);
 }
@@ -74,7 +74,7 @@ async fn of_too_many_objects_those_that_were_read_are_kept_and_the_rest_is_said_
     let items: Vec<String> = (0..2001).map(|i| format!(r#"{{"metadata":{{"name":"p{i}"}}}}"#)).collect();
     let body = format!(r#"{{"items":[{}]}}"#, items.join(","));
     let server = FakeServer::start(move |_| Reply::ok(&body)).await;
-    let list = Need::List { kind: Kind::Pod, namespace: None, selector: String::new() };
+    let list = Demand::List { kind: Kind::Pod, namespace: None, selector: String::new() };
     let Answer::Part(read, gap) = ask(&server, list).await else { panic!("not a part") };
     assert_eq!(read.len(), 2000);
     assert!(gap.why.starts_with("more than 2000 pods or 3 MB match"), "{}", gap.why);
@@ -84,7 +84,7 @@ async fn of_too_many_objects_those_that_were_read_are_kept_and_the_rest_is_said_
 async fn a_list_with_an_object_that_cannot_be_decoded_is_not_all_there_is() {
     let body = r#"{"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"},"spec":"hunter2"}]}"#;
     let server = FakeServer::start(move |_| Reply::ok(body)).await;
-    let list = Need::List { kind: Kind::Pod, namespace: None, selector: String::new() };
+    let list = Demand::List { kind: Kind::Pod, namespace: None, selector: String::new() };
     let Answer::Part(read, gap) = ask(&server, list).await else { panic!("not a part") };
     assert_eq!(read.len(), 1);
     assert!(gap.why.starts_with("pod b: ") && !gap.why.contains("hunter2"), "{}", gap.why);
@@ -100,10 +100,10 @@ async fn a_kubelet_that_is_gone_holds_no_other_answer_up() {
         false => Reply::ok(r#"{"metadata":{"name":"web"}}"#),
     })
     .await;
-    let needs = BTreeSet::from([log(false), object(Kind::Service, "web")]);
+    let demands = BTreeSet::from([log(false), object(Kind::Service, "web")]);
     server.patience.kubelet = std::time::Duration::from_millis(200);
-    let answers = server.connection().await.fulfil(&needs, &mut Budget::default()).await;
-    // In the order of the needs, whatever came first.
+    let answers = server.connection().await.fulfil(&demands, &mut Budget::default()).await;
+    // In the order of the demands, whatever came first.
     assert!(matches!(&answers[0].1, Answer::Objects(found) if found.len() == 1));
     assert!(why(&answers[1].1).contains("no answer within"), "{:?}", answers[1]);
 }
@@ -117,7 +117,7 @@ async fn events_are_asked_for_by_what_they_are_about() {
         Reply::ok(r#"{"items":[{"metadata":{"name":"e","namespace":"default"},"reason":"NodeNotReady"}]}"#)
     })
     .await;
-    let pod = Need::Events { kind: Kind::Pod, namespace: Some("shop".into()), name: "a".into() };
+    let pod = Demand::Events { kind: Kind::Pod, namespace: Some("shop".into()), name: "a".into() };
     assert!(matches!(ask(&server, pod).await, Answer::Objects(events) if events.len() == 1));
     assert!(server.targets()[0].starts_with("/api/v1/namespaces/shop/events?"));
     assert!(
@@ -126,7 +126,7 @@ async fn events_are_asked_for_by_what_they_are_about() {
         server.targets()[0]
     );
     // Who may not read the Events of the whole cluster may find those of a node where components write them.
-    let node = Need::Events { kind: Kind::Node, namespace: None, name: "n".into() };
+    let node = Demand::Events { kind: Kind::Node, namespace: None, name: "n".into() };
     assert!(matches!(ask(&server, node).await, Answer::Objects(events) if events.len() == 1));
     assert!(server.targets()[2].starts_with("/api/v1/namespaces/default/events?"));
 }
@@ -168,9 +168,9 @@ async fn the_newest_lines_of_a_log_are_not_cut_off_by_its_bound() {
 #[tokio::test]
 async fn missing_metrics_name_the_url_that_failed() {
     let server = FakeServer::start(|_| Reply::Json(404, b"404 page not found\n".to_vec())).await;
-    let need = Need::PodMetrics { namespace: "shop".into(), pod: "a".into() };
+    let demand = Demand::PodMetrics { namespace: "shop".into(), pod: "a".into() };
     assert_eq!(
-        why(&ask(&server, need).await),
+        why(&ask(&server, demand).await),
         "GET /apis/metrics.k8s.io/v1beta1/namespaces/shop/pods/a: 404 not found"
     );
 }
@@ -188,8 +188,8 @@ async fn no_secret_is_asked_for_with_its_values_but_a_helm_release() {
     let Answer::Objects(objects) = ask(&server, object(Kind::Secret, "db")).await else { panic!() };
     assert_eq!(objects[0].kind, Kind::Secret);
     assert!(server.asked.lock().unwrap()[0].head.contains("accept: application/json;as=partialobjectmetadata;"));
-    let need = Need::HelmRevision { namespace: "shop".into(), secret: "sh.helm.release.v1.shop.v1".into() };
-    let Answer::Manifest(objects) = ask(&server, need).await else { panic!() };
+    let demand = Demand::HelmRevision { namespace: "shop".into(), secret: "sh.helm.release.v1.shop.v1".into() };
+    let Answer::Manifest(objects) = ask(&server, demand).await else { panic!() };
     assert_eq!(objects[0]["metadata"]["name"], "web");
 }
 
@@ -212,8 +212,8 @@ async fn a_custom_resource_is_found_by_discovery_which_is_asked_once() {
     .await;
     let connection = server.connection().await;
     let certificate = Kind::of("cert-manager.io/v1", "Certificate");
-    let needs = BTreeSet::from([object(certificate, "tls"), object(Kind::of("no.such/v1", "Thing"), "x")]);
-    let answers = connection.fulfil(&needs, &mut Budget::default()).await;
+    let demands = BTreeSet::from([object(certificate, "tls"), object(Kind::of("no.such/v1", "Thing"), "x")]);
+    let answers = connection.fulfil(&demands, &mut Budget::default()).await;
     assert!(matches!(&answers[0].1, Answer::Objects(objects) if objects[0].meta.name == "tls"));
     assert_eq!(why(&answers[1].1), "this cluster does not serve it");
     let discovery = connection.discover().await.unwrap();
