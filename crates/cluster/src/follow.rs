@@ -466,6 +466,7 @@ impl Follower {
         }
         self.mark = Some(version);
         self.pulse.came_to(at);
+        self.pulse.vouched();
         self.floor = Version::None;
         self.current_at = asked;
         self.sound_at = [asked; 2];
@@ -483,6 +484,8 @@ impl Follower {
         if self.send(ListEvent::Listed { kind, namespace }).await.is_break() || self.resumed().await.is_break() {
             return End::Closed;
         }
+        // Whoever hears that it is listed takes it for fresh: trouble that lasts has to be told anew.
+        self.reported = None;
         End::Over
     }
 

@@ -24,6 +24,10 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// Answers that do not come in a row before the store counts as gone: with the time-outs, less than 60 s together.
 const MISSED: u32 = 2;
 
+/// So long after the last answer the store counts as gone, however few could ask: whoever is forbidden to ask looks again
+/// only after a while, and what is older than 60 s may not be shown as fresh.
+const SILENT: Duration = Duration::from_secs(55);
+
 /// Answers that are kept: eight minutes, longer than a watch lasts.
 const KEPT: usize = 16;
 
@@ -46,6 +50,10 @@ struct Beats {
     due: Instant,
     asking: bool,
     missed: u32,
+    /// When etcd last vouched for anything.
+    vouched: Instant,
+    /// Why the last question was not answered.
+    why: Option<Gap>,
     trouble: Option<Gap>,
 }
 
@@ -68,6 +76,8 @@ impl Pulse {
             due: Instant::now() + EVERY,
             asking: false,
             missed: 0,
+            vouched: Instant::now(),
+            why: None,
             trouble: None,
         };
         Pulse { beats: Mutex::new(beats), changed: Notify::new() }
@@ -123,6 +133,8 @@ impl Pulse {
         beats.answers.push_back((asked, newest));
         beats.due = Instant::now() + EVERY;
         beats.missed = 0;
+        beats.vouched = Instant::now();
+        beats.why = None;
         if beats.trouble.take().is_some() {
             self.changed.notify_waiters();
         }
@@ -134,9 +146,36 @@ impl Pulse {
         beats.missed += 1;
         beats.due = Instant::now() + AGAIN;
         if beats.missed >= MISSED && beats.trouble.is_none() {
-            beats.trouble = Some(gap);
+            beats.trouble = Some(gap.clone());
             self.changed.notify_waiters();
         }
+        beats.why = Some(gap);
+    }
+
+    /// A list came that etcd vouches for. What is told from then on is not told by it.
+    pub(super) fn vouched(&self) {
+        self.beats().vouched = Instant::now();
+    }
+
+    /// When the store counts as gone though nobody asked it in vain often enough; `None` where nobody ever could ask.
+    pub(super) fn silent_at(&self) -> Option<Instant> {
+        let beats = self.beats();
+        let counts = !beats.answers.is_empty() && beats.trouble.is_none() && !planted(Bug::NoPulse);
+        counts.then(|| beats.vouched + SILENT)
+    }
+
+    /// Nothing was vouched for in a long while: that is trouble, whoever was to ask.
+    pub(super) fn count_silence(&self, what: impl FnOnce() -> String) {
+        if self.silent_at().is_none_or(|at| at > Instant::now()) {
+            return;
+        }
+        let mut beats = self.beats();
+        let unasked = || {
+            let why = format!("nobody could ask for {} s whether it is as it was", SILENT.as_secs());
+            Gap { what: what(), why, obstacle: reckon_model::Obstacle::TimedOut }
+        };
+        beats.trouble = Some(beats.why.clone().unwrap_or_else(unasked));
+        self.changed.notify_waiters();
     }
 
     /// Whoever had the turn may not ask: somebody else shall, soon. Where nobody ever might, nothing is known to be wrong;
@@ -194,6 +233,23 @@ mod tests {
         assert_eq!(pulse.trouble(), Some(gap()));
         pulse.answered(Timestamp::UNIX_EPOCH, Version::Number(9));
         assert_eq!(pulse.trouble(), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_long_silence_is_trouble_though_hardly_anybody_may_ask() {
+        let pulse = Pulse::new();
+        tokio::time::sleep(SILENT * 2).await;
+        pulse.count_silence(|| "pods".into());
+        assert_eq!(pulse.trouble(), None, "nobody ever could ask");
+        pulse.answered(Timestamp::UNIX_EPOCH, Version::Number(9));
+        tokio::time::sleep(SILENT / 2).await;
+        pulse.vouched();
+        tokio::time::sleep(SILENT / 2).await;
+        pulse.count_silence(|| "pods".into());
+        assert_eq!(pulse.trouble(), None);
+        tokio::time::sleep(SILENT).await;
+        pulse.count_silence(|| "pods".into());
+        assert!(pulse.trouble().is_some_and(|gap| gap.why.contains("nobody could ask")));
     }
 
     #[tokio::test(start_paused = true)]

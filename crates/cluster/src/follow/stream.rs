@@ -271,6 +271,7 @@ impl Follower {
         if !listing {
             self.is_current();
         }
+        self.pulse.count_silence(|| self.scope.endpoint.resource());
         let done = match self.pulse.trouble() {
             Some(gap) if self.reported.is_none() && !listing && !planted(Bug::KeepsTroubleToItself) => {
                 self.report(gap, false).await
@@ -294,7 +295,7 @@ impl Follower {
             self.pulse.due().into_iter().chain(look).min().map(|at| at.max(self.look_from))
         });
         let far = Instant::now() + Duration::from_secs(3600);
-        judged.into_iter().chain(asked.flatten()).min().unwrap_or(far)
+        judged.into_iter().chain(asked.flatten()).chain(self.pulse.silent_at()).min().unwrap_or(far)
     }
 
     /// Asks for the newest version where it is time to, else for a page.
