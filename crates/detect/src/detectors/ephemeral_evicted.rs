@@ -35,6 +35,10 @@ pub(crate) static DETECTOR: Detector = Detector {
 const OFTEN: usize = 3;
 const LATELY: SignedDuration = SignedDuration::from_hours(1);
 
+/// A replacement of the same template does the same again, unless it lives longer than the one before it, or this long:
+/// the kubelet measures what is written every ten seconds, and what fills a disk more slowly is seen by its repetition.
+const DOUBT: SignedDuration = SignedDuration::from_mins(5);
+
 /// What a container may write where it names no limit has a name of its own.
 const STORAGE: &str = "ephemeral-storage";
 
@@ -47,11 +51,11 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let workload = view.workload_of(subject);
     let again = evictions(view, workload, subject);
     let replaced = is_replaced(view, workload, subject, pod);
-    if replaced && !again {
+    if replaced && !again && !in_doubt(view, workload, subject) {
         return Vec::new();
     }
     let mut finding = found(view, subject, workload, &limit);
-    if replaced {
+    if replaced && again {
         finding.title.push_str(", again and again");
     }
     let at = evicted_at(pod);
@@ -85,6 +89,32 @@ fn is_replaced<'a>(view: &View<'a>, workload: &'a Object, subject: &'a Object, p
         }),
         _ => killed_by::superseded(view, workload, subject),
     }
+}
+
+/// Whether all that stands for this pod is of its own template and younger than it became.
+fn in_doubt<'a>(view: &View<'a>, workload: &'a Object, subject: &'a Object) -> bool {
+    if matches!(workload.kind, Kind::Job | Kind::CronJob) {
+        return false;
+    }
+    let Some((born, evicted)) = subject.meta.created.zip(subject.pod().and_then(evicted_at)) else { return false };
+    let lived = evicted.duration_since(born).min(DOUBT);
+    let ready_since = |other: &&'a Object| {
+        let ready = other.pod()?.condition("Ready").filter(|ready| ready.is_true())?;
+        other.meta.deleted.is_none().then_some(ready.since)?
+    };
+    let peers = revision::peers(view, workload, subject);
+    let all = view.pods_of(workload).items;
+    let others = all.iter().filter(|other| ready_since(other).is_some()).count();
+    let due: Vec<Timestamp> = peers.iter().filter_map(|peer| ready_since(peer)?.checked_add(lived).ok()).collect();
+    // A pod of another template is another program, and what its limits are is not known from this one.
+    if due.len() < others || due.is_empty() {
+        return false;
+    }
+    let doubtful = !due.iter().any(|due| view.reached(*due));
+    if let Some(first) = due.into_iter().min().filter(|_| doubtful) {
+        view.recheck_at(first);
+    }
+    doubtful
 }
 
 /// Whether pods of this workload are evicted for their own writing again and again, this one not long ago.
