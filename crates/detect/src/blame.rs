@@ -198,7 +198,7 @@ fn texts(value: &Value) -> Vec<&str> {
 
 /// An object that may have been meant: a name that differs by a slip, the same name in another namespace, or of the other
 /// of the two kinds that hold configuration.
-fn near(view: &View<'_>, target: &ResourceRef) -> Option<(String, &'static str)> {
+pub(crate) fn near(view: &View<'_>, target: &ResourceRef) -> Option<(String, &'static str)> {
     let namespace = target.namespace.as_deref();
     let siblings = view.all(&target.kind, namespace).items;
     let slip = siblings

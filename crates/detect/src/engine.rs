@@ -8,9 +8,9 @@ use crate::runs::{Outcome, Runs, earlier};
 use crate::state::State;
 use crate::verdict::{self, Verdict};
 use crate::view::{Asked, View};
-use crate::{considered, contrast, explore, impact, merge, problem, rank, reconcile};
-use reckon_model::document::{Answer, NotChecked, Problem};
-use reckon_model::{Demand, Kind, Object, ResourceRef, Timestamp};
+use crate::{considered, contrast, explore, graph, impact, merge, problem, rank, reconcile};
+use reckon_model::document::{self, Answer, NotChecked, Problem};
+use reckon_model::{Body, Demand, Kind, Object, ResourceRef, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is asked about.
@@ -41,6 +41,8 @@ pub struct Diagnosis {
     pub looked: Vec<String>,
     /// What could not be read.
     pub not_checked: Vec<NotChecked>,
+    /// What the object that was asked about names, and whether it is there.
+    pub connected: Vec<document::Connected>,
 }
 
 /// Runs detectors over a state and keeps the problems they open from run to run.
@@ -146,7 +148,9 @@ impl Engine {
             self.problems.iter().filter(|problem| explored.concerns(problem)).cloned().collect();
         let none = BTreeSet::new();
         let view = View::new(&self.state, now);
-        let Verdict { answer, sentence } = verdict::of(&view, scope, &problems);
+        let mut verdict = verdict::of(&view, scope, &problems);
+        let connected = self.connections(scope, now, &mut asked, &mut verdict);
+        let Verdict { answer, sentence } = verdict;
         let not_checked = self
             .state
             .refusals()
@@ -162,7 +166,32 @@ impl Engine {
             sentence,
             looked: self.state.looked(),
             not_checked: not_checked.into_iter().collect(),
+            connected,
         }
+    }
+}
+
+impl Engine {
+    /// What the object that was asked about names. What it cannot do without and is not there becomes part of the verdict.
+    fn connections(
+        &self,
+        scope: &Scope,
+        now: Timestamp,
+        asked: &mut Asked,
+        verdict: &mut Verdict,
+    ) -> Vec<document::Connected> {
+        let Scope::Object(target) = scope else { return Vec::new() };
+        let Some(object) = self.state.get(target) else { return Vec::new() };
+        let view = View::new(&self.state, now);
+        let connected = graph::connected(&view, object);
+        // What stands on pods has detectors for what these name: they ask where something fails, and know what follows.
+        if !matches!(object.body, Body::Pod(_) | Body::Workload(_) | Body::CronJob(_)) {
+            asked.demands.extend(view.into_asked().demands);
+            if let Some(missing) = graph::dangling(&connected) {
+                verdict.lacks(&missing);
+            }
+        }
+        connected
     }
 }
 

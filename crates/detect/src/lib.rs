@@ -17,6 +17,7 @@ pub mod exit;
 mod explore;
 pub mod finding;
 mod general;
+pub mod graph;
 mod growth;
 mod heap;
 pub mod history;

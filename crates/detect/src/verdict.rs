@@ -15,6 +15,17 @@ pub(crate) struct Verdict {
     pub(crate) sentence: String,
 }
 
+impl Verdict {
+    /// Something that the object names is not there. No failure was found all the same: what follows is not known.
+    pub(crate) fn lacks(&mut self, what: &str) {
+        if self.answer == Answer::NoFault {
+            let before = self.sentence.strip_prefix("No fault found: ").unwrap_or(&self.sentence);
+            self.sentence = format!("{}, but {what}.", before.trim_end_matches('.'));
+            self.answer = Answer::Undetermined;
+        }
+    }
+}
+
 /// The answer about a scope in which these problems are known.
 pub(crate) fn of(view: &View<'_>, scope: &Scope, problems: &[Problem]) -> Verdict {
     let open: Vec<&Problem> = problems.iter().filter(|problem| problem.closed.is_none()).collect();

@@ -43,6 +43,9 @@ pub struct ProblemList {
     pub not_checked: Vec<NotChecked>,
     /// Most severe first, then widest impact, then oldest.
     pub problems: Vec<Problem>,
+    /// What the object that was asked about names, and whether it is there.
+    #[serde(default)]
+    pub connected: Vec<Connected>,
 }
 
 /// What was asked about. All `null` for the whole cluster.
@@ -384,6 +387,44 @@ pub struct RuledOut {
     pub what: String,
     /// Ids of the evidence that says so.
     pub because: Vec<String>,
+}
+
+/// What an object names in one of its fields, and what is there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Connected {
+    /// What it is to the object: `owner`, `backend`, `configuration`, `storage`, `class`, …
+    pub relation: String,
+    /// The field that names it, list items by name or index.
+    pub field: String,
+    /// The object that is named, where it is one.
+    #[serde(rename = "ref")]
+    pub reference: Option<Ref>,
+    /// What is named, in words.
+    pub what: String,
+    /// Whether it is there.
+    pub state: Connection,
+    /// Whether the object does without it.
+    pub optional: bool,
+    /// When it was deleted, where that is known.
+    #[schemars(with = "Option<String>")]
+    pub deleted: Option<Timestamp>,
+    /// What may have been meant where it is missing.
+    pub hint: Option<String>,
+}
+
+/// Whether what is named is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Connection {
+    /// It is there.
+    There,
+    /// It is not there.
+    Missing,
+    /// It was not read, or may not be.
+    Unknown,
+    /// No object stands for it.
+    Program,
 }
 
 /// What might have been the cause and is not.

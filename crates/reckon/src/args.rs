@@ -28,7 +28,7 @@ pub(crate) enum Command {
         /// TYPE/NAME, or TYPE NAME, in every spelling kubectl accepts
         #[arg(required = true, num_args = 1..=2, value_name = "TYPE/NAME")]
         target: Vec<String>,
-        /// Also say what was considered as the cause, and why it is not
+        /// Also say what was considered as the cause and why it is not, and what the object names
         #[arg(short, long)]
         verbose: bool,
         #[command(flatten)]

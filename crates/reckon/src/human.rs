@@ -1,5 +1,7 @@
 //! A document for people: the verdict first, every sentence with its evidence.
 
+mod connected;
+
 use crate::again::Again;
 use crate::remedy::shell_word;
 use crate::style::{Paint, Style, wrap};
@@ -42,6 +44,7 @@ impl Page<'_> {
             }
             self.problem(&mut out, problem);
         }
+        self.connected(&mut out, list);
         self.looked(&mut out, list);
         if let Some(first) = list.problems.first() {
             let _ = writeln!(out, "next: {} explain {}", self.program, first.failure);
@@ -58,6 +61,7 @@ impl Page<'_> {
             Answer::Intentional => ("○", Style::Accent),
         };
         let mut out = format!("{} {}\n", self.paint.with(style, glyph), clean_line(&list.sentence));
+        self.connected(&mut out, list);
         self.looked(&mut out, list);
         out
     }

@@ -53,7 +53,7 @@ pub(crate) struct Answered {
 impl Answered {
     /// The document of the contract, and what it was told from.
     pub(crate) fn document(self, scope: &Scope) -> (ProblemList, State) {
-        let Diagnosis { problems, answer, sentence, looked, mut not_checked, .. } = self.diagnosis;
+        let Diagnosis { problems, answer, sentence, looked, mut not_checked, connected, .. } = self.diagnosis;
         not_checked.sort();
         not_checked.dedup();
         let list = ProblemList {
@@ -69,6 +69,7 @@ impl Answered {
             looked,
             not_checked,
             problems,
+            connected,
         };
         (list, self.state)
     }

@@ -21,6 +21,17 @@ pub enum Written {
     Data(ResourceRef, String),
 }
 
+impl Written {
+    /// The field, as people write it.
+    pub(crate) fn field(&self) -> String {
+        match self {
+            Written::Env(container, name) => format!("containers[{container}].env[{name}]"),
+            Written::Words(container, field) => format!("containers[{container}].{field}"),
+            Written::Data(map, key) => format!("{}/{} data[{key}]", map.kind.singular(), map.name),
+        }
+    }
+}
+
 /// A Service that is named, and where.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Call {
