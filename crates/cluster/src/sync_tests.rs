@@ -75,7 +75,7 @@ fn nothing_is_lost_whatever_happens() {
 
 /// Seeds of long runs that found something which the short ones do not: a list that came while the store counted as gone was
 /// taken for fresh for as long as that lasted, and a store that nobody was allowed to ask for a while was missed too late.
-const LONG: [u64; 3] = [875, 1013, 3139];
+const LONG: [u64; 5] = [875, 1013, 3139, 4379, 4898];
 
 #[test]
 fn nothing_is_lost_in_long_runs_that_once_lost_something() {

@@ -21,12 +21,13 @@ const EVERY: Duration = Duration::from_secs(30);
 /// How soon again after no answer.
 const AGAIN: Duration = Duration::from_secs(2);
 
-/// Answers that do not come in a row before the store counts as gone: with the time-outs, less than 60 s together.
+/// Answers that do not come in a row before the store counts as gone: with the time-outs, 52 s together.
 const MISSED: u32 = 2;
 
 /// So long after the last answer the store counts as gone, however few could ask: whoever is forbidden to ask looks again
-/// only after a while, and what is older than 60 s may not be shown as fresh.
-const SILENT: Duration = Duration::from_secs(55);
+/// only after a while, whoever is just connecting hears of it when that has ended, and what is older than 60 s may not be
+/// shown as fresh. One question that is lost leaves time for the next.
+const SILENT: Duration = Duration::from_secs(48);
 
 /// Answers that are kept: eight minutes, longer than a watch lasts.
 const KEPT: usize = 16;
@@ -50,8 +51,8 @@ struct Beats {
     due: Instant,
     asking: bool,
     missed: u32,
-    /// When etcd last vouched for anything.
-    vouched: Instant,
+    /// When etcd last vouched for anything, if it ever has.
+    vouched: Option<Instant>,
     /// Why the last question was not answered.
     why: Option<Gap>,
     trouble: Option<Gap>,
@@ -76,7 +77,7 @@ impl Pulse {
             due: Instant::now() + EVERY,
             asking: false,
             missed: 0,
-            vouched: Instant::now(),
+            vouched: None,
             why: None,
             trouble: None,
         };
@@ -133,7 +134,7 @@ impl Pulse {
         beats.answers.push_back((asked, newest));
         beats.due = Instant::now() + EVERY;
         beats.missed = 0;
-        beats.vouched = Instant::now();
+        beats.vouched = Some(Instant::now());
         beats.why = None;
         if beats.trouble.take().is_some() {
             self.changed.notify_waiters();
@@ -154,14 +155,14 @@ impl Pulse {
 
     /// A list came that etcd vouches for. What is told from then on is not told by it.
     pub(super) fn vouched(&self) {
-        self.beats().vouched = Instant::now();
+        self.beats().vouched = Some(Instant::now());
     }
 
-    /// When the store counts as gone though nobody asked it in vain often enough; `None` where nobody ever could ask.
+    /// When the store counts as gone though nobody asked it in vain often enough; `None` where nobody ever could read.
     pub(super) fn silent_at(&self) -> Option<Instant> {
         let beats = self.beats();
-        let counts = !beats.answers.is_empty() && beats.trouble.is_none() && !planted(Bug::NoPulse);
-        counts.then(|| beats.vouched + SILENT)
+        let counts = beats.trouble.is_none() && !planted(Bug::NoPulse);
+        beats.vouched.filter(|_| counts).map(|at| at + SILENT)
     }
 
     /// Nothing was vouched for in a long while: that is trouble, whoever was to ask.
@@ -240,7 +241,7 @@ mod tests {
         let pulse = Pulse::new();
         tokio::time::sleep(SILENT * 2).await;
         pulse.count_silence(|| "pods".into());
-        assert_eq!(pulse.trouble(), None, "nobody ever could ask");
+        assert_eq!(pulse.trouble(), None, "nobody ever could read");
         pulse.answered(Timestamp::UNIX_EPOCH, Version::Number(9));
         tokio::time::sleep(SILENT / 2).await;
         pulse.vouched();

@@ -46,8 +46,6 @@ impl Page<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
     use super::*;
     use crate::again::Again;
     use crate::style::Paint;
