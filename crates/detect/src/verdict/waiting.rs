@@ -7,7 +7,7 @@ use crate::describe;
 use crate::detectors::{claim, readiness_gate};
 use crate::explore;
 use crate::view::{Lookup, View};
-use reckon_model::k8s::{Claim, ContainerStatus, ContainerType, Pod};
+use reckon_model::k8s::{Claim, ContainerStatus, ContainerType, Event, Pod};
 use reckon_model::{Body, Kind, Object, Timestamp, text};
 
 /// So many letters of a scheduler's message are told.
@@ -87,10 +87,11 @@ fn has_begun(kind: ContainerType, status: Option<&ContainerStatus>) -> bool {
 
 /// The image that a kubelet pulls for a container, and since when: what it said last of that image is that it pulls it.
 fn pulled<'a>(view: &View<'a>, object: &'a Object, container: &str) -> Option<(String, Option<Timestamp>)> {
-    let events = view.events(object);
-    let of = events.into_iter().filter(|event| event.container() == Some(container));
-    let last =
-        of.filter(|event| matches!(&*event.reason, "Pulling" | "Pulled" | "Failed" | "BackOff" | "Started")).next_back()?;
+    let tells = |event: &&Event| {
+        event.container() == Some(container)
+            && matches!(&*event.reason, "Pulling" | "Pulled" | "Failed" | "BackOff" | "Started")
+    };
+    let last = view.events(object).into_iter().rfind(tells)?;
     let image = last.message.split('"').nth(1).filter(|_| last.reason == "Pulling")?;
     Some((text::shorten(&text::clean_line(image), MESSAGE).into_owned(), last.last_seen()))
 }
