@@ -84,7 +84,13 @@ fn quiet(answer: Answer, sentence: String) -> Verdict {
 fn about<'a>(view: &View<'a>, object: &'a Object) -> Verdict {
     let name = format!("{} {}", object.kind.singular(), describe::object(object));
     if object.meta.deleted.is_some() {
-        return quiet(Answer::InProgress, format!("{name} is being deleted."));
+        let finalizers = &object.meta.finalizers;
+        let s = if finalizers.len() > 1 { "s" } else { "" };
+        let waits = match finalizers.is_empty() {
+            true => String::new(),
+            false => format!(", and waits for its finalizer{s} {}", text::enumerate(finalizers)),
+        };
+        return quiet(Answer::InProgress, format!("{name} is being deleted{waits}."));
     }
     if let Body::Service(service) = &object.body
         && let Some(verdict) = of_service(view, object, service, &name)
@@ -253,6 +259,7 @@ fn state(object: &Object) -> String {
             }
         }
         Body::StorageClass(_) => "has no claim that waits for a volume".to_owned(),
+        Body::CronJob(cron) => format!("waits for its next run, by schedule {}", cron.spec.schedule),
         _ => "looks as it should".to_owned(),
     }
 }

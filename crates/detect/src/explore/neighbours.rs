@@ -40,6 +40,7 @@ pub(super) fn neighbours<'a>(view: &View<'a>, object: &'a Object, related: &mut 
             }
         }
         Body::Config(_) => readers(view, object, related),
+        _ if object.kind == Kind::ServiceAccount => readers(view, object, related),
         Body::Volume(volume) => {
             if let Some(claim) = &volume.spec.claim_ref {
                 let claim = ResourceRef::new(Kind::PersistentVolumeClaim, Some(&claim.namespace), &claim.name);
@@ -49,6 +50,11 @@ pub(super) fn neighbours<'a>(view: &View<'a>, object: &'a Object, related: &mut 
         Body::StorageClass(_) => {
             for claim in pending(view, &object.meta.name).into_iter().take(FOLLOWED) {
                 follow(view, claim.reference(), related);
+            }
+        }
+        Body::EndpointSlice(_) => {
+            if let Some(service) = object.meta.labels.get("kubernetes.io/service-name") {
+                follow(view, ResourceRef::new(Kind::Service, namespace, service), related);
             }
         }
         Body::Autoscaler(scaler) => {
@@ -100,7 +106,7 @@ pub(crate) fn pending<'a>(view: &View<'a>, class: &str) -> Vec<&'a Object> {
     view.all(&Kind::PersistentVolumeClaim, None).items.into_iter().filter(waits).collect()
 }
 
-/// The workloads whose pods read this ConfigMap or Secret, or mount this claim.
+/// The workloads whose pods read this ConfigMap or Secret, mount this claim, or run as this account.
 fn readers<'a>(view: &View<'a>, object: &'a Object, related: &mut BTreeSet<ResourceRef>) {
     for pod in view.all(&Kind::Pod, object.meta.namespace.as_deref()).items {
         if pod.pod().is_some_and(|body| refers(&body.spec, &object.kind, &object.meta.name)) {
@@ -109,7 +115,7 @@ fn readers<'a>(view: &View<'a>, object: &'a Object, related: &mut BTreeSet<Resou
     }
 }
 
-/// Whether a pod takes something from this ConfigMap or Secret, or mounts this claim.
+/// Whether a pod takes something from this ConfigMap or Secret, mounts this claim, or runs as this account.
 fn refers(spec: &PodSpec, kind: &Kind, name: &str) -> bool {
     let of = |config: Option<&str>, secret: Option<&str>| match kind {
         Kind::ConfigMap => config == Some(name),
@@ -143,7 +149,8 @@ fn refers(spec: &PodSpec, kind: &Kind, name: &str) -> bool {
         });
         from || one
     });
-    in_volume || in_container
+    let account = *kind == Kind::ServiceAccount && spec.service_account_name == name;
+    account || in_volume || in_container
 }
 
 /// The workload an object belongs to, its pods, their nodes and claims, and the Services in front of them.

@@ -228,13 +228,21 @@ fn a_job_and_a_cron_job_are_suspended_on_purpose_or_run() {
         about(job(json!({}), json!({"completionTime": "2026-01-01T11:00:00Z"}))),
         (Answer::NoFault, "No fault found: job shop/sync completed.".to_owned())
     );
-    let cron = json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "sync", "namespace": "shop"},
+    let mut cron = json!({"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": "sync", "namespace": "shop"},
         "spec": {"schedule": "* * * * *", "suspend": true}});
     assert_eq!(
-        answer(Kind::CronJob, "sync", &[cron]),
+        answer(Kind::CronJob, "sync", std::slice::from_ref(&cron)),
         (
             Answer::Intentional,
             "cronjob shop/sync is suspended: it starts no Job until spec.suspend is false.".to_owned()
+        )
+    );
+    cron["spec"]["suspend"] = false.into();
+    assert_eq!(
+        answer(Kind::CronJob, "sync", &[cron]),
+        (
+            Answer::NoFault,
+            "No fault found: cronjob shop/sync waits for its next run, by schedule * * * * *.".to_owned()
         )
     );
 }
@@ -275,7 +283,18 @@ fn what_is_gone_was_never_there_or_was_put_aside_is_not_called_well() {
     );
     let going = json!({"apiVersion": "apps/v1", "kind": "Deployment",
         "metadata": {"name": "web", "namespace": "shop", "deletionTimestamp": "2026-01-01T11:59:00Z"}});
-    assert_eq!(answer(Kind::Deployment, "web", &[going]), in_progress("deployment shop/web is being deleted."));
+    assert_eq!(
+        answer(Kind::Deployment, "web", std::slice::from_ref(&going)),
+        in_progress("deployment shop/web is being deleted.")
+    );
+    let mut held = going;
+    held["metadata"]["finalizers"] = json!(["example.com/backup", "foregroundDeletion"]);
+    assert_eq!(
+        answer(Kind::Deployment, "web", &[held]),
+        in_progress(
+            "deployment shop/web is being deleted, and waits for its finalizers example.com/backup and foregroundDeletion."
+        )
+    );
     let mut state = state(&[pod(json!({}), json!({}))]);
     state.delete(&ResourceRef::new(Kind::Pod, Some("shop"), "web-1"), "2026-01-01T11:59:00Z".parse().unwrap());
     let view = View::new(&state, NOW.parse().unwrap());
@@ -284,4 +303,35 @@ fn what_is_gone_was_never_there_or_was_put_aside_is_not_called_well() {
     assert!(deleted.sentence.starts_with("shop/web-1 was deleted at "), "{}", deleted.sentence);
     let cluster = of(&view, &Scope::Cluster, &[]);
     assert_eq!((cluster.answer, cluster.sentence.as_str()), (Answer::NoFault, "No fault found in the cluster."));
+}
+
+#[test]
+fn a_service_is_as_well_as_the_pods_behind_it() {
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"selector": {"app": "web"}}});
+    let about = |others: &[Value]| {
+        let mut objects = vec![service.clone()];
+        objects.extend(others.iter().cloned());
+        answer(Kind::Service, "web", &objects)
+    };
+    let ready =
+        |status: &str| pod(json!({}), json!({"phase": "Running", "conditions": [{"type": "Ready", "status": status}]}));
+    assert_eq!(
+        about(&[ready("True")]),
+        (Answer::NoFault, "No fault found: service shop/web has 1 ready endpoint.".to_owned())
+    );
+    assert_eq!(
+        about(&[ready("False")]),
+        in_progress("service shop/web has no ready endpoint yet: its one pod is not ready.")
+    );
+    let idle = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web", "namespace": "shop"},
+        "spec": {"replicas": 0, "template": {"metadata": {"labels": {"app": "web"}}}}});
+    assert_eq!(
+        about(&[idle]),
+        (Answer::Intentional, "service shop/web has no endpoint: deployment web is scaled to zero.".to_owned())
+    );
+    assert_eq!(
+        about(&[]),
+        (Answer::Undetermined, "service shop/web has no endpoint: its selector matches no pod.".to_owned())
+    );
 }
