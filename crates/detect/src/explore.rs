@@ -109,3 +109,6 @@ fn whole_namespace(view: &View<'_>, namespace: &str) -> Explored {
     }
     Explored::Namespace(namespace.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

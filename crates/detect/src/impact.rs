@@ -7,7 +7,7 @@ use crate::rank::{self, Incident};
 use crate::{View, describe};
 use reckon_model::document::{Impact, PodCount, Problem, Ref};
 use reckon_model::{Body, Kind, Object, ResourceRef, text};
-pub(crate) use routes::{Routes, attached, led_to};
+pub(crate) use routes::{MANY, Routes, attached, led_to};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What an incident takes down, as far as the known objects tell. Only what leads to a Service that suffers is asked for, and

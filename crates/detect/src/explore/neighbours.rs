@@ -1,6 +1,6 @@
 //! What an object is part of, and what belongs to it.
 
-use crate::impact::{attached, led_to};
+use crate::impact::{MANY, attached, led_to};
 use crate::view::View;
 use reckon_model::k8s::PodSpec;
 use reckon_model::selector::LabelSelector;
@@ -72,9 +72,12 @@ pub(super) fn neighbours<'a>(view: &View<'a>, object: &'a Object, related: &mut 
         }
         _ => {
             let services = led_to(object);
-            // One question for the pods of all of them, where there are many.
-            if services.len() > FOLLOWED {
-                let _ = view.all(&Kind::Pod, namespace);
+            if services.len() > MANY {
+                let known = [Kind::Service, Kind::Pod].map(|kind| view.all(&kind, namespace).complete);
+                // They are gone through when the answer is there.
+                if known != [true; 2] && view.is_waiting() {
+                    return;
+                }
             }
             match services.is_empty() {
                 true => workload(view, object, related),

@@ -61,6 +61,12 @@ fn listed<'a>(view: &View<'a>, kind: &Kind, across: bool, place: Option<&str>) -
     if everywhere.complete { everywhere.items } else { view.all(kind, place).items }
 }
 
+/// Of more Services than these behind one object all are asked for at once, and not one by one.
+pub(crate) const MANY: usize = 20;
+
+/// So many Services behind one object are looked at.
+const LED: usize = 500;
+
 /// The Services that an Ingress or a route leads to, each once; none of what is neither.
 pub(crate) fn led_to(object: &Object) -> Vec<ResourceRef> {
     if !LEADING.iter().any(|(group, kind, _)| (object.kind.group(), object.kind.name()) == (*group, *kind)) {
@@ -71,7 +77,7 @@ pub(crate) fn led_to(object: &Object) -> Vec<ResourceRef> {
         ResourceRef::new(Kind::Service, Some(namespace), &backend.name)
     };
     let services: BTreeSet<ResourceRef> = backends(object).into_iter().map(service).collect();
-    services.into_iter().collect()
+    services.into_iter().take(LED).collect()
 }
 
 /// The routes that hang on a Gateway.

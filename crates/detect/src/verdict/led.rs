@@ -2,7 +2,7 @@
 
 use super::{Verdict, complaint, of_service, quiet};
 use crate::describe;
-use crate::impact::{attached, led_to};
+use crate::impact::{MANY, attached, led_to};
 use crate::view::{Lookup, View};
 use reckon_model::document::Answer;
 use reckon_model::{Body, Kind, Object, ResourceRef, text};
@@ -29,6 +29,9 @@ pub(super) fn of<'a>(view: &View<'a>, object: &'a Object, name: &str) -> Option<
 fn behind_it(view: &View<'_>, object: &Object, services: Vec<ResourceRef>, name: &str) -> Option<Verdict> {
     if services.is_empty() {
         return None;
+    }
+    if services.len() > MANY && !view.all(&Kind::Service, object.meta.namespace.as_deref()).complete {
+        return Some(quiet(Answer::Undetermined, format!("The Services behind {name} could not be read.")));
     }
     let complains = complaint::of(object).is_some();
     let mut answers = Vec::new();
