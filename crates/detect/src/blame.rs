@@ -1,5 +1,7 @@
 //! Which change made it so.
 
+mod suffix;
+
 use crate::{View, describe, history, ownership};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind};
@@ -196,18 +198,13 @@ fn texts(value: &Value) -> Vec<&str> {
     }
 }
 
-/// An object that may have been meant: a name that differs by a slip, the same name in another namespace, or of the other
-/// of the two kinds that hold configuration.
+/// An object that may have been meant: a name that differs by a slip or by a version, the same name of the other of the two
+/// kinds that hold configuration, or in another namespace.
 pub(crate) fn near(view: &View<'_>, target: &ResourceRef) -> Option<(String, &'static str)> {
     let namespace = target.namespace.as_deref();
     let siblings = view.all(&target.kind, namespace).items;
-    let slip = siblings
-        .iter()
-        .map(|object| (distance(&object.meta.name, &target.name), &object.meta.name))
-        .filter(|(distance, name)| is_slip(*distance, name.chars().count()))
-        .min();
-    if let Some((_, name)) = slip {
-        return Some((format!("{} {name}", target.kind), "a slip of the name"));
+    if let Some((name, why)) = nearest(siblings.iter().map(|object| object.meta.name.as_str()), target) {
+        return Some((format!("{} {name}", target.kind), why));
     }
     let other = match target.kind {
         Kind::ConfigMap => Some(Kind::Secret),
@@ -215,14 +212,29 @@ pub(crate) fn near(view: &View<'_>, target: &ResourceRef) -> Option<(String, &'s
         _ => None,
     };
     if let Some(other) = other
-        && let Some(namespace) = namespace
-        && view.known(&other, Some(namespace)).any(|object| object.meta.name == target.name)
+        && view.perhaps(&ResourceRef::new(other.clone(), namespace, &target.name)).is_some()
     {
         return Some((format!("{other} {}", target.name), "the other kind"));
     }
+    // Nobody can be asked for a name in all namespaces at once: what is known has to do.
     view.known(&target.kind, None)
         .find(|object| object.meta.name == target.name && object.meta.namespace != target.namespace)
         .map(|object| (format!("{} {}", target.kind, describe::object(object)), "in another namespace"))
+}
+
+/// The name that is most like the one that is missing, and in what they differ.
+fn nearest<'n>(names: impl Iterator<Item = &'n str>, target: &ResourceRef) -> Option<(&'n str, &'static str)> {
+    // The claims of a StatefulSet's pods are numbered: a number makes another claim and no version of it.
+    let numbered = target.kind == Kind::PersistentVolumeClaim;
+    let like = |name: &'n str| {
+        let distance = distance(name, &target.name);
+        if is_slip(distance, name.chars().count()) {
+            return Some((0, distance, name, "a slip of the name"));
+        }
+        let differ = suffix::only(name, &target.name).filter(|suffix| !(numbered && suffix.is_number()))?;
+        Some((1, distance, name, differ.words()))
+    };
+    names.filter_map(like).min().map(|(_, _, name, why)| (name, why))
 }
 
 /// Whether so many letters of a name may be a slip: of a short name, any other short name is near.

@@ -6,11 +6,13 @@
 
 mod admitted;
 mod beside;
+mod namesake;
 
 use crate::catalogue::{self, Stage};
 use crate::finding::Finding;
 use crate::rank::Incident;
 use crate::view::View;
+pub(crate) use namesake::is_well;
 use reckon_model::{Kind, Object};
 
 /// Adds to an incident what a comparison of its pods shows.
@@ -21,10 +23,16 @@ pub(crate) fn add(view: &View<'_>, incident: &mut Incident) {
     let failing: Vec<&Object> = pods.filter_map(|pod| view.known_one(pod)).collect();
     let Some(first) = failing.first() else { return };
     let mut facts: Vec<_> = admitted::fact(view, &incident.root, stage, workload, first).into_iter().collect();
-    if matches!(stage, Stage::Image | Stage::Config | Stage::Memory | Stage::Probe | Stage::Start) {
+    let runs =
+        matches!(stage, Stage::Image | Stage::Config | Stage::Memory | Stage::Probe | Stage::Start | Stage::Readiness);
+    if runs || matches!(stage, Stage::Scheduling | Stage::Volume) {
         facts.extend(beside::siblings(view, workload, &failing));
-        facts.extend(beside::namesake(view, &incident.root, workload));
     }
+    facts.extend(match stage {
+        Stage::Scheduling => namesake::of_placing(view, workload),
+        _ if runs => namesake::of_container(view, &incident.root, workload),
+        _ => None,
+    });
     for fact in facts {
         if !incident.root.evidence.iter().any(|told| told.text == fact.text) {
             incident.root.evidence.push(fact);

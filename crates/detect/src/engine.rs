@@ -1,5 +1,6 @@
 //! From a state to problems.
 
+use crate::addresses::calls;
 use crate::catalogue::Detector;
 use crate::explore::Explored;
 use crate::finding::Finding;
@@ -52,6 +53,8 @@ pub struct Engine {
     problems: Vec<Problem>,
     detectors: Vec<&'static Detector>,
     runs: Runs,
+    /// Who calls whom.
+    calls: calls::Read,
     /// What the runs answer.
     scope: Option<Scope>,
 }
@@ -64,7 +67,14 @@ impl Engine {
 
     /// The same with these detectors, in this order; that the order changes nothing is tested with it.
     pub fn with_detectors(state: State, detectors: Vec<&'static Detector>) -> Self {
-        Engine { state, problems: Vec::new(), detectors, runs: Runs::default(), scope: None }
+        Engine {
+            state,
+            problems: Vec::new(),
+            detectors,
+            runs: Runs::default(),
+            calls: calls::Read::default(),
+            scope: None,
+        }
     }
 
     /// The state.
@@ -87,6 +97,7 @@ impl Engine {
     /// tests hold one against the other.
     pub fn forget_runs(&mut self) {
         self.runs.clear();
+        self.calls = calls::Read::default();
     }
 
     /// How many objects the last diagnosis looked at.
@@ -104,6 +115,12 @@ impl Engine {
         asked.recheck_at = earlier(asked.recheck_at, recheck_at);
 
         let changes = self.state.take_changes();
+        if changes.everything {
+            self.calls = calls::Read::default();
+        }
+        for object in changes.numbers.iter().filter_map(|number| self.state.number(*number)) {
+            self.calls.forget(object);
+        }
         // What belongs to one object is found anew each time.
         if self.scope.as_ref() != Some(scope) || explored.is_close() {
             self.runs.clear();
@@ -131,9 +148,7 @@ impl Engine {
             let considered = trace(&incident);
             open.push(problem::of(&view, &mut routes, incident, considered));
         }
-        if explored.is_close() {
-            impact::callers(&view, &mut open);
-        }
+        impact::callers(&view, &mut self.calls, &mut open, explored.is_close());
         problem::sort(&mut open);
         let before = std::mem::take(&mut self.problems);
         let mut problems = reconcile::problems(&view, before, open, &part_of);
@@ -149,6 +164,10 @@ impl Engine {
         let none = BTreeSet::new();
         let view = View::new(&self.state, now);
         let mut verdict = verdict::of(&view, scope, &problems);
+        // What one object waits for is worth a question; where anything fails, that is the answer.
+        if explored.is_close() && problems.is_empty() {
+            asked.demands.extend(view.into_asked().demands);
+        }
         let connected = self.connections(scope, now, &mut asked, &mut verdict);
         let Verdict { answer, sentence } = verdict;
         let not_checked = self

@@ -3,12 +3,14 @@
 //! `reckon why` starts from a name. Reading its surroundings through a [`View`] makes them demands, so that the driver fetches
 //! the neighbourhood of the target and not the cluster.
 
+mod neighbours;
+
 use crate::Scope;
 use crate::problem;
 use crate::view::View;
+use neighbours::neighbours;
+pub(crate) use neighbours::pending;
 use reckon_model::document::Problem;
-use reckon_model::k8s::PodSpec;
-use reckon_model::selector::LabelSelector;
 use reckon_model::{Body, Kind, Object, ResourceRef, Shared};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,124 +110,5 @@ fn whole_namespace(view: &View<'_>, namespace: &str) -> Explored {
     Explored::Namespace(namespace.to_owned())
 }
 
-fn neighbours<'a>(view: &View<'a>, object: &'a Object, related: &mut BTreeSet<ResourceRef>) {
-    let namespace = object.meta.namespace.as_deref();
-    match &object.body {
-        Body::Service(service) if !service.spec.selector.is_empty() => {
-            let selector = LabelSelector::exact(&service.spec.selector);
-            let pods = view.matching(&Kind::Pod, namespace, &selector).items;
-            // Whose pods it would select had they any: what became of those is why there are none.
-            if pods.is_empty() {
-                for kind in [Kind::Deployment, Kind::StatefulSet] {
-                    let made = |object: &&Object| {
-                        object.workload().is_some_and(|body| selector.matches(&body.spec.template.metadata.labels))
-                    };
-                    for owner in view.all(&kind, namespace).items.into_iter().filter(made) {
-                        workload(view, owner, related);
-                    }
-                }
-            }
-            for pod in pods {
-                workload(view, pod, related);
-            }
-        }
-        Body::Service(_) | Body::Node(_) | Body::Volume(_) | Body::StorageClass(_) | Body::Autoscaler(_) => {}
-        Body::Claim(claim) => {
-            for pod in view.all(&Kind::Pod, namespace).items {
-                if pod.pod().is_some_and(|body| refers(&body.spec, &object.kind, &object.meta.name)) {
-                    workload(view, pod, related);
-                }
-            }
-            if !claim.spec.volume_name.is_empty() {
-                let _ = view.object(&Kind::PersistentVolume, None, &claim.spec.volume_name);
-            }
-        }
-        Body::Config(_) => {
-            for pod in view.all(&Kind::Pod, namespace).items {
-                if pod.pod().is_some_and(|body| refers(&body.spec, &object.kind, &object.meta.name)) {
-                    workload(view, pod, related);
-                }
-            }
-        }
-        _ => workload(view, object, related),
-    }
-}
-
-/// Whether a pod takes something from this ConfigMap or Secret, or mounts this claim.
-fn refers(spec: &PodSpec, kind: &Kind, name: &str) -> bool {
-    let of = |config: Option<&str>, secret: Option<&str>| match kind {
-        Kind::ConfigMap => config == Some(name),
-        Kind::Secret => secret == Some(name),
-        _ => false,
-    };
-    let in_volume = spec.volumes.iter().any(|volume| {
-        let projected = volume.projected.iter().flat_map(|projected| &projected.sources).any(|source| {
-            of(source.config_map.as_ref().map(|it| it.name.as_str()), source.secret.as_ref().map(|it| it.name.as_str()))
-        });
-        let claim = volume.persistent_volume_claim.as_ref().map(|claim| claim.claim_name.as_str());
-        projected
-            || of(
-                volume.config_map.as_ref().map(|it| it.name.as_str()),
-                volume.secret.as_ref().map(|it| it.name.as_str()),
-            )
-            || (*kind == Kind::PersistentVolumeClaim && claim == Some(name))
-    });
-    let in_container = spec.all_containers().any(|(_, container)| {
-        let from = container.env_from.iter().any(|from| {
-            of(
-                from.config_map_ref.as_ref().map(|it| it.name.as_str()),
-                from.secret_ref.as_ref().map(|it| it.name.as_str()),
-            )
-        });
-        let one = container.env.iter().filter_map(|variable| variable.value_from.as_ref()).any(|from| {
-            of(
-                from.config_map_key_ref.as_ref().map(|it| it.name.as_str()),
-                from.secret_key_ref.as_ref().map(|it| it.name.as_str()),
-            )
-        });
-        from || one
-    });
-    in_volume || in_container
-}
-
-/// The workload an object belongs to, its pods, their nodes and claims, and the Services in front of them.
-fn workload<'a>(view: &View<'a>, object: &'a Object, related: &mut BTreeSet<ResourceRef>) {
-    let namespace = object.meta.namespace.as_deref();
-    let top = view.workload_of(object);
-    related.insert(top.reference());
-    if top.kind == Kind::Deployment
-        && let Some(workload) = top.workload()
-    {
-        let _ = view.matching(&Kind::ReplicaSet, namespace, &workload.spec.selector);
-    }
-    if top.kind == Kind::CronJob {
-        let _ = view.all(&Kind::Job, namespace);
-        let jobs: Vec<_> = view.children(&top.reference()).collect();
-        for job in jobs {
-            related.insert(job.reference());
-            let _ = view.pods_of(job);
-        }
-    }
-    let pods = if object.kind == Kind::Pod && top.kind == Kind::Pod { vec![object] } else { view.pods_of(top).items };
-    for pod in pods {
-        related.insert(pod.reference());
-        let Some(body) = pod.pod() else { continue };
-        if !body.spec.node_name.is_empty() && (pod.reference() == object.reference() || !body.is_ready()) {
-            let _ = view.object(&Kind::Node, None, &body.spec.node_name);
-        }
-        if !body.is_ready() {
-            for volume in &body.spec.volumes {
-                if let Some(claim) = &volume.persistent_volume_claim {
-                    let _ = view.object(&Kind::PersistentVolumeClaim, namespace, &claim.claim_name);
-                } else if volume.ephemeral.is_some() {
-                    // The controller makes its claim under this name.
-                    let claim = format!("{}-{}", pod.meta.name, volume.name);
-                    let _ = view.object(&Kind::PersistentVolumeClaim, namespace, &claim);
-                }
-            }
-        }
-    }
-    if namespace.is_some() {
-        let _ = view.all(&Kind::Service, namespace);
-    }
-}
+#[cfg(test)]
+mod tests;

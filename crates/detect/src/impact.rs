@@ -7,7 +7,7 @@ use crate::rank::{self, Incident};
 use crate::{View, describe};
 use reckon_model::document::{Impact, PodCount, Problem, Ref};
 use reckon_model::{Body, Kind, Object, ResourceRef, text};
-pub(crate) use routes::Routes;
+pub(crate) use routes::{MANY, Routes, attached, led_to};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What an incident takes down, as far as the known objects tell. Only what leads to a Service that suffers is asked for, and
@@ -52,7 +52,7 @@ pub(crate) fn of<'a>(view: &View<'a>, routes: &mut Routes<'a>, incident: &Incide
     let empty = about.filter(|finding| EMPTY.contains(&finding.failure));
     let empty: BTreeSet<Ref> = empty.map(|finding| Ref::from(&finding.place.workload)).collect();
     let leading = routes::to(view, routes, &services);
-    let sentence = sentence(incident, &empty, &leading);
+    let sentence = sentence(incident, &pods, &workloads, &empty, &leading);
     Impact {
         pods,
         workloads: workloads.into_iter().collect(),
@@ -67,25 +67,51 @@ pub(crate) fn of<'a>(view: &View<'a>, routes: &mut Routes<'a>, incident: &Incide
 /// The failures of Services behind which nothing answers.
 const EMPTY: [&str; 2] = ["endpoints-empty", "service-selects-nothing"];
 
+/// The failures of Services that have endpoints, which do not answer.
+const UNREACHED: [&str; 2] = ["service-target-port", "manual-endpoints-stale"];
+
 /// So many objects of a sort are named in a sentence.
 const NAMED: usize = 3;
 
-/// Which Services have no ready endpoint, unless that is the title, and what leads to them.
-fn sentence(incident: &Incident, empty: &BTreeSet<Ref>, leading: &BTreeMap<Ref, BTreeSet<Ref>>) -> Option<String> {
-    let (first, more) = (empty.first()?, empty.len() > 1);
+/// Which Services have no ready endpoint, unless that is the title, what leads to those that do not answer, how many pods
+/// are struck where there are several, and which other workloads.
+fn sentence(
+    incident: &Incident,
+    pods: &PodCount,
+    workloads: &BTreeSet<Ref>,
+    empty: &BTreeSet<Ref>,
+    leading: &BTreeMap<Ref, BTreeSet<Ref>>,
+) -> Option<String> {
+    let root = &incident.root;
     let mut sentences = Vec::new();
-    if more || incident.root.place.workload != ResourceRef::from(first) {
-        let has = if more { "have" } else { "has" };
-        sentences.push(format!("{} {has} no ready endpoint.", named(empty)));
+    if pods.of > 1 && pods.affected > 0 {
+        sentences.push(match pods.affected {
+            2 if pods.of == 2 => "Both pods are affected.".to_owned(),
+            all if all == pods.of => format!("All {all} pods are affected."),
+            1 => format!("1 of {} pods is affected.", pods.of),
+            some => format!("{some} of {} pods are affected.", pods.of),
+        });
     }
-    let routes: BTreeSet<Ref> = leading
-        .iter()
-        .filter(|(_, services)| services.iter().any(|service| empty.contains(service)))
-        .map(|(route, _)| route.clone())
-        .collect();
+    if !workloads.is_empty() {
+        let suffer = if workloads.len() > 1 { "suffer" } else { "suffers" };
+        sentences.push(format!("{} {suffer} from it.", named(workloads)));
+    }
+    let is_title = |service: &Ref| root.place.workload == ResourceRef::from(service);
+    let silent: BTreeSet<Ref> = match UNREACHED.contains(&root.failure) {
+        true => [Ref::from(&root.place.workload)].into(),
+        false => empty.clone(),
+    };
+    let mut said = false;
+    if empty.len() > 1 || empty.first().is_some_and(|only| !is_title(only)) {
+        let has = if empty.len() > 1 { "have" } else { "has" };
+        sentences.push(format!("{} {has} no ready endpoint.", named(empty)));
+        said = silent == *empty;
+    }
+    let led = leading.iter().filter(|(_, services)| services.iter().any(|service| silent.contains(service)));
+    let routes: BTreeSet<Ref> = led.map(|(route, _)| route.clone()).collect();
     if !routes.is_empty() {
         let lead = if routes.len() > 1 { "lead" } else { "leads" };
-        let there = if sentences.is_empty() { named(empty) } else { them(empty).to_owned() };
+        let there = if said { them(&silent).to_owned() } else { named(&silent) };
         sentences.push(format!("{} {lead} to {there}.", named(&routes)));
     }
     (!sentences.is_empty()).then(|| sentences.join(" "))
@@ -107,32 +133,48 @@ fn named(references: &BTreeSet<Ref>) -> String {
 /// So many callers are named.
 const CALLERS: usize = 20;
 
-/// Who calls the Services that suffer, as far as their settings say. Where one object was asked about: it reads the
-/// templates of all that may call.
-pub(crate) fn callers(view: &View<'_>, problems: &mut [Problem]) {
+/// The kinds that may call; Jobs that no CronJob makes are met where they are known.
+const CALLING: [Kind; 4] = [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet, Kind::CronJob];
+
+/// Who calls the Services that suffer, as far as their settings say. Where one object was asked about, those beside the
+/// Services are asked for; else who is known has to do.
+pub(crate) fn callers(view: &View<'_>, read: &mut calls::Read, problems: &mut [Problem], ask: bool) {
     let services: BTreeSet<ResourceRef> =
         problems.iter().flat_map(|problem| &problem.impact.services).map(unmarked).collect();
-    for namespace in services.iter().map(ResourceRef::namespace).collect::<BTreeSet<_>>() {
-        // Who calls is mostly beside what is called.
-        let _ = view.all(&Kind::Deployment, Some(namespace));
+    if ask {
+        for namespace in services.iter().map(ResourceRef::namespace).collect::<BTreeSet<_>>() {
+            // Who calls is mostly beside what is called.
+            for kind in &CALLING {
+                let _ = view.all(kind, Some(namespace));
+            }
+        }
     }
-    let callers = calls::callers(view, &services);
+    let callers = read.callers(view, &services);
     for problem in problems {
         let own = &problem.subject.reference;
-        let of = problem.impact.services.iter().filter_map(|service| callers.get(&unmarked(service)));
-        let found: BTreeSet<Ref> = of.flatten().map(|caller| Ref::from(&caller.reference())).collect();
-        let others = found.into_iter().filter(|caller| (&caller.kind, &caller.name) != (&own.kind, &own.name));
-        problem.impact.callers = others.take(CALLERS).collect();
+        let calling = |services: &BTreeSet<&Ref>| -> BTreeSet<Ref> {
+            let of = services.iter().filter_map(|service| callers.get(&unmarked(service)));
+            let found: BTreeSet<Ref> = of.flatten().map(|caller| Ref::from(&caller.reference())).collect();
+            let is_own = |it: &Ref| (&it.kind, &it.namespace, &it.name) == (&own.kind, &own.namespace, &own.name);
+            found.into_iter().filter(|caller| !is_own(caller)).take(CALLERS).collect()
+        };
+        let all: BTreeSet<Ref> = calling(&problem.impact.services.iter().collect());
+        let silent: BTreeSet<Ref> = match UNREACHED.contains(&&*problem.failure) {
+            true => [own.clone()].into(),
+            false => problem.impact.empty_services.iter().cloned().collect(),
+        };
+        let mut suffering = calling(&silent.iter().collect());
         let impact = &mut problem.impact;
-        let empty: BTreeSet<Ref> = impact.empty_services.iter().cloned().collect();
-        let calling = empty.iter().filter_map(|service| callers.get(&unmarked(service))).flatten();
-        let calling: BTreeSet<Ref> = calling.map(|caller| Ref::from(&caller.reference())).collect();
-        let calling: BTreeSet<Ref> = impact.callers.iter().filter(|it| calling.contains(it)).cloned().collect();
-        if !calling.is_empty() {
-            let call = if calling.len() > 1 { "call" } else { "calls" };
-            let there = if impact.sentence.is_some() { them(&empty).to_owned() } else { named(&empty) };
+        // That these suffer is said already.
+        let key = |it: &Ref| (it.kind.clone(), it.namespace.clone(), it.name.clone());
+        suffering.retain(|caller| !impact.workloads.iter().any(|said| key(said) == key(caller)));
+        impact.callers = all.into_iter().collect();
+        if !suffering.is_empty() {
+            let call = if suffering.len() > 1 { "call" } else { "calls" };
+            let said = impact.sentence.as_ref().is_some_and(|said| said.contains(&named(&silent)));
+            let there = if said { them(&silent).to_owned() } else { named(&silent) };
             let before = impact.sentence.take().map(|before| format!("{before} ")).unwrap_or_default();
-            impact.sentence = Some(format!("{before}{} {call} {there}.", named(&calling)));
+            impact.sentence = Some(format!("{before}{} {call} {there}.", named(&suffering)));
         }
     }
 }
@@ -143,7 +185,9 @@ fn unmarked(service: &Ref) -> ResourceRef {
 }
 
 fn has_template(kind: &Kind) -> bool {
-    matches!(
+    // Other people's kinds may have one; those of Kubernetes itself have none.
+    let own = matches!(kind, Kind::Other(_)) && kind.group().ends_with(".k8s.io");
+    !own && matches!(
         kind,
         Kind::Deployment
             | Kind::StatefulSet

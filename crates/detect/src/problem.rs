@@ -215,7 +215,8 @@ pub(crate) fn names(problem: &Problem) -> BTreeSet<ResourceRef> {
     names.extend(cause.reference.iter().map(ResourceRef::from));
     names.extend(chain.iter().map(|link| ResourceRef::from(&link.reference)));
     names.extend(symptoms.iter().map(|symptom| ResourceRef::from(&symptom.reference)));
-    names.extend(impact.services.iter().chain(&impact.workloads).map(ResourceRef::from));
+    let suffer = [&impact.services, &impact.workloads, &impact.routes, &impact.callers];
+    names.extend(suffer.into_iter().flatten().map(ResourceRef::from));
     let about = evidence.iter().filter(|fact| fact.role != Role::RuledOut).filter_map(|fact| fact.reference.as_ref());
     names.extend(about.map(ResourceRef::from));
     names

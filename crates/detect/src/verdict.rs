@@ -8,6 +8,10 @@ use reckon_model::selector::LabelSelector;
 use reckon_model::{Body, Kind, Object, ResourceRef, text};
 
 mod complaint;
+mod led;
+#[cfg(test)]
+mod tests;
+mod waiting;
 
 /// The answer.
 pub(crate) struct Verdict {
@@ -91,11 +95,20 @@ fn quiet(answer: Answer, sentence: String) -> Verdict {
 fn about<'a>(view: &View<'a>, object: &'a Object) -> Verdict {
     let name = format!("{} {}", object.kind.singular(), describe::object(object));
     if object.meta.deleted.is_some() {
-        return quiet(Answer::InProgress, format!("{name} is being deleted."));
+        let finalizers = &object.meta.finalizers;
+        let s = if finalizers.len() > 1 { "s" } else { "" };
+        let waits = match finalizers.is_empty() {
+            true => String::new(),
+            false => format!(", and waits for its finalizer{s} {}", text::enumerate(finalizers)),
+        };
+        return quiet(Answer::InProgress, format!("{name} is being deleted{waits}."));
     }
     if let Body::Service(service) = &object.body
         && let Some(verdict) = of_service(view, object, service, &name)
     {
+        return verdict;
+    }
+    if let Some(verdict) = led::of(view, object, &name) {
         return verdict;
     }
     if let Some(pod) = object.pod().filter(|pod| pod.status.phase == "Failed") {
@@ -116,7 +129,7 @@ fn about<'a>(view: &View<'a>, object: &'a Object) -> Verdict {
     if let Some(sentence) = on_purpose(object, &name) {
         return quiet(Answer::Intentional, sentence);
     }
-    if let Some(sentence) = under_way(object, &name) {
+    if let Some(sentence) = under_way(view, object, &name) {
         return quiet(Answer::InProgress, sentence);
     }
     if top.reference() != object.reference() && object.kind != Kind::Pod {
@@ -169,27 +182,29 @@ fn of_service<'a>(view: &View<'a>, object: &'a Object, service: &Service, name: 
 fn on_purpose(object: &Object, name: &str) -> Option<String> {
     match &object.body {
         Body::Workload(workload) if object.kind == Kind::Job => {
-            workload.spec.suspend.then(|| format!("{name} is suspended."))
+            workload.spec.suspend.then(|| format!("{name} is suspended: it starts no pod until spec.suspend is false."))
         }
         Body::Workload(workload) if object.kind != Kind::DaemonSet => {
             (workload.spec.replicas == Some(0)).then(|| format!("{name} is scaled to zero."))
         }
-        Body::CronJob(cron) => cron.spec.suspend.then(|| format!("{name} is suspended.")),
+        Body::CronJob(cron) => {
+            cron.spec.suspend.then(|| format!("{name} is suspended: it starts no Job until spec.suspend is false."))
+        }
         Body::Node(node) => node.spec.unschedulable.then(|| format!("{name} is cordoned.")),
         _ => None,
     }
 }
 
-fn under_way(object: &Object, name: &str) -> Option<String> {
+fn under_way<'a>(view: &View<'a>, object: &'a Object, name: &str) -> Option<String> {
+    let first = || waiting::of_workload(view, object).map(|pod| format!("; {pod}")).unwrap_or_default();
     match &object.body {
         Body::Workload(workload) if object.kind == Kind::Job => {
-            let done = workload.status.completion_time.is_some()
-                || workload
-                    .status
-                    .conditions
-                    .iter()
-                    .any(|c| matches!(c.kind.as_str(), "Complete" | "Failed") && c.is_true());
-            (!done).then(|| format!("{name} is running."))
+            let status = &workload.status;
+            let ended = |c: &Condition| matches!(c.kind.as_str(), "Complete" | "Failed") && c.is_true();
+            let done = status.completion_time.is_some() || status.conditions.iter().any(ended);
+            let of = workload.spec.completions.filter(|wanted| *wanted > 1);
+            let of = of.map(|wanted| format!(": {} of {wanted} completed", status.succeeded)).unwrap_or_default();
+            (!done).then(|| format!("{name} is running{of}{}.", first()))
         }
         Body::Workload(workload) => {
             let wanted = match object.kind {
@@ -211,14 +226,18 @@ fn under_way(object: &Object, name: &str) -> Option<String> {
                 || (counts && !waits && status.updated_replicas < wanted)
                 || status.ready_replicas < wanted
                 || status.replicas > wanted;
-            behind.then(|| format!("{name} is rolling out: {} of {wanted} ready.", status.ready_replicas))
+            behind.then(|| format!("{name} is rolling out: {} of {wanted} ready{}.", status.ready_replicas, first()))
         }
-        Body::Pod(pod) => match pod.status.phase.as_str() {
-            "Pending" => Some(format!("{name} is starting.")),
-            "Running" if !pod.is_ready() => Some(format!("{name} is running and not ready yet.")),
+        Body::Pod(pod) => match (pod.status.phase.as_str(), waiting::of_pod(view, object, pod)) {
+            ("Pending" | "Running", Some(waits)) => Some(format!("{name} {waits}.")),
+            ("Pending", None) => Some(format!("{name} is starting.")),
+            ("Running", None) if !pod.is_ready() => Some(format!("{name} is running and not ready yet.")),
             _ => None,
         },
-        Body::Claim(claim) if claim.status.phase == "Pending" => Some(format!("{name} is waiting to be bound.")),
+        Body::Claim(claim) if claim.status.phase == "Pending" => {
+            Some(format!("{name} {}.", waiting::of_claim(view, object, claim)))
+        }
+        Body::StorageClass(_) => waiting::of_class(view, object).map(|waits| format!("{name} {waits}.")),
         _ => None,
     }
 }
@@ -241,6 +260,17 @@ fn state(object: &Object) -> String {
             "is ready".to_owned()
         }
         Body::Claim(claim) => format!("is {}", claim.status.phase.to_lowercase()),
+        Body::Volume(volume) => {
+            let claim = volume.spec.claim_ref.as_ref().map(|claim| format!("{}/{}", claim.namespace, claim.name));
+            match (volume.status.phase.as_str(), claim) {
+                ("Bound", Some(claim)) => format!("is bound to claim {claim}"),
+                ("Released", Some(claim)) => format!("is released, and kept: its claim {claim} is gone"),
+                ("Available", _) => "is available: no claim has taken it".to_owned(),
+                _ => "looks as it should".to_owned(),
+            }
+        }
+        Body::StorageClass(_) => "has no claim that waits for a volume".to_owned(),
+        Body::CronJob(cron) => format!("waits for its next run, by schedule {}", cron.spec.schedule),
         _ => "looks as it should".to_owned(),
     }
 }

@@ -205,6 +205,25 @@ impl<'a> View<'a> {
         }
     }
 
+    /// One object that may have been meant. Asks for it, and takes a refusal for its absence: it is a help to people, and
+    /// the diagnosis lacks nothing without it.
+    pub fn perhaps(&self, reference: &ResourceRef) -> Option<&'a Object> {
+        if let Some(object) = self.known_one(reference) {
+            return Some(object);
+        }
+        let demand = Demand::Object {
+            kind: reference.kind.clone(),
+            namespace: reference.namespace.clone(),
+            name: reference.name.clone(),
+        };
+        if let (None, None) =
+            (self.standing(&demand), self.state.covered(&reference.kind, reference.namespace.as_deref()))
+        {
+            let _: Lookup<'_> = self.ask(demand);
+        }
+        None
+    }
+
     /// All objects of a kind, in a namespace if one is given.
     pub fn all(&self, kind: &Kind, namespace: Option<&str>) -> Many<'a> {
         self.matching(kind, namespace, &LabelSelector::default())

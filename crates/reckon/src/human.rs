@@ -385,3 +385,6 @@ fn source(source: Source) -> &'static str {
         Source::Absence => "absence",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Which Services a workload calls, as far as its template and the ConfigMaps that it reads name them.
 //!
-//! Read both ways: [`named_by`] gives what one workload calls, [`callers`] who calls some Services.
+//! Read both ways: [`named_by`] gives what one workload calls, [`Read::callers`] who calls some Services.
 
 use super::{Address, Host, in_text};
 use crate::View;
@@ -8,7 +8,7 @@ use reckon_model::k8s::{Container, PodSpec};
 use reckon_model::{Body, Kind, Object, ResourceRef};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::rc::Rc;
+use std::sync::Arc;
 
 /// Where an address is written.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,7 +50,8 @@ pub fn addresses(
     namespace: Option<&str>,
     container: Option<&str>,
 ) -> Vec<(Address, Written)> {
-    written(spec, container, |name| view.object(&Kind::ConfigMap, namespace, name).found().map(Map::of))
+    let map = |name: &str| view.object(&Kind::ConfigMap, namespace, name).found().map(Map::of);
+    Template::of(spec, container).written(map)
 }
 
 /// The Services that a pod spec names: those that exist, and those that no other DNS would answer for.
@@ -59,61 +60,106 @@ pub fn named_by(view: &View<'_>, spec: &PodSpec, namespace: &str) -> Vec<Call> {
     services(addresses(view, spec, Some(namespace), None), namespace, exists)
 }
 
-/// Which of these Services each known workload names. Asks nothing: made for saying who suffers.
-pub fn callers<'a>(view: &View<'a>, of: &BTreeSet<ResourceRef>) -> BTreeMap<ResourceRef, Vec<&'a Object>> {
-    let mut callers: BTreeMap<ResourceRef, Vec<&'a Object>> = BTreeMap::new();
-    if of.is_empty() {
-        return callers;
+/// What the templates and ConfigMaps of a cluster name, read once and kept until they change: a diagnosis follows the other,
+/// and there may be thousands of them.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    templates: BTreeMap<ResourceRef, Template>,
+    maps: BTreeMap<ResourceRef, Map>,
+}
+
+/// What may call: whatever runs pods of a template.
+const CALLING: [Kind; 5] = [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet, Kind::CronJob, Kind::Job];
+
+impl Read {
+    /// Forgets what was read of an object that is not what it was.
+    pub(crate) fn forget(&mut self, object: &Object) {
+        if object.kind == Kind::ConfigMap {
+            self.maps.remove(&object.reference());
+        } else if CALLING.contains(&object.kind) {
+            self.templates.remove(&object.reference());
+        }
     }
-    // Many read one map, and it may be a megabyte: it is taken out and read once.
-    let mut maps = BTreeMap::new();
-    for kind in [Kind::Deployment, Kind::StatefulSet, Kind::DaemonSet, Kind::CronJob] {
-        for workload in view.known(&kind, None) {
+
+    /// Which of these Services each known workload names. Asks nothing: made for saying who suffers.
+    pub(crate) fn callers<'a>(
+        &mut self,
+        view: &View<'a>,
+        of: &BTreeSet<ResourceRef>,
+    ) -> BTreeMap<ResourceRef, Vec<&'a Object>> {
+        let mut callers: BTreeMap<ResourceRef, Vec<&'a Object>> = BTreeMap::new();
+        if of.is_empty() {
+            return callers;
+        }
+        let names: BTreeSet<&str> = of.iter().map(|service| service.name.as_str()).collect();
+        // What is not met any more is gone with its object.
+        let mut templates = std::mem::take(&mut self.templates);
+        let mut maps = std::mem::take(&mut self.maps);
+        for workload in CALLING.iter().flat_map(|kind| view.known(kind, None)) {
             let spec = match &workload.body {
+                // Of a CronJob's Jobs it is the CronJob that calls.
+                Body::Workload(_) if workload.kind == Kind::Job && workload.meta.controller().is_some() => continue,
                 Body::Workload(body) => &body.spec.template.spec,
                 Body::CronJob(body) => &body.spec.job_template.spec.template.spec,
                 _ => continue,
             };
-            let namespace = workload.namespace();
-            let map = |name: &str| {
-                let reference = ResourceRef::new(Kind::ConfigMap, Some(namespace), name);
-                let known =
-                    maps.entry(reference).or_insert_with_key(|reference| view.known_one(reference).map(Map::of));
-                known.clone()
+            let (own, namespace) = (workload.reference(), workload.namespace());
+            let mut called = BTreeSet::new();
+            let mut see = |address: &Address| {
+                // Most name others: to tell what a host is costs more than to see that it is none of these.
+                let may = address.host.split('.').any(|label| names.contains(label));
+                let service = may.then(|| service_of(address, namespace, |service| of.contains(service))).flatten();
+                called.extend(service.filter(|service| of.contains(service)));
             };
-            let found = services(written(spec, None, map), namespace, |service| of.contains(service));
-            let called: BTreeSet<ResourceRef> =
-                found.into_iter().map(|call| call.service).filter(|service| of.contains(service)).collect();
+            let template = templates.remove(&own).unwrap_or_else(|| Template::of(spec, None));
+            template.own.iter().for_each(|(address, _)| see(address));
+            for (name, keys) in &template.maps {
+                let reference = ResourceRef::new(Kind::ConfigMap, Some(namespace), name);
+                // Many read one map, and it may be a megabyte: it is taken out and read once.
+                if !self.maps.contains_key(&reference)
+                    && let Some(object) = view.known_one(&reference)
+                {
+                    let map = maps.remove(&reference).unwrap_or_else(|| Map::of(object));
+                    self.maps.insert(reference.clone(), map);
+                }
+                let Some(map) = self.maps.get(&reference) else { continue };
+                map.addresses.iter().filter(|(key, _)| is_wanted(keys, key)).for_each(|(_, address)| see(address));
+            }
+            self.templates.insert(own, template);
             for service in called {
                 callers.entry(service).or_default().push(workload);
             }
         }
+        callers
     }
-    callers
 }
 
 fn services(addresses: Vec<(Address, Written)>, namespace: &str, exists: impl Fn(&ResourceRef) -> bool) -> Vec<Call> {
-    let mut calls = Vec::new();
-    for (address, written) in addresses {
-        let service = match address.seen_from(namespace) {
-            // A single word may be anything where it is no address beyond doubt.
-            Host::Service(service) => {
-                let sure = address.port.is_some() || address.host.contains('.') || !address.scheme.is_empty();
-                Some(service).filter(|service| sure || exists(service))
-            }
-            Host::Maybe(either) => either.into_iter().find(&exists),
-            Host::Loopback | Host::Number | Host::Outside => None,
-        };
-        calls.extend(service.map(|service| Call { service, address, written }));
+    let call = |(address, written): (Address, Written)| {
+        let service = service_of(&address, namespace, &exists)?;
+        Some(Call { service, address, written })
+    };
+    addresses.into_iter().filter_map(call).collect()
+}
+
+/// The Service that an address must be, or one that exists.
+fn service_of(address: &Address, namespace: &str, exists: impl Fn(&ResourceRef) -> bool) -> Option<ResourceRef> {
+    match address.seen_from(namespace) {
+        // A single word may be anything where it is no address beyond doubt.
+        Host::Service(service) => {
+            let sure = address.port.is_some() || address.host.contains('.') || !address.scheme.is_empty();
+            Some(service).filter(|service| sure || exists(service))
+        }
+        Host::Maybe(either) => either.into_iter().find(exists),
+        Host::Loopback | Host::Number | Host::Outside => None,
     }
-    calls
 }
 
 /// The addresses in a ConfigMap, each with its key.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Map {
     reference: ResourceRef,
-    addresses: Rc<[(String, Address)]>,
+    addresses: Arc<[(String, Address)]>,
 }
 
 impl Map {
@@ -128,38 +174,57 @@ impl Map {
     }
 }
 
-fn written(spec: &PodSpec, only: Option<&str>, mut map: impl FnMut(&str) -> Option<Map>) -> Vec<(Address, Written)> {
-    let mut found = Vec::new();
-    let mut maps: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
-    for (_, container) in spec.all_containers().filter(|(_, container)| only.is_none_or(|only| container.name == only))
-    {
-        in_variables(container, &mut found, &mut maps);
-        for (field, words) in [("command", &container.command), ("args", &container.args)] {
-            let written = || Written::Words(container.name.clone(), field);
-            for word in words {
-                found.extend(in_text(word).into_iter().map(|address| (address, written())));
-                found.extend(flag(word).map(|address| (address, written())));
+/// What a template names by itself, and which keys of which ConfigMaps its containers read (`None`: all of them).
+#[derive(Debug)]
+struct Template {
+    own: Vec<(Address, Written)>,
+    maps: BTreeMap<String, BTreeSet<Option<String>>>,
+}
+
+impl Template {
+    fn of(spec: &PodSpec, only: Option<&str>) -> Template {
+        let mut own = Vec::new();
+        let mut maps: BTreeMap<String, BTreeSet<Option<String>>> = BTreeMap::new();
+        for (_, container) in
+            spec.all_containers().filter(|(_, container)| only.is_none_or(|only| container.name == only))
+        {
+            in_variables(container, &mut own, &mut maps);
+            for (field, words) in [("command", &container.command), ("args", &container.args)] {
+                let written = || Written::Words(container.name.clone(), field);
+                for word in words {
+                    own.extend(in_text(word).into_iter().map(|address| (address, written())));
+                    own.extend(flag(word).map(|address| (address, written())));
+                }
+            }
+            for mount in &container.volume_mounts {
+                let Some(volume) = spec.volumes.iter().find(|volume| volume.name == mount.name) else { continue };
+                let projected = volume.projected.iter().flat_map(|projected| &projected.sources);
+                let sources = projected.filter_map(|source| source.config_map.as_ref()).chain(&volume.config_map);
+                for source in sources.filter(|source| source.name != "kube-root-ca.crt") {
+                    maps.entry(source.name.clone()).or_default().insert(None);
+                }
             }
         }
-        for mount in &container.volume_mounts {
-            let Some(volume) = spec.volumes.iter().find(|volume| volume.name == mount.name) else { continue };
-            let projected = volume.projected.iter().flat_map(|projected| &projected.sources);
-            let sources = projected.filter_map(|source| source.config_map.as_ref()).chain(&volume.config_map);
-            for source in sources.filter(|source| source.name != "kube-root-ca.crt") {
-                maps.entry(source.name.clone()).or_default().insert(None);
+        Template { own, maps }
+    }
+
+    /// Every address once, those of the ConfigMaps last.
+    fn written(&self, mut map: impl FnMut(&str) -> Option<Map>) -> Vec<(Address, Written)> {
+        let mut found = self.own.clone();
+        for (name, keys) in &self.maps {
+            let Some(Map { reference, addresses }) = map(name) else { continue };
+            for (key, address) in addresses.iter().filter(|(key, _)| is_wanted(keys, key)) {
+                found.push((address.clone(), Written::Data(reference.clone(), key.clone())));
             }
         }
+        let mut seen = BTreeSet::new();
+        found.retain(|one| seen.insert(one.clone()));
+        found
     }
-    for (name, keys) in &maps {
-        let Some(Map { reference, addresses }) = map(name) else { continue };
-        let wanted = |key: &String| keys.iter().any(|wanted| wanted.as_ref().is_none_or(|wanted| wanted == key));
-        for (key, address) in addresses.iter().filter(|(key, _)| wanted(key)) {
-            found.push((address.clone(), Written::Data(reference.clone(), key.clone())));
-        }
-    }
-    let mut seen = BTreeSet::new();
-    found.retain(|one| seen.insert(one.clone()));
-    found
+}
+
+fn is_wanted(keys: &BTreeSet<Option<String>>, key: &str) -> bool {
+    keys.iter().any(|wanted| wanted.as_ref().is_none_or(|wanted| wanted == key))
 }
 
 fn in_variables(
@@ -228,77 +293,4 @@ fn of_host(name: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::State;
-    use reckon_model::{ClusterId, Timestamp};
-    use serde_json::json;
-
-    fn state(objects: &[Value]) -> State {
-        let mut state = State::new(ClusterId("test".into()));
-        for kind in Kind::named() {
-            state.cover(kind, None);
-        }
-        for object in objects {
-            state.apply(Object::decode(object.to_string().as_bytes(), None).unwrap());
-        }
-        state
-    }
-
-    fn workload(name: &str, namespace: &str, container: &Value) -> Value {
-        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": namespace},
-            "spec": {"template": {"spec": {"containers": [container],
-                "volumes": [{"name": "conf", "configMap": {"name": "conf"}}]}}}})
-    }
-
-    fn service(name: &str, namespace: &str) -> Value {
-        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace}, "spec": {}})
-    }
-
-    #[test]
-    fn callers_and_callees_are_two_sides_of_one_address() {
-        let state = state(&[
-            service("db", "shop"),
-            service("api", "shop"),
-            service("cache", "shop"),
-            workload(
-                "by-env",
-                "shop",
-                &json!({"name": "app", "env": [{"name": "DB_HOST", "value": "db"}, {"name": "DB_PORT", "value": "5432"}]}),
-            ),
-            workload(
-                "by-words",
-                "other",
-                &json!({"name": "app", "args": ["--db=postgres://u:p@db.shop:5432/x", "--mode=api"]}),
-            ),
-            workload("by-map", "shop", &json!({"name": "app", "volumeMounts": [{"name": "conf", "mountPath": "/c"}]})),
-            json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "conf", "namespace": "shop"},
-                "data": {"app.yaml": "mode: api\ncache:\n  host: cache\nupstream: http://db.shop.svc.cluster.local:80/\n"}}),
-            workload("nobody", "shop", &json!({"name": "app", "env": [{"name": "MODE", "value": "db"}]})),
-        ]);
-        let view = View::new(&state, Timestamp::UNIX_EPOCH);
-        let reference = |name: &str| ResourceRef::new(Kind::Service, Some("shop"), name);
-        let of: BTreeSet<ResourceRef> = ["db", "api", "cache"].map(reference).into();
-        let callers = callers(&view, &of);
-        let names = |service: &str| -> Vec<&str> {
-            callers.get(&reference(service)).into_iter().flatten().map(|caller| caller.meta.name.as_str()).collect()
-        };
-        assert_eq!(names("db"), ["by-words", "by-env", "by-map"]);
-        assert_eq!(names("cache"), ["by-map"]);
-        assert!(names("api").is_empty(), "a mode is no host");
-        let by_env = view.look_up(&ResourceRef::new(Kind::Deployment, Some("shop"), "by-env")).found().unwrap();
-        let calls = named_by(&view, &by_env.workload().unwrap().spec.template.spec, "shop");
-        assert_eq!(calls.len(), 1);
-        assert_eq!((calls[0].service.name.as_str(), calls[0].address.port), ("db", Some(5432)));
-        assert_eq!(calls[0].written, Written::Env("app".into(), "DB_HOST".into()));
-        assert!(super::callers(&view, &BTreeSet::new()).is_empty());
-    }
-
-    #[test]
-    fn a_megabyte_of_addresses_in_a_map_is_read_in_bounds() {
-        let data: String = (0..60_000).map(|at| format!("host: s{at}\n")).collect();
-        assert!(in_data("app.yaml", &data).len() <= super::super::MOST);
-        let data: String = (0..60_000).map(|at| format!("http://s{at}:80/\n")).collect();
-        assert!(in_data("app.yaml", &data).len() <= super::super::MOST);
-    }
-}
+mod tests;

@@ -170,6 +170,50 @@ fn a_near_name_makes_the_reference_the_cause() {
 }
 
 #[test]
+fn a_name_with_another_version_makes_the_reference_the_cause() {
+    let state = state(&[deployment("app-config"), config_map("app-config-v2"), config_map("app-config-worker")]);
+    let cause = missing(&state, &target(Kind::ConfigMap, "app-config"));
+    assert_eq!(
+        cause.sentence,
+        "shop/checkout refers to ConfigMap shop/app-config, which does not exist; ConfigMap app-config-v2 does (the same name \
+         with another version)."
+    );
+    // A slip is nearer than a version, and the claims of pods are numbered.
+    let nearest = |kind: Kind, names: &[&'static str]| nearest(names.iter().copied(), &target(kind, "settings"));
+    assert_eq!(nearest(Kind::ConfigMap, &["settings-prod", "settinks"]).map(|it| it.0), Some("settinks"));
+    assert_eq!(nearest(Kind::ConfigMap, &["settings-100"]).map(|it| it.0), Some("settings-100"));
+    assert_eq!(nearest(Kind::PersistentVolumeClaim, &["settings-100"]), None);
+}
+
+#[test]
+fn the_other_kind_is_asked_for_one_name_and_its_refusal_is_no_gap() {
+    use reckon_model::{Answer, Demand, Gap, Obstacle};
+    let mut state = State::new(ClusterId("c".into()));
+    Kind::named().filter(|kind| **kind != Kind::Secret).for_each(|kind| state.cover(kind, None));
+    state.apply(Object::decode(deployment("db").to_string().as_bytes(), None).unwrap());
+    let wanted = target(Kind::ConfigMap, "db-password");
+    let ask = |state: &State| {
+        let view = View::new(state, at(NOW));
+        let referrer = view.object(&Kind::Deployment, Some("shop"), "checkout").found().unwrap();
+        let cause = missing_reference(&view, referrer, &wanted, "spec", POINTER);
+        (cause.sentence, view.into_asked())
+    };
+    let demand = Demand::Object { kind: Kind::Secret, namespace: Some("shop".into()), name: "db-password".into() };
+    let (_, asked) = ask(&state);
+    assert!(asked.demands.contains(&demand), "{asked:?}");
+    let gap = Gap { what: "secrets".into(), why: "forbidden".into(), obstacle: Obstacle::Denied };
+    state.answer(demand.clone(), Answer::Refused(gap));
+    let (sentence, asked) = ask(&state);
+    assert_eq!(sentence, "ConfigMap shop/db-password does not exist, and shop/checkout needs it.");
+    assert!(!asked.demands.contains(&demand) && asked.gaps.is_empty(), "{asked:?}");
+    let secret =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db-password", "namespace": "shop"}});
+    let secret = Object::decode(secret.to_string().as_bytes(), None).unwrap();
+    state.answer(demand, Answer::Objects(vec![secret]));
+    assert!(ask(&state).0.ends_with("Secret db-password does (the other kind)."));
+}
+
+#[test]
 fn distance_counts_letters_to_change() {
     assert_eq!(distance("checkout", "chekout"), 1);
     assert_eq!(distance("ab", "ba"), 2);

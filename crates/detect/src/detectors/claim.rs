@@ -311,7 +311,7 @@ impl<'a> Case<'a, '_> {
     }
 }
 
-fn waits_for_pods(class: &StorageClass) -> bool {
+pub(crate) fn waits_for_pods(class: &StorageClass) -> bool {
     class.volume_binding_mode.as_deref() == Some("WaitForFirstConsumer")
 }
 
@@ -320,7 +320,7 @@ fn is_default(class: &Object) -> bool {
 }
 
 /// Whether a pod mounts the claim of this name; the claims of ephemeral volumes are named after pod and volume.
-fn mounts(object: &Object, pod: &Pod, name: &str) -> bool {
+pub(crate) fn mounts(object: &Object, pod: &Pod, name: &str) -> bool {
     pod.spec.volumes.iter().any(|volume| {
         volume.persistent_volume_claim.as_ref().is_some_and(|claim| claim.claim_name == name)
             || (volume.ephemeral.is_some() && name == format!("{}-{}", object.meta.name, volume.name))

@@ -2,7 +2,7 @@
 
 use crate::{Fact, View, describe, history, ownership};
 use reckon_model::document::{Cause, CauseKind, Ref, Remedy, RemedyKind, Requires, Risk, Role, Source};
-use reckon_model::k8s::{Container, Pod};
+use reckon_model::k8s::{Container, PodSpec};
 use reckon_model::{Body, Change, FieldChange, Kind, Object, ResourceRef, Timestamp, Verb};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ pub(crate) fn keys(object: &Object, change: &Change) -> Vec<String> {
 /// The ConfigMaps and Secrets that a container reads, with the variables a program knows their keys by. The path
 /// of a mount names all of its keys, and so none that changed.
 pub(crate) fn read_by(
-    pod: &Pod,
+    spec: &PodSpec,
     container: &Container,
     namespace: Option<&str>,
 ) -> BTreeMap<ResourceRef, Vec<(String, String)>> {
@@ -89,7 +89,7 @@ pub(crate) fn read_by(
         }
     }
     for mount in &container.volume_mounts {
-        let Some(volume) = pod.spec.volumes.iter().find(|volume| volume.name == mount.name) else { continue };
+        let Some(volume) = spec.volumes.iter().find(|volume| volume.name == mount.name) else { continue };
         if let Some(map) = &volume.config_map {
             add(Kind::ConfigMap, &map.name, None);
         }

@@ -71,6 +71,11 @@ fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     vec![finding]
 }
 
+/// The gates that are not met, as a pod's `Ready` condition names them.
+pub(crate) fn unmet(message: &str) -> Vec<String> {
+    words::gates(message).iter().map(Gate::shown).collect()
+}
+
 impl<'a> Case<'_, 'a> {
     fn finding(&self, pod: &'a Pod) -> Finding {
         let name = self.gate.shown();

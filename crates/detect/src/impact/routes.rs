@@ -2,7 +2,7 @@
 
 use crate::View;
 use reckon_model::document::Ref;
-use reckon_model::{Kind, Object};
+use reckon_model::{Kind, Object, ResourceRef};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,11 +38,7 @@ pub(super) fn to<'a>(
         services.iter().filter_map(|it| Some(((it.namespace.as_deref()?, it.name.as_str()), it))).collect();
     let mut found = BTreeMap::new();
     for (which, (group, kind, across)) in LEADING.iter().enumerate() {
-        let kind = Kind::of_group(group, kind);
-        let everywhere = view.all(&kind, place.filter(|_| !across));
-        // Who may not read all of them may read those beside the Service.
-        let leading = if everywhere.complete { everywhere.items } else { view.all(&kind, place).items };
-        for object in leading {
+        for object in listed(view, &Kind::of_group(group, kind), *across, place) {
             let own = object.namespace();
             let key = (which, own, object.meta.name.as_str());
             let backends = routes.known.entry(key).or_insert_with(|| backends(object));
@@ -56,6 +52,53 @@ pub(super) fn to<'a>(
         }
     }
     found
+}
+
+/// All of a kind that may lead to a place.
+fn listed<'a>(view: &View<'a>, kind: &Kind, across: bool, place: Option<&str>) -> Vec<&'a Object> {
+    let everywhere = view.all(kind, place.filter(|_| !across));
+    // Who may not read all of them may read those beside the Service.
+    if everywhere.complete { everywhere.items } else { view.all(kind, place).items }
+}
+
+/// Of more Services than these behind one object all are asked for at once, and not one by one.
+pub(crate) const MANY: usize = 20;
+
+/// So many Services behind one object are looked at.
+const LED: usize = 500;
+
+/// The Services that an Ingress or a route leads to, each once; none of what is neither.
+pub(crate) fn led_to(object: &Object) -> Vec<ResourceRef> {
+    if !LEADING.iter().any(|(group, kind, _)| (object.kind.group(), object.kind.name()) == (*group, *kind)) {
+        return Vec::new();
+    }
+    let service = |backend: Backend| {
+        let namespace = backend.namespace.as_deref().unwrap_or(object.namespace());
+        ResourceRef::new(Kind::Service, Some(namespace), &backend.name)
+    };
+    let services: BTreeSet<ResourceRef> = backends(object).into_iter().map(service).collect();
+    services.into_iter().take(LED).collect()
+}
+
+/// The routes that hang on a Gateway.
+pub(crate) fn attached<'a>(view: &View<'a>, gateway: &Object) -> Vec<&'a Object> {
+    let mut found = Vec::new();
+    for (group, kind, across) in LEADING.iter().filter(|(group, ..)| *group == gateway.kind.group()) {
+        let routes = listed(view, &Kind::of_group(group, kind), *across, gateway.meta.namespace.as_deref());
+        found.extend(routes.into_iter().filter(|route| hangs_on(route, gateway)));
+    }
+    found
+}
+
+fn hangs_on(route: &Object, gateway: &Object) -> bool {
+    let whole = route.whole();
+    let parents = whole.as_ref().and_then(|whole| whole.pointer("/spec/parentRefs")).and_then(Value::as_array);
+    parents.into_iter().flatten().any(|parent| {
+        let text = |key: &str| parent.get(key).and_then(Value::as_str);
+        text("kind").is_none_or(|kind| kind == "Gateway")
+            && text("name") == Some(&gateway.meta.name)
+            && text("namespace").unwrap_or(route.namespace()) == gateway.namespace()
+    })
 }
 
 /// A Service that a route names.

@@ -7,8 +7,18 @@ use reckon_model::Object;
 use serde_json::Value;
 
 /// Conditions that are true of a healthy object.
-const GOOD: [&str; 9] =
-    ["Ready", "Available", "Healthy", "Synced", "Reconciled", "Established", "Accepted", "Programmed", "Succeeded"];
+const GOOD: [&str; 10] = [
+    "Ready",
+    "Available",
+    "Healthy",
+    "Synced",
+    "Reconciled",
+    "Established",
+    "Accepted",
+    "Programmed",
+    "ResolvedRefs",
+    "Succeeded",
+];
 
 /// Conditions that are true of an ill one.
 const BAD: [&str; 5] = ["Degraded", "Failed", "Stalled", "Error", "NonStructuralSchema"];
@@ -22,7 +32,10 @@ pub(super) fn of(object: &Object) -> Option<String> {
     let whole = object.whole()?;
     let status = whole.get("status")?;
     let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or("").trim().to_owned();
-    let conditions = status.get("conditions").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let list = |value: &Value, key: &str| value.get(key).and_then(Value::as_array).cloned().unwrap_or_default();
+    // Each Gateway that a route hangs on speaks of it for itself.
+    let parents = list(status, "parents").into_iter().flat_map(|parent| list(&parent, "conditions"));
+    let conditions: Vec<Value> = list(status, "conditions").into_iter().chain(parents).collect();
     let ill = conditions.iter().find(|condition| {
         let (kind, truth) = (text(condition, "type"), text(condition, "status"));
         let stale = condition
@@ -63,6 +76,9 @@ mod tests {
         let degraded = certificate(json!({"conditions": [{"type": "Degraded", "status": "True"}]}));
         assert_eq!(of(&degraded).as_deref(), Some("Degraded is True"));
         assert_eq!(of(&certificate(json!({"phase": "Failed"}))).as_deref(), Some("its phase is Failed"));
+        let route = certificate(json!({"parents": [{"conditions": [{"type": "Accepted", "status": "True"}]},
+            {"conditions": [{"type": "ResolvedRefs", "status": "False", "reason": "RefNotPermitted"}]}]}));
+        assert_eq!(of(&route).as_deref(), Some("ResolvedRefs is False (RefNotPermitted)"));
     }
 
     #[test]

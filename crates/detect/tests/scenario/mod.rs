@@ -11,6 +11,8 @@
 //! refused: [{kind: Secret, why: "forbidden: list secrets"}]             # also kind: logs, metrics
 //! captured: true                 # objects are kept whole, as a capture keeps them
 //! scope: Pod/checkout-abc                                               # or Namespace/shop; else the whole cluster
+//! why: Deployment/web                                                   # also what is answered about this object, and
+//!                                 # what was considered: a name, or a list of them
 //! then: [{at: "+5m", apply: [...], delete: [Pod/checkout-abc], logs: {...}, metrics: {...}}]
 //! ```
 //!
@@ -137,16 +139,34 @@ impl Scenario {
     /// Runs it as an administrator would see it, with objects, answers and detectors in the order of this turn (0: as
     /// written).
     pub(crate) fn run_turned(&self, turn: u64) -> String {
-        let (diagnosis, start) = self.run(turn, SignedDuration::ZERO);
-        render::diagnosis(&diagnosis, start)
+        let input = self.input();
+        let scope = self.scope();
+        let (diagnosis, start) = self.run(turn, SignedDuration::ZERO, &scope);
+        let mut out = render::diagnosis(&diagnosis, start);
+        if let (Scope::Object(_), Some(target)) = (&scope, input["scope"].as_str()) {
+            out.push_str(&render::answer(target, &diagnosis));
+        }
+        let one = std::slice::from_ref(&input["why"]);
+        for target in input["why"].as_array().map_or(one, Vec::as_slice).iter().filter_map(Value::as_str) {
+            let (diagnosis, _) = self.run(turn, SignedDuration::ZERO, &Scope::Object(reference(target)));
+            out.push_str(&render::answer(target, &diagnosis));
+        }
+        out
     }
 
     /// Runs it on nodes whose clocks are so much ahead of the API server's, as it is written else.
     pub(crate) fn run_skewed(&self, ahead: SignedDuration) -> Diagnosis {
-        self.run(0, ahead).0
+        self.run(0, ahead, &self.scope()).0
     }
 
-    fn run(&self, turn: u64, ahead: SignedDuration) -> (Diagnosis, Timestamp) {
+    fn scope(&self) -> Scope {
+        self.input()["scope"].as_str().map_or(Scope::Cluster, |name| match name.strip_prefix("Namespace/") {
+            Some(namespace) => Scope::Namespace(namespace.to_owned()),
+            None => Scope::Object(reference(name)),
+        })
+    }
+
+    fn run(&self, turn: u64, ahead: SignedDuration, scope: &Scope) -> (Diagnosis, Timestamp) {
         let mut order = Order(turn);
         let input = self.input();
         let parts = [
@@ -160,6 +180,7 @@ impl Scenario {
             "refused",
             "captured",
             "scope",
+            "why",
             "then",
         ];
         known(input, &parts);
@@ -192,16 +213,12 @@ impl Scenario {
                 }
             }
         }
-        let scope = input["scope"].as_str().map_or(Scope::Cluster, |name| match name.strip_prefix("Namespace/") {
-            Some(namespace) => Scope::Namespace(namespace.to_owned()),
-            None => Scope::Object(reference(name)),
-        });
         let captured = input["captured"].as_bool() == Some(true);
         let mut engine = Engine::with_detectors(state, order.of(detectors()));
         let arrival = Arrival { captured, ahead };
         arrival.of(&mut engine, list(input, "objects"), start, &mut order);
         answers.learn(&mut engine, input, start, ahead);
-        let mut diagnosis = settle(&mut engine, &scope, &answers, start, &mut order, true);
+        let mut diagnosis = settle(&mut engine, scope, &answers, start, &mut order, true);
         for step in list(input, "then") {
             known(step, &["at", "apply", "delete", "logs", "metrics", "helm", "kernel"]);
             let now = start + relative(step["at"].as_str().unwrap()).unwrap();
@@ -212,7 +229,7 @@ impl Scenario {
             }
             arrival.of(&mut engine, list(step, "apply"), now, &mut order);
             answers.learn(&mut engine, step, now, ahead);
-            diagnosis = settle(&mut engine, &scope, &answers, now, &mut order, false);
+            diagnosis = settle(&mut engine, scope, &answers, now, &mut order, false);
         }
         (diagnosis, start)
     }
@@ -448,10 +465,11 @@ fn involved(event: &mut Value) {
     }
 }
 
-/// `Kind/name`, or `Kind/namespace/name`.
+/// `Kind/name`, or `Kind/namespace/name`; kinds that no rule knows by name with their group, `Ingress.networking.k8s.io`.
 fn reference(text: &str) -> ResourceRef {
     let (kind, name) = text.split_once('/').unwrap_or_else(|| panic!("{text} is not Kind/name"));
-    let kind = Kind::parse(kind).unwrap_or_else(|| panic!("{kind} is no kind"));
+    let other = || kind.split_once('.').map(|(kind, group)| Kind::of_group(group, kind));
+    let kind = Kind::parse(kind).or_else(other).unwrap_or_else(|| panic!("{kind} is no kind"));
     let (namespace, name) = name.split_once('/').unwrap_or(("shop", name));
     ResourceRef::new(kind, Some(namespace), name)
 }

@@ -15,6 +15,18 @@ pub(crate) fn diagnosis(diagnosis: &Diagnosis, start: Timestamp) -> String {
     diagnosis.problems.iter().map(|found| problem(found, start)).collect()
 }
 
+/// The answer about one object in a word and a sentence, and what was considered as the cause of its problems.
+pub(crate) fn answer(target: &str, diagnosis: &Diagnosis) -> String {
+    let mut out = format!("why {target}: {}: {}\n", word(&diagnosis.answer), diagnosis.sentence);
+    for problem in &diagnosis.problems {
+        let _ = writeln!(out, "  about {} {}", problem.failure, name(&problem.subject.reference));
+        for candidate in &problem.considered {
+            let _ = writeln!(out, "    considered {}\n      not: {}", candidate.what, candidate.because);
+        }
+    }
+    out
+}
+
 fn word(value: &impl Serialize) -> String {
     serde_json::to_value(value).unwrap().as_str().unwrap().to_owned()
 }

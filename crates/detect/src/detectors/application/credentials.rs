@@ -24,7 +24,7 @@ const CALLED: usize = 8;
 pub(super) fn rejected(speaker: &Speaker<'_, '_>, by: &str) -> Finding {
     let why = format!("{by} does not take its credentials");
     let namespace = speaker.subject.meta.namespace.as_deref();
-    let own = configuration::read_by(speaker.pod, speaker.container, namespace);
+    let own = configuration::read_by(&speaker.pod.spec, speaker.container, namespace);
     let status = speaker
         .pod
         .containers()
@@ -96,7 +96,7 @@ fn other_side<'a>(
     for pod in pods {
         let Some(body) = pod.pod() else { continue };
         for (_, container) in body.spec.all_containers() {
-            theirs.extend(configuration::read_by(body, container, pod.meta.namespace.as_deref()).into_keys());
+            theirs.extend(configuration::read_by(&body.spec, container, pod.meta.namespace.as_deref()).into_keys());
         }
     }
     theirs.retain(|reference| !own.contains_key(reference));

@@ -185,6 +185,11 @@ fn look_up<'a>(speaker: &Speaker<'_, 'a>, service: &ResourceRef, port: Option<u1
 fn either_of<'a>(speaker: &Speaker<'_, 'a>, either: &[ResourceRef; 2], port: Option<u16>) -> FarEnd<'a> {
     let [first, second] = either;
     match (look_up(speaker, first, port), look_up(speaker, second, port)) {
+        (FarEnd::Absent(_), FarEnd::Absent(beside))
+            if !pods_named_in(speaker.view, &beside, Some(&first.name)).is_empty() =>
+        {
+            FarEnd::Absent(beside)
+        }
         (FarEnd::Absent(absent), FarEnd::Absent(_)) => {
             match speaker.view.object(&Kind::Namespace, None, first.namespace()) {
                 Lookup::Found(_) => FarEnd::Absent(absent),
@@ -194,6 +199,19 @@ fn either_of<'a>(speaker: &Speaker<'_, 'a>, either: &[ResourceRef; 2], port: Opt
         }
         (FarEnd::Absent(_), there) | (there, _) => there,
     }
+}
+
+/// The StatefulSets whose pods have their names in a Service, `db-0.db`; those that have a pod of this name, if one is given.
+pub(super) fn pods_named_in<'a>(view: &View<'a>, service: &ResourceRef, pod: Option<&str>) -> Vec<&'a Object> {
+    let numbered = |set: &Object, pod: &str| {
+        let number = pod.strip_prefix(&*set.meta.name).and_then(|rest| rest.strip_prefix('-'));
+        number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
+    };
+    let names = |set: &&Object| {
+        set.workload().is_some_and(|body| body.spec.service_name == service.name)
+            && pod.is_none_or(|pod| numbered(set, pod))
+    };
+    view.all(&Kind::StatefulSet, service.namespace.as_deref()).items.into_iter().filter(names).collect()
 }
 
 /// How a Service is.

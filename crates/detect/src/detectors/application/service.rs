@@ -1,7 +1,7 @@
 //! Services that are not there, or have not the port that is called.
 
 use super::Speaker;
-use super::far_end::Mention;
+use super::far_end::{self, Mention};
 use super::place::{self, Place};
 use crate::addresses::Address;
 use crate::blame;
@@ -62,6 +62,11 @@ pub(super) fn absent(
     if let Some(place) = &place {
         let words = format!("{} names {}", place.path.field, address.words());
         finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, place.object, words));
+    }
+    for set in far_end::pods_named_in(speaker.view, service, None) {
+        let words =
+            format!("statefulset {} names it in spec.serviceName: its pods have no names without", set.meta.name);
+        finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, set, words));
     }
     finding.remedies.push(remedy);
     finding

@@ -30,7 +30,7 @@ pub(super) fn changed<'a>(crash: &Crash<'_, 'a>, suspect: Option<&Suspect>, line
     // The instance that died has read what was there when it started.
     let until = end.started_at.or(end.finished_at).and_then(|at| at.checked_add(SLACK).ok());
     let namespace = crash.subject.meta.namespace.as_deref();
-    for (reference, variables) in configuration::read_by(crash.pod, crash.container, namespace) {
+    for (reference, variables) in configuration::read_by(&crash.pod.spec, crash.container, namespace) {
         let Some(object) = crash.view.look_up(&reference).found() else { continue };
         let Some(change) = configuration::changed(crash.view, object, since, until) else { continue };
         let template = suspect.filter(|suspect| suspect.blame.change.at > change.at);

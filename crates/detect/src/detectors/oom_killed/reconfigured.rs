@@ -24,7 +24,7 @@ impl<'a> Killed<'_, 'a> {
         };
         let until = started?.checked_add(SLACK).ok();
         let since = self.onset().and_then(|onset| onset.checked_sub(revision::WINDOW).ok());
-        let read = configuration::read_by(self.pod, self.container, self.subject.meta.namespace.as_deref());
+        let read = configuration::read_by(&self.pod.spec, self.container, self.subject.meta.namespace.as_deref());
         let changed = read.keys().filter_map(|reference| {
             let object = match self.view.is_close() || self.view.all_known(&reference.kind) {
                 true => self.view.look_up(reference).found().filter(|object| !is_renewed_by_itself(object))?,
