@@ -18,7 +18,7 @@ const SLIP: usize = 2;
 pub struct Blame {
     /// The change, with only its plausible fields, the most plausible first. Never empty.
     pub change: Change,
-    managed_by: Option<&'static str>,
+    managed_by: Option<String>,
 }
 
 impl Blame {
@@ -39,7 +39,7 @@ impl Blame {
     /// The cause.
     pub fn cause(&self, _view: &View<'_>, sentence: impl Into<String>) -> Cause {
         let mut cause = Cause::changed(&self.change, 0, sentence);
-        cause.managed_by = self.managed_by.map(str::to_owned);
+        cause.managed_by = self.managed_by.clone();
         cause
     }
 
@@ -141,7 +141,7 @@ pub fn missing_reference<'a>(
         let gone = view
             .deleted(&target.kind, target.namespace.as_deref())
             .find_map(|(object, _)| (object.meta.name == target.name).then(|| ownership::managed_by(object)).flatten());
-        cause.managed_by = gone.map(str::to_owned);
+        cause.managed_by = gone;
         return cause;
     }
     if let Some(blame) = reference_changed(view, referrer, target) {
@@ -151,7 +151,7 @@ pub fn missing_reference<'a>(
     if let Some((near, why)) = near(view, target) {
         let sentence = format!("{who} refers to {what}, which does not exist; {near} does ({why}).");
         let mut cause = Cause::plain(CauseKind::Resource, Some(&referrer.reference()), sentence);
-        cause.managed_by = ownership::managed_by(referrer).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(referrer);
         return cause.at_field(field, pointer, Some(target.name.clone().into()));
     }
     Cause::plain(CauseKind::Resource, Some(target), format!("{what} does not exist, and {who} needs it."))
@@ -200,13 +200,7 @@ fn texts(value: &Value) -> Vec<&str> {
 /// of the two kinds that hold configuration.
 fn near(view: &View<'_>, target: &ResourceRef) -> Option<(String, &'static str)> {
     let namespace = target.namespace.as_deref();
-    let siblings = view.all(&target.kind, namespace).items;
-    let slip = siblings
-        .iter()
-        .map(|object| (distance(&object.meta.name, &target.name), &object.meta.name))
-        .filter(|(distance, name)| is_slip(*distance, name.chars().count()))
-        .min();
-    if let Some((_, name)) = slip {
+    if let Some((_, name)) = slips(&view.all(&target.kind, namespace).items, target).min() {
         return Some((format!("{} {name}", target.kind), "a slip of the name"));
     }
     let other = match target.kind {
@@ -223,6 +217,22 @@ fn near(view: &View<'_>, target: &ResourceRef) -> Option<(String, &'static str)>
     view.known(&target.kind, None)
         .find(|object| object.meta.name == target.name && object.meta.namespace != target.namespace)
         .map(|object| (format!("{} {}", target.kind, describe::object(object)), "in another namespace"))
+}
+
+/// The one object of which a name is a slip; `None` where several may be meant, or where not all are known.
+pub(crate) fn only_near<'a>(view: &View<'a>, target: &ResourceRef) -> Option<&'a str> {
+    let siblings = view.all(&target.kind, target.namespace.as_deref());
+    let mut near = slips(&siblings.items, target);
+    let (_, name) = near.next()?;
+    (siblings.complete && near.next().is_none()).then_some(name)
+}
+
+/// The names of these objects that differ by a slip, with by how much.
+fn slips<'a>(siblings: &[&'a Object], target: &ResourceRef) -> impl Iterator<Item = (usize, &'a str)> {
+    siblings
+        .iter()
+        .map(|object| (distance(&object.meta.name, &target.name), object.meta.name.as_str()))
+        .filter(|(distance, name)| is_slip(*distance, name.chars().count()))
 }
 
 /// Whether so many letters of a name may be a slip: of a short name, any other short name is near.

@@ -1,13 +1,13 @@
 //! A document for people: the verdict first, every sentence with its evidence.
 
 use crate::again::Again;
-use crate::remedy::shell_word;
+use crate::remedy;
 use crate::style::{Paint, Style, wrap};
 use crate::when::When;
-use crate::{fix, remedy};
 use reckon_model::document::{
     Answer, Cause, Evidence, Problem, ProblemList, Ref, Remedy, Role, Severity, Source, Verdict,
 };
+use reckon_model::kubectl;
 use reckon_model::text::{clean_line, count, enumerate, shorten};
 use std::fmt::Write;
 
@@ -128,6 +128,12 @@ impl Page<'_> {
         for remedy in problem.remedies.iter().filter(|_| problem.closed.is_none()) {
             self.remedy(out, remedy, problem);
         }
+        if let Some(command) = problem.show_command(&self.again.kubectl) {
+            let cited = problem.show.as_ref().and_then(|show| show.evidence.as_ref());
+            let cited = cited.map(|id| format!(" ({id})")).unwrap_or_default();
+            let _ = writeln!(out, "{}", self.paint.with(Style::Strong, &format!("SHOW{cited}")));
+            let _ = writeln!(out, "  {command}");
+        }
     }
 
     fn evidence(&self, out: &mut String, evidence: &Evidence, time_width: usize) {
@@ -207,11 +213,11 @@ impl Page<'_> {
 
     /// The command that shows what a remedy would change, and then makes the change.
     fn fix(&self, remedy: &Remedy, problem: &Problem) -> Option<String> {
-        if !self.again.is_live || remedy.allowed == Some(false) || !fix::can_be_carried_out(remedy) {
+        if !self.again.is_live || remedy.allowed == Some(false) || !remedy.can_be_carried_out() {
             return None;
         }
         let place = match &problem.subject.reference.namespace {
-            Some(namespace) => format!("-n {}", shell_word(namespace)),
+            Some(namespace) => format!("-n {}", kubectl::word(namespace)),
             None => "-A".to_owned(),
         };
         let Page { program, again, .. } = self;
@@ -296,8 +302,8 @@ fn impact(problem: &Problem) -> Vec<String> {
 
 pub(crate) fn target(problem: &Problem) -> String {
     let subject = &problem.subject.reference;
-    let namespace = subject.namespace.as_ref().map(|namespace| format!(" -n {}", shell_word(namespace)));
-    clean_line(&format!("{}{}", shell_word(&named(subject)), namespace.unwrap_or_default()))
+    let namespace = subject.namespace.as_ref().map(|namespace| format!(" -n {}", kubectl::word(namespace)));
+    clean_line(&format!("{}{}", kubectl::word(&named(subject)), namespace.unwrap_or_default()))
 }
 
 /// `deployment.apps/checkout`, as `kubectl -o name` writes it.
