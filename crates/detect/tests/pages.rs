@@ -85,10 +85,13 @@ const CLAIMS: &str = concat!(
     "\nproblem port-in-use warning confirmed Node/n1",
 );
 
+/// Where it matters that a program says nothing else: one that writes is at work.
+const NOTHING_ELSE: [&str; 1] = ["init-waiting.md"];
+
 #[test]
 fn what_a_log_claims_and_demands_changes_no_byte() {
     let (mut tried, mut wrong) = (0, String::new());
-    for page in pages() {
+    for page in pages().into_iter().filter(|page| !NOTHING_ELSE.contains(&page.name.as_str())) {
         for scenario in &page.scenarios {
             let Some(claimed) = scenario.after_lines(CLAIMS) else { continue };
             tried += 1;

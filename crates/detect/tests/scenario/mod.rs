@@ -142,6 +142,10 @@ impl Scenario {
         let places = std::iter::once("/logs".to_owned()).chain((0..steps).map(|step| format!("/then/{step}/logs")));
         for place in places {
             for (_, log) in input.pointer_mut(&place).and_then(Value::as_object_mut).into_iter().flatten() {
+                // One that says nothing says something by that.
+                if log.as_str().unwrap().trim().is_empty() {
+                    continue;
+                }
                 *log = format!("{lines}\n{}", log.as_str().unwrap()).into();
                 logs += 1;
             }

@@ -149,17 +149,17 @@ mod tests {
     #[test]
     fn a_cgroup_that_may_start_no_more_processes_is_told_with_its_pod() {
         let mut parser = Parser::new(None);
-        parser.feed(b"[   60.5] cgroup: fork rejected by pids controller in /kubepods/burstable/pod0d4e2c4a-8d0b-4b7c-9a51-2f3b8a6c1d10/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n");
+        parser.feed(b"[   60.500000] cgroup: fork rejected by pids controller in /kubepods/burstable/pod0d4e2c4a-8d0b-4b7c-9a51-2f3b8a6c1d10/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n");
         // A process may call itself anything, and a path is one.
-        parser.feed(b"[   61.5] x: cgroup: fork rejected by pids controller in /kubepods\n");
-        parser.feed(b"[   62.5] cgroup: fork rejected by pids controller in nowhere\n");
+        parser.feed(b"[   61.500000] x: cgroup: fork rejected by pids controller in /kubepods\n");
+        parser.feed(b"[   62.500000] cgroup: fork rejected by pids controller in nowhere\n");
         parser.finish();
         let forks = parser.forks();
         assert_eq!(forks.len(), 1, "{forks:?}");
         assert_eq!(forks[0].pod_uid.as_deref(), Some("0d4e2c4a-8d0b-4b7c-9a51-2f3b8a6c1d10"));
         assert!(forks[0].container_id.is_some() && parser.episodes().is_empty() && parser.forks().is_empty());
         for _ in 0..2 * FORKS {
-            parser.feed(b"[   63.5] cgroup: fork rejected by pids controller in /a\n");
+            parser.feed(b"[   63.500000] cgroup: fork rejected by pids controller in /a\n");
         }
         assert_eq!(parser.forks().len(), FORKS);
     }

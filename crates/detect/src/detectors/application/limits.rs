@@ -129,7 +129,7 @@ pub(super) fn threads(speaker: &Speaker<'_, '_>) -> Finding {
         finding.evidence.push(Fact::new(Role::Cause, Source::Node, None, pressed, words));
     }
     let uid = speaker.subject.meta.uid.as_str();
-    let facts = speaker.view.kernel(&speaker.pod.spec.node_name, true);
+    let facts = speaker.view.kernel(&speaker.pod.spec.node_name, false);
     let forks = facts.into_iter().flat_map(|facts| &facts.forks);
     let refused = forks.rev().find(|fork| !uid.is_empty() && fork.pod_uid.as_deref() == Some(uid));
     if let (Some(refused), None) = (refused, pressed) {
