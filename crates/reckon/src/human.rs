@@ -128,12 +128,20 @@ impl Page<'_> {
         for remedy in problem.remedies.iter().filter(|_| problem.closed.is_none()) {
             self.remedy(out, remedy, problem);
         }
-        if let Some(command) = problem.show_command(&self.again.kubectl) {
-            let cited = problem.show.as_ref().and_then(|show| show.evidence.as_ref());
-            let cited = cited.map(|id| format!(" ({id})")).unwrap_or_default();
-            let _ = writeln!(out, "{}", self.paint.with(Style::Strong, &format!("SHOW{cited}")));
-            let _ = writeln!(out, "  {command}");
-        }
+        self.show(out, problem);
+    }
+
+    /// Where the decisive fact is to be seen, where the best remedy is nothing that can be carried out from here.
+    fn show(&self, out: &mut String, problem: &Problem) {
+        let flags = &self.again.kubectl;
+        let by_hand = |remedy: &Remedy| self.fix(remedy, problem).is_some() || remedy::command(remedy, flags).is_some();
+        let told = problem.closed.is_some() || problem.remedies.first().is_some_and(by_hand);
+        let looked_at = || problem.show.as_ref().filter(|_| !told)?.command(flags);
+        let Some(command) = problem.show_command(flags).or_else(looked_at) else { return };
+        let cited = problem.show.as_ref().and_then(|show| show.evidence.as_ref());
+        let cited = cited.map(|id| format!(" ({id})")).unwrap_or_default();
+        let _ = writeln!(out, "{}", self.paint.with(Style::Strong, &format!("SHOW{cited}")));
+        let _ = writeln!(out, "  {command}");
     }
 
     fn evidence(&self, out: &mut String, evidence: &Evidence, time_width: usize) {

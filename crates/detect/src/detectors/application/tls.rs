@@ -196,7 +196,7 @@ pub(super) fn own(speaker: &Speaker<'_, '_>) -> Finding {
             );
             let mut remedy = spot::remedy(RemedyKind::Patch, &secret.reference(), sentence);
             remedy.managed_by.clone_from(&cause.managed_by);
-            (cause, remedy)
+            (cause, issued(secret).unwrap_or(remedy))
         }
         None => {
             let sentence = format!("{} cannot use its own certificate or key.", speaker.who());
@@ -214,6 +214,19 @@ pub(super) fn own(speaker: &Speaker<'_, '_>) -> Finding {
     }
     finding.remedies.push(remedy);
     finding
+}
+
+/// What has the certificate of a Secret made anew, where cert-manager fills it.
+fn issued(secret: &Object) -> Option<Remedy> {
+    let name = secret.meta.annotations.get("cert-manager.io/certificate-name").filter(|name| !name.is_empty())?;
+    let kind = Kind::of_group("cert-manager.io", "Certificate");
+    let certificate = ResourceRef::new(kind, secret.meta.namespace.as_deref(), name);
+    let sentence = format!(
+        "Look at Certificate {}, which fills Secret {}, for why it was not renewed; then restart the pods.",
+        describe::name(&certificate),
+        secret.meta.name
+    );
+    Some(spot::remedy(RemedyKind::Outside, &certificate, sentence))
 }
 
 /// The other end; who is not named is not guessed.

@@ -343,6 +343,8 @@ fn connections_that_would_be_secure_are_read_in_the_words_of_many_programs() {
         "tls: private key does not match public key",
         "tls: failed to find any PEM data in certificate input",
         "java.io.IOException: Keystore was tampered with, or password was incorrect",
+        "handshake with api.bank.example: tls: client certificate /etc/tls/tls.crt: x509: certificate has expired or is not yet valid",
+        "remote error: tls: expired certificate",
     ] {
         assert_eq!(of(line), Some(Testimony::OwnCertificate), "{line}");
     }

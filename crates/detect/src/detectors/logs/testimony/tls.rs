@@ -22,7 +22,9 @@ pub(super) fn of(line: &Line) -> Option<Testimony> {
         "could not parse certificate",
         "keystore was tampered with, or password was incorrect",
     ];
-    if line.any(&own) {
+    // What the other end says of it, or the program itself.
+    let expired = line.has("client certificate") && line.any(&["has expired", "not yet valid"]);
+    if line.any(&own) || expired || line.has("remote error: tls: expired certificate") {
         return Some(Testimony::OwnCertificate);
     }
     let plain = [
