@@ -20,7 +20,7 @@ const SLIP: usize = 2;
 pub struct Blame {
     /// The change, with only its plausible fields, the most plausible first. Never empty.
     pub change: Change,
-    managed_by: Option<&'static str>,
+    managed_by: Option<String>,
 }
 
 impl Blame {
@@ -41,7 +41,7 @@ impl Blame {
     /// The cause.
     pub fn cause(&self, _view: &View<'_>, sentence: impl Into<String>) -> Cause {
         let mut cause = Cause::changed(&self.change, 0, sentence);
-        cause.managed_by = self.managed_by.map(str::to_owned);
+        cause.managed_by = self.managed_by.clone();
         cause
     }
 
@@ -143,7 +143,7 @@ pub fn missing_reference<'a>(
         let gone = view
             .deleted(&target.kind, target.namespace.as_deref())
             .find_map(|(object, _)| (object.meta.name == target.name).then(|| ownership::managed_by(object)).flatten());
-        cause.managed_by = gone.map(str::to_owned);
+        cause.managed_by = gone;
         return cause;
     }
     if let Some(blame) = reference_changed(view, referrer, target) {
@@ -153,7 +153,7 @@ pub fn missing_reference<'a>(
     if let Some((near, why)) = near(view, target) {
         let sentence = format!("{who} refers to {what}, which does not exist; {near} does ({why}).");
         let mut cause = Cause::plain(CauseKind::Resource, Some(&referrer.reference()), sentence);
-        cause.managed_by = ownership::managed_by(referrer).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(referrer);
         return cause.at_field(field, pointer, Some(target.name.clone().into()));
     }
     Cause::plain(CauseKind::Resource, Some(target), format!("{what} does not exist, and {who} needs it."))
@@ -235,6 +235,15 @@ fn nearest<'n>(names: impl Iterator<Item = &'n str>, target: &ResourceRef) -> Op
         Some((1, distance, name, differ.words()))
     };
     names.filter_map(like).min().map(|(_, _, name, why)| (name, why))
+}
+
+/// The one object of which a name is a slip; `None` where several may be meant, or where not all are known.
+pub(crate) fn only_near<'a>(view: &View<'a>, target: &ResourceRef) -> Option<&'a str> {
+    let siblings = view.all(&target.kind, target.namespace.as_deref());
+    let names = siblings.items.into_iter().map(|object| object.meta.name.as_str());
+    let mut near = names.filter(|name| is_slip(distance(name, &target.name), name.chars().count()));
+    let name = near.next()?;
+    (siblings.complete && near.next().is_none()).then_some(name)
 }
 
 /// Whether so many letters of a name may be a slip: of a short name, any other short name is near.

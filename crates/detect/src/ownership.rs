@@ -1,24 +1,39 @@
 //! Who owns an object and its fields.
 
 use reckon_model::diff::escape;
+use reckon_model::object::Owner;
 use reckon_model::{Actor, Meta, Object, Timestamp};
 use serde_json::Value;
 
-/// What keeps the object as it is, so that a live patch would be reverted: `helm`, `argocd`, `flux`.
-pub fn managed_by(object: &Object) -> Option<&'static str> {
+/// What keeps the object as it is, so that a live patch would be reverted: `helm`, `argocd`, `flux`, or the custom resource
+/// from which an operator makes it.
+pub fn managed_by(object: &Object) -> Option<String> {
+    // Whoever made the custom resource does not write what its operator makes of it.
+    if let Some(owner) = operated(object) {
+        return Some(format!("{}/{}", owner.kind, owner.name));
+    }
     let Meta { labels, annotations, .. } = &object.meta;
     let argo = annotations.contains_key("argocd.argoproj.io/tracking-id")
         || labels.contains_key("argocd.argoproj.io/instance");
     let flux = ["kustomize.toolkit.fluxcd.io/name", "helm.toolkit.fluxcd.io/name"]
         .iter()
         .any(|label| labels.contains_key(*label));
-    match () {
+    let named = match () {
         // A GitOps controller that installs a chart owns it: Helm alone would not revert anything.
-        () if argo => Some("argocd"),
-        () if flux => Some("flux"),
-        () if helm_release(object).is_some() => Some("helm"),
-        () => None,
-    }
+        () if argo => "argocd",
+        () if flux => "flux",
+        () if helm_release(object).is_some() => "helm",
+        () => return None,
+    };
+    Some(named.to_owned())
+}
+
+/// The custom resource that controls an object: an operator made it, and makes it again.
+pub(crate) fn operated(object: &Object) -> Option<&Owner> {
+    object.meta.controller().filter(|owner| {
+        let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
+        group.contains('.') && !group.ends_with(".k8s.io")
+    })
 }
 
 /// The Helm release an object belongs to.
@@ -228,8 +243,25 @@ mod tests {
     fn a_gitops_controller_owns_before_helm() {
         let mut object = deployment();
         object.meta.annotations.insert("meta.helm.sh/release-name".into(), "shop".into());
-        assert_eq!(managed_by(&object), Some("helm"));
+        assert_eq!(managed_by(&object).as_deref(), Some("helm"));
         object.meta.labels.insert("argocd.argoproj.io/instance".into(), "shop".into());
-        assert_eq!(managed_by(&object), Some("argocd"));
+        assert_eq!(managed_by(&object).as_deref(), Some("argocd"));
+    }
+
+    #[test]
+    fn an_operator_owns_before_who_made_its_custom_resource() {
+        let owned = |api_version: &str, kind: &str, controller: bool| {
+            let mut object = deployment();
+            object.meta.labels.insert("argocd.argoproj.io/instance".into(), "shop".into());
+            let (api_version, kind) = (api_version.to_owned(), kind.to_owned());
+            object.meta.owners =
+                vec![Owner { api_version, kind, name: "main".into(), uid: "u".into(), controller }].into();
+            managed_by(&object)
+        };
+        assert_eq!(owned("kafka.strimzi.io/v1beta2", "Kafka", true).as_deref(), Some("Kafka/main"));
+        assert_eq!(owned("kafka.strimzi.io/v1beta2", "Kafka", false).as_deref(), Some("argocd"));
+        for built_in in ["apps/v1", "v1", "batch/v1", "node.k8s.io/v1"] {
+            assert_eq!(owned(built_in, "X", true).as_deref(), Some("argocd"), "{built_in}");
+        }
     }
 }

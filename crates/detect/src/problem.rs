@@ -2,7 +2,7 @@
 
 use crate::finding::{Fact, Finding};
 use crate::rank::Incident;
-use crate::{View, catalogue, describe, impact, rank};
+use crate::{View, catalogue, describe, impact, operated, rank, show};
 use reckon_model::document::{
     self, CauseKind, Considered, Evidence, Link, LinkRole, NotChecked, Problem, Ref, Remedy, Role, RuledOut, Severity,
     Source, Subject, Symptom,
@@ -62,9 +62,12 @@ pub(crate) fn of<'a>(
             remedies.push(remedy);
         }
     }
+    operated::redirect(view, &mut remedies);
     for (number, remedy) in (1..).zip(&mut remedies) {
         remedy.option = number;
     }
+    let evidence: Vec<Evidence> = evidence.into_iter().map(|(_, evidence)| evidence).collect();
+    let show = show::of(view, &root.place, &root.cause, &evidence);
     Problem {
         id: id.0,
         merged_into: None,
@@ -82,13 +85,14 @@ pub(crate) fn of<'a>(
         death: root.death,
         alternatives: root.alternatives,
         chain,
-        evidence: evidence.into_iter().map(|(_, evidence)| evidence).collect(),
+        evidence,
         ruled_out,
         considered,
         not_checked: not_checked.into_iter().collect(),
         impact,
         symptoms,
         remedies,
+        show,
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where a pod's spec is written in what a person edits, and how to write something else there.
 
-use crate::{describe, ownership};
+use crate::{View, blame, describe, ownership};
 use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind, Requires, Risk, Severity};
 use reckon_model::k8s::{ContainerType, PodSpec};
 use reckon_model::{Body, FieldChange, Kind, Object, ResourceRef};
@@ -122,7 +122,7 @@ impl<'a> Spot<'a> {
         sentence: impl Into<String>,
     ) -> Cause {
         let mut cause = Cause::plain(kind, Some(&self.workload.reference()), sentence);
-        cause.managed_by = ownership::managed_by(self.workload).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(self.workload);
         cause.at_field(&path.field, &path.pointer, value)
     }
 
@@ -130,7 +130,7 @@ impl<'a> Spot<'a> {
     pub(crate) fn patch(&self, pod_spec: Option<Value>, sentence: impl Into<String>) -> Remedy {
         let mut remedy = remedy(RemedyKind::Patch, &self.workload.reference(), sentence);
         remedy.risk = Risk::Medium;
-        remedy.managed_by = ownership::managed_by(self.workload).map(str::to_owned);
+        remedy.managed_by = ownership::managed_by(self.workload);
         let patch = match self.workload.kind {
             Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet => {
                 pod_spec.map(|spec| json!({"spec": {"template": {"spec": spec}}}))
@@ -151,7 +151,7 @@ impl<'a> Spot<'a> {
         matches!(self.workload.kind, Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet).then(|| {
             let mut remedy = remedy(RemedyKind::RollBack, &self.workload.reference(), sentence);
             remedy.risk = Risk::Medium;
-            remedy.managed_by = ownership::managed_by(self.workload).map(str::to_owned);
+            remedy.managed_by = ownership::managed_by(self.workload);
             remedy
         })
     }
@@ -178,19 +178,58 @@ pub(crate) fn severity(workload: &Object) -> Severity {
     if serves { Severity::Warning } else { Severity::Critical }
 }
 
-/// What ends a missing reference: to make what is missing, or, where the reference is what is wrong, to correct that.
-pub(crate) fn supply(cause: &Cause, missing: &ResourceRef, make: impl Into<String>) -> Remedy {
-    match cause.reference.as_ref().map(ResourceRef::from) {
-        Some(referrer) if referrer != *missing => {
-            let field = cause.field.as_deref().unwrap_or("the reference");
-            let what =
-                format!("Correct {field} in {}, or make {} {}.", describe::name(&referrer), missing.kind, missing.name);
-            let mut remedy = remedy(RemedyKind::Patch, &referrer, what);
-            remedy.managed_by.clone_from(&cause.managed_by);
-            remedy
-        }
-        _ => remedy(RemedyKind::Create, missing, make),
+/// What ends a missing reference: to make what is missing, or, where the reference is what is wrong, to correct that; with
+/// its patch where only one name can be meant.
+pub(crate) fn supply(view: &View<'_>, cause: &Cause, missing: &ResourceRef, make: impl Into<String>) -> Remedy {
+    let Some(referrer) = cause.reference.as_ref().map(ResourceRef::from).filter(|referrer| referrer != missing) else {
+        return remedy(RemedyKind::Create, missing, make);
+    };
+    let field = cause.field.as_deref().unwrap_or("the reference");
+    let (who, lacks) = (describe::name(&referrer), format!("{} {}", missing.kind, missing.name));
+    let meant = meant(view, cause, &referrer, missing);
+    let sentence = match &meant {
+        Some((_, right)) => format!("Let {field} in {who} name {right}, which exists, or make {lacks}."),
+        None => format!("Correct {field} in {who}, or make {lacks}."),
+    };
+    let mut remedy = remedy(RemedyKind::Patch, &referrer, sentence);
+    remedy.managed_by.clone_from(&cause.managed_by);
+    if let Some((pointer, right)) = meant {
+        exchange(&mut remedy, &pointer, &missing.name, &right);
     }
+    remedy
+}
+
+/// What the field of the cause should name, and where it is, in objects in which it can be written.
+fn meant(view: &View<'_>, cause: &Cause, referrer: &ResourceRef, missing: &ResourceRef) -> Option<(String, String)> {
+    let pointer = cause.pointer.as_deref()?;
+    let template = match referrer.kind {
+        Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet => "/spec/template/spec/",
+        Kind::CronJob => "/spec/jobTemplate/spec/template/spec/",
+        Kind::ConfigMap => "/data/",
+        _ => return None,
+    };
+    if !pointer.starts_with(template) || cause.to.as_ref() != Some(&json!(missing.name)) {
+        return None;
+    }
+    // A change of a template is told with the places that its revision had, which may have moved.
+    let stands = view.known_one(referrer)?.whole().is_none_or(|whole| whole.pointer(pointer) == cause.to.as_ref());
+    let before = || {
+        let before = cause.from.as_ref()?.as_str()?;
+        let target = ResourceRef::new(missing.kind.clone(), missing.namespace.as_deref(), before);
+        view.look_up(&target).found().map(|_| before)
+    };
+    let right = before().or_else(|| blame::only_near(view, missing)).filter(|_| stands)?;
+    Some((pointer.to_owned(), right.to_owned()))
+}
+
+/// Gives a remedy the patch that writes one value in place of another, and does nothing where that other is gone.
+pub(crate) fn exchange(remedy: &mut Remedy, pointer: &str, wrong: &str, right: &str) {
+    remedy.risk = Risk::Medium;
+    remedy.patch_type = Some("json".to_owned());
+    remedy.patch = Some(json!([
+        {"op": "test", "path": pointer, "value": wrong},
+        {"op": "replace", "path": pointer, "value": right},
+    ]));
 }
 
 /// A remedy without a patch: low risk, reversible, with the right that an action of this kind needs.

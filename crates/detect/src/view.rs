@@ -494,6 +494,17 @@ impl<'a> View<'a> {
         self.state.get(reference)
     }
 
+    /// The end of a container's log, if it happens to be known. Asks nothing.
+    pub(crate) fn known_log(&self, pod: &Object, container: &str, previous: bool) -> &'a [LogLine] {
+        let demand = Demand::Log {
+            namespace: pod.namespace().to_owned(),
+            pod: pod.meta.name.clone(),
+            container: container.to_owned(),
+            previous,
+        };
+        self.standing(&demand).and_then(|_| self.state.log(&demand)).unwrap_or_default()
+    }
+
     /// Whether a kind could not be listed in this scope. Asks nothing.
     pub fn is_refused(&self, kind: &Kind, namespace: Option<&str>) -> bool {
         matches!(self.state.covered(kind, namespace), Some(Err(_)))

@@ -137,6 +137,9 @@ pub struct Problem {
     pub symptoms: Vec<Symptom>,
     /// What would end it, best first.
     pub remedies: Vec<Remedy>,
+    /// Where the decisive fact can be looked at.
+    #[serde(default)]
+    pub show: Option<Show>,
 }
 
 /// How bad.
@@ -252,7 +255,8 @@ pub struct Cause {
     pub at: Option<Timestamp>,
     /// Who changed it.
     pub actor: Option<Actor>,
-    /// What owns the field, so that a live patch would be reverted: `helm`, `argocd`, `flux`.
+    /// What owns the field, so that a live patch would be reverted: `helm`, `argocd`, `flux`, or the custom resource
+    /// (`KIND/NAME`) from which an operator makes the object.
     pub managed_by: Option<String>,
     /// In words.
     pub sentence: String,
@@ -483,6 +487,50 @@ pub struct Symptom {
     pub reference: Ref,
 }
 
+/// One look at a cluster that shows a fact.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Show {
+    /// The object looked at.
+    #[serde(rename = "ref")]
+    pub reference: Ref,
+    /// What of it.
+    #[serde(flatten)]
+    pub look: Look,
+    /// Id of the evidence that it shows; `null` where it shows the cause's field.
+    pub evidence: Option<String>,
+}
+
+/// What of an object is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "look", rename_all = "kebab-case")]
+pub enum Look {
+    /// Whether it is there.
+    Object,
+    /// What it is and what was said of it.
+    Describe,
+    /// A part of it.
+    Field {
+        /// In kubectl's JSONPath, without the braces.
+        path: String,
+    },
+    /// What a container of it wrote.
+    Log {
+        /// The container.
+        container: String,
+        /// Of the instance before the present one.
+        previous: bool,
+    },
+    /// The Events about it.
+    Events,
+    /// What it uses.
+    Usage,
+    /// The pods in its namespace with certain labels.
+    Pods {
+        /// Which labels.
+        selector: String,
+    },
+}
+
 /// What would end a problem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -510,6 +558,24 @@ pub struct Remedy {
     pub allowed: Option<bool>,
     /// In words.
     pub sentence: String,
+}
+
+impl Remedy {
+    /// Whether there is enough in it to carry it out: the kinds that `fix --apply` knows, with their patch where they need
+    /// one.
+    #[must_use]
+    pub fn can_be_carried_out(&self) -> bool {
+        let Some(reference) = &self.reference else { return false };
+        let rolled_out = matches!(reference.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet");
+        match self.kind {
+            RemedyKind::Patch | RemedyKind::SetResources | RemedyKind::Scale => self.patch.is_some(),
+            RemedyKind::RollBack => self.patch.is_some() || rolled_out,
+            RemedyKind::Restart => rolled_out || reference.kind == "Pod",
+            RemedyKind::Cordon | RemedyKind::Uncordon => reference.kind == "Node",
+            RemedyKind::Evict => reference.kind == "Pod",
+            RemedyKind::Create | RemedyKind::Delete | RemedyKind::Outside => false,
+        }
+    }
 }
 
 /// What sort of action. A closed set: nothing outside it can be proposed.

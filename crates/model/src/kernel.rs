@@ -297,6 +297,20 @@ pub struct CounterKill {
     pub logged: bool,
 }
 
+/// A cgroup that was refused a process or thread, as it has as many as it may. The kernel says so once of each.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ForkRefused {
+    /// When.
+    pub at: Option<Timestamp>,
+    /// The cgroup that wanted one more.
+    pub path: String,
+    /// The pod.
+    pub pod_uid: Option<String>,
+    /// The container.
+    pub container_id: Option<String>,
+}
+
 /// What the container runtime of a node says of one container. What it does not say is `None`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -360,6 +374,8 @@ pub enum NodeReport {
     Episode(Box<OomEpisode>),
     /// Kills of which the log does not tell.
     Kill(CounterKill),
+    /// A cgroup that may start no more processes.
+    Fork(ForkRefused),
     /// Counters and use of one cgroup.
     Cgroup(Box<CgroupUse>),
     /// What containers held, of those of which there is something to tell.
@@ -396,6 +412,7 @@ impl NodeFacts {
             }
             NodeReport::Episode(episode) => push(&mut self.episodes, *episode),
             NodeReport::Kill(kill) => push(&mut self.kills, kill),
+            NodeReport::Fork(fork) => push(&mut self.forks, fork),
             NodeReport::Cgroup(now) => match self.cgroups.iter_mut().find(|cgroup| cgroup.path == now.path) {
                 Some(cgroup) => *cgroup = *now,
                 None => push(&mut self.cgroups, *now),
@@ -451,6 +468,8 @@ pub struct NodeFacts {
     pub episodes: Vec<OomEpisode>,
     /// Kills that the log does not tell of.
     pub kills: Vec<CounterKill>,
+    /// Cgroups that were refused a process or thread.
+    pub forks: Vec<ForkRefused>,
     /// Counters and use, the newest of each cgroup.
     pub cgroups: Vec<CgroupUse>,
     /// What each container held over time, oldest first.

@@ -14,6 +14,7 @@ pub mod ident;
 pub mod k8s;
 pub mod kernel;
 pub mod kind;
+pub mod kubectl;
 pub mod object;
 pub mod observation;
 pub mod quantity;

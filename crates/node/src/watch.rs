@@ -235,6 +235,9 @@ impl Watch {
                 tell(NodeReport::Episode(Box::new(episode)))?;
             }
         }
+        for fork in self.parser.forks() {
+            tell(NodeReport::Fork(fork))?;
+        }
         let lost = self.parser.lost();
         if lost > self.lost {
             tell(NodeReport::NotChecked { why: format!("kernel log: {} records are missing", lost - self.lost) })?;

@@ -1,7 +1,7 @@
 //! What the next command needs to see the same: the flags that chose the cluster and the user, or the bundle.
 
 use crate::args::{Global, Moment};
-use crate::remedy::shell_word;
+use reckon_model::kubectl;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -32,7 +32,7 @@ impl Again {
         let groups = global.as_groups.iter().map(|group| ("as-group", group));
         let mut flags = String::new();
         for (flag, value) in given.chain(groups) {
-            let _ = write!(flags, " --{flag} {}", shell_word(value));
+            let _ = write!(flags, " --{flag} {}", kubectl::word(value));
         }
         Again { reckon: flags.clone(), kubectl: flags, is_live: true }
     }
@@ -44,7 +44,7 @@ impl Again {
             Some(Moment::Time(at)) => format!(" --at {at}"),
             Some(Moment::After(span)) => format!(" --at +{}s", span.as_secs()),
         };
-        let reckon = format!(" -f {}{at}", shell_word(&path.display().to_string()));
+        let reckon = format!(" -f {}{at}", kubectl::word(&path.display().to_string()));
         Again { reckon, kubectl: String::new(), is_live: false }
     }
 }

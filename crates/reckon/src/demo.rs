@@ -2,11 +2,11 @@
 
 use crate::args::DemoOptions;
 use crate::exit::{Exit, Failure};
-use crate::remedy::shell_word;
 use crate::signals::terminated;
 use crate::terminal::Terminal;
 use jiff::{SignedDuration, Timestamp};
 use reckon_demo::{Demo, Incident};
+use reckon_model::kubectl;
 use reckon_model::{duration, text};
 use reckon_sim::Listener;
 use std::fs::{self, OpenOptions};
@@ -83,7 +83,7 @@ fn welcome(demo: &Demo, url: &str, kubeconfig: &Kubeconfig, program: &str, speed
     let counts = ["nodes", "deployments.apps", "statefulsets.apps", "daemonsets.apps", "cronjobs.batch", "pods"]
         .map(|resource| demo.server().world().objects(resource).count());
     let [nodes, deployments, sets, daemons, crons, pods] = counts;
-    let path = shell_word(&kubeconfig.path.display().to_string());
+    let path = kubectl::word(&kubeconfig.path.display().to_string());
     let stays = if kubeconfig.temporary { "it goes when this ends" } else { "it stays when this ends" };
     let mut out = format!(
         "Harbour Books, a company that does not exist, runs in a simulated cluster at {url}:\n{}, {} and {}. The kubeconfig is {path}; {stays}.\n\n",

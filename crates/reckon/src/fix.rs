@@ -16,10 +16,10 @@ use crate::run::{connect, scope_here};
 use crate::session::{self, Answered};
 use crate::style::{Paint, Style};
 use crate::terminal::{Terminal, value};
-pub(crate) use plan::can_be_carried_out;
 use plan::{Action, Plan};
 use reckon_cluster::{Connection, Mode, ReadError};
 use reckon_model::document::{Problem, Remedy};
+use reckon_model::kubectl;
 use reckon_model::text::{clean, clean_line, enumerate};
 use reckon_model::{FieldChange, Object, ResourceRef, Timestamp};
 use serde_json::{Value, json};
@@ -147,7 +147,7 @@ fn chosen(problem: &Problem, option: Option<u32>) -> Result<&Remedy, Failure> {
             Failure::new(Exit::NotFound, format!("problem {} has no option {option}: {there}", problem.id))
         }),
         None => {
-            let first = problem.remedies.iter().find(|remedy| can_be_carried_out(remedy));
+            let first = problem.remedies.iter().find(|remedy| remedy.can_be_carried_out());
             first
                 .or(problem.remedies.first())
                 .ok_or_else(|| Failure::new(Exit::NotFound, format!("no remedy is known for problem {}", problem.id)))
@@ -159,7 +159,7 @@ fn cannot(problem: &Problem, remedy: &Remedy, why: &str) -> Failure {
     let others: Vec<String> = problem
         .remedies
         .iter()
-        .filter(|other| other.option != remedy.option && can_be_carried_out(other))
+        .filter(|other| other.option != remedy.option && other.can_be_carried_out())
         .map(|other| other.option.to_string())
         .collect();
     let hint = match others.as_slice() {
@@ -309,7 +309,7 @@ impl Fix<'_> {
     fn ending(&self, report: &Report, idle: bool, again: &Again, program: &str, options: &FixOptions) -> String {
         let namespace = match (&self.target.namespace, options.all_namespaces) {
             (_, true) => " -A".to_owned(),
-            (Some(namespace), false) => format!(" -n {}", remedy::shell_word(namespace)),
+            (Some(namespace), false) => format!(" -n {}", kubectl::word(namespace)),
             (None, false) => String::new(),
         };
         if idle {
@@ -318,10 +318,10 @@ impl Fix<'_> {
         if report.applied {
             let told = if report.told { ", and an Event on it says so" } else { "" };
             let subject = &self.problem.subject.reference;
-            let place = subject.namespace.as_ref().map(|it| format!(" -n {}", remedy::shell_word(it)));
+            let place = subject.namespace.as_ref().map(|it| format!(" -n {}", kubectl::word(it)));
             let next = format!(
                 "{program} why {}{}{}",
-                remedy::shell_word(&crate::human::named(subject)),
+                kubectl::word(&crate::human::named(subject)),
                 place.unwrap_or_default(),
                 again.reckon
             );
@@ -329,7 +329,7 @@ impl Fix<'_> {
         }
         let next = format!(
             "{program} fix {} --option {} --apply{namespace}{}",
-            remedy::shell_word(&options.problem),
+            kubectl::word(&options.problem),
             self.remedy.option,
             again.reckon
         );

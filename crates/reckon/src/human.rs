@@ -3,13 +3,13 @@
 mod connected;
 
 use crate::again::Again;
-use crate::remedy::shell_word;
+use crate::remedy;
 use crate::style::{Paint, Style, wrap};
 use crate::when::When;
-use crate::{fix, remedy};
 use reckon_model::document::{
     Answer, Cause, Evidence, Problem, ProblemList, Ref, Remedy, Role, Severity, Source, Verdict,
 };
+use reckon_model::kubectl;
 use reckon_model::text::{clean_line, count, enumerate, shorten};
 use std::fmt::Write;
 
@@ -132,6 +132,20 @@ impl Page<'_> {
         for remedy in problem.remedies.iter().filter(|_| problem.closed.is_none()) {
             self.remedy(out, remedy, problem);
         }
+        self.show(out, problem);
+    }
+
+    /// Where the decisive fact is to be seen, where the best remedy is nothing that can be carried out from here.
+    fn show(&self, out: &mut String, problem: &Problem) {
+        let flags = &self.again.kubectl;
+        let by_hand = |remedy: &Remedy| self.fix(remedy, problem).is_some() || remedy::command(remedy, flags).is_some();
+        let told = problem.closed.is_some() || problem.remedies.first().is_some_and(by_hand);
+        let looked_at = || problem.show.as_ref().filter(|_| !told)?.command(flags);
+        let Some(command) = problem.show_command(flags).or_else(looked_at) else { return };
+        let cited = problem.show.as_ref().and_then(|show| show.evidence.as_ref());
+        let cited = cited.map(|id| format!(" ({id})")).unwrap_or_default();
+        let _ = writeln!(out, "{}", self.paint.with(Style::Strong, &format!("SHOW{cited}")));
+        let _ = writeln!(out, "  {command}");
     }
 
     fn evidence(&self, out: &mut String, evidence: &Evidence, time_width: usize) {
@@ -211,11 +225,11 @@ impl Page<'_> {
 
     /// The command that shows what a remedy would change, and then makes the change.
     fn fix(&self, remedy: &Remedy, problem: &Problem) -> Option<String> {
-        if !self.again.is_live || remedy.allowed == Some(false) || !fix::can_be_carried_out(remedy) {
+        if !self.again.is_live || remedy.allowed == Some(false) || !remedy.can_be_carried_out() {
             return None;
         }
         let place = match &problem.subject.reference.namespace {
-            Some(namespace) => format!("-n {}", shell_word(namespace)),
+            Some(namespace) => format!("-n {}", kubectl::word(namespace)),
             None => "-A".to_owned(),
         };
         let Page { program, again, .. } = self;
@@ -300,8 +314,8 @@ fn impact(problem: &Problem) -> Vec<String> {
 
 pub(crate) fn target(problem: &Problem) -> String {
     let subject = &problem.subject.reference;
-    let namespace = subject.namespace.as_ref().map(|namespace| format!(" -n {}", shell_word(namespace)));
-    clean_line(&format!("{}{}", shell_word(&named(subject)), namespace.unwrap_or_default()))
+    let namespace = subject.namespace.as_ref().map(|namespace| format!(" -n {}", kubectl::word(namespace)));
+    clean_line(&format!("{}{}", kubectl::word(&named(subject)), namespace.unwrap_or_default()))
 }
 
 /// `deployment.apps/checkout`, as `kubectl -o name` writes it.

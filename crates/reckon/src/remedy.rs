@@ -1,6 +1,7 @@
 //! A remedy as people can carry it out: what changes, and the command for it.
 
-use reckon_model::document::{Cause, Ref, Remedy, RemedyKind};
+use reckon_model::document::{Cause, Remedy, RemedyKind};
+use reckon_model::kubectl;
 use reckon_model::text::clean_line;
 use serde_json::Value;
 
@@ -13,6 +14,11 @@ pub(crate) fn lines(remedy: &Remedy, cause: &Cause) -> Vec<String> {
             let text = |key: &str| operation.get(key).and_then(Value::as_str).unwrap_or("");
             match text("op") {
                 "remove" => out.push(format!("-     {}", text("path"))),
+                // What has to stand there is what goes.
+                "test" => {
+                    let value = plain(operation.get("value").unwrap_or(&Value::Null));
+                    out.push(format!("-     {}: {value}", text("path")));
+                }
                 _ => out.push(format!(
                     "+     {}: {}",
                     text("path"),
@@ -79,7 +85,7 @@ pub(crate) fn command(remedy: &Remedy, flags: &str) -> Option<String> {
     if remedy.allowed == Some(false) {
         return None;
     }
-    let object = object(reference)?;
+    let object = kubectl::object(reference)?;
     let command = match (remedy.kind, &remedy.patch) {
         (RemedyKind::Outside | RemedyKind::Create | RemedyKind::Evict, _) => return None,
         (RemedyKind::RollBack, None) if has_rollouts(&reference.kind) => {
@@ -92,8 +98,8 @@ pub(crate) fn command(remedy: &Remedy, flags: &str) -> Option<String> {
             format!("kubectl{flags} rollout restart {object}")
         }
         (RemedyKind::Delete, None) => format!("kubectl{flags} delete {object}"),
-        (RemedyKind::Cordon, _) => format!("kubectl{flags} cordon {}", shell_word(&reference.name)),
-        (RemedyKind::Uncordon, _) => format!("kubectl{flags} uncordon {}", shell_word(&reference.name)),
+        (RemedyKind::Cordon, _) => format!("kubectl{flags} cordon {}", kubectl::word(&reference.name)),
+        (RemedyKind::Uncordon, _) => format!("kubectl{flags} uncordon {}", kubectl::word(&reference.name)),
         (RemedyKind::Scale, Some(patch)) if patch.pointer("/spec/replicas").is_some_and(Value::is_u64) => {
             format!("kubectl{flags} scale {object} --replicas={}", patch["spec"]["replicas"])
         }
@@ -104,38 +110,17 @@ pub(crate) fn command(remedy: &Remedy, flags: &str) -> Option<String> {
                 Some("json") => " --type json",
                 _ => "",
             };
-            format!("kubectl{flags} patch {object}{patch_type} -p {}", shell_word(&patch.to_string()))
+            format!("kubectl{flags} patch {object}{patch_type} -p {}", kubectl::word(&patch.to_string()))
         }
     };
     // A command is copied as it stands: one that would have to be cleaned is not offered.
     (clean_line(&command) == command).then_some(command)
 }
 
-/// `deployment/checkout -n shop`, with the group where kubectl could mean another kind.
-fn object(reference: &Ref) -> Option<String> {
-    let kind = reference.kind.to_ascii_lowercase();
-    let group = reference.api_version.split_once('/').map_or("", |(group, _)| group);
-    let known = reckon_model::Kind::of(&reference.api_version, &reference.kind).served().is_some();
-    let kind = if known || group.is_empty() { kind } else { format!("{kind}.{group}") };
-    let namespace = reference.namespace.as_ref().map(|namespace| format!(" -n {}", shell_word(namespace)));
-    // A name that begins with a dash would be a flag.
-    (!reference.name.starts_with('-') && !reference.name.is_empty())
-        .then(|| format!("{}{}", shell_word(&format!("{kind}/{}", reference.name)), namespace.unwrap_or_default()))
-}
-
 /// `deployment shop/checkout`, `node n1`.
 pub(crate) fn subject(reference: &reckon_model::ResourceRef) -> String {
     let namespace = reference.namespace.as_ref().map(|namespace| format!("{namespace}/")).unwrap_or_default();
     clean_line(&format!("{} {namespace}{}", reference.kind.singular(), reference.name))
-}
-
-/// As one word of a shell.
-pub(crate) fn shell_word(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !text.is_empty() && text.chars().all(plain) {
-        return text.to_owned();
-    }
-    format!("'{}'", text.replace('\'', "'\\''"))
 }
 
 /// The kinds that `kubectl rollout` knows.
@@ -146,7 +131,7 @@ fn has_rollouts(kind: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use reckon_model::document::{CauseKind, Risk};
+    use reckon_model::document::{CauseKind, Ref, Risk};
     use reckon_model::{Kind, ResourceRef};
     use serde_json::json;
 
@@ -179,6 +164,16 @@ mod tests {
         assert_eq!(lines(&fix, &cause), ["-     memory: 256Mi", "+     memory: 512Mi"]);
         let command = command(&fix, "").unwrap();
         assert!(command.starts_with("kubectl patch deployment/checkout -n shop -p '{\"spec\""), "{command}");
+    }
+
+    #[test]
+    fn an_exchange_is_shown_as_what_goes_and_what_comes() {
+        let patch = json!([{"op": "test", "path": "/data/host", "value": "db"}, {"op": "replace", "path": "/data/host", "value": "db-1"}]);
+        let fix = remedy(RemedyKind::Patch, "checkout", Some(patch));
+        assert_eq!(
+            lines(&fix, &Cause::plain(CauseKind::Resource, None, "")),
+            ["-     /data/host: db", "+     /data/host: db-1"]
+        );
     }
 
     #[test]

@@ -5,7 +5,6 @@ use crate::args::{Cli, Command, Data, DataFormat, Global, Moment, Offline, Outpu
 use crate::bundle;
 use crate::exit::{Exit, Failure};
 use crate::filter::Filter;
-use crate::remedy::shell_word;
 use crate::session::{self, Answered};
 use crate::terminal::{Question, Terminal};
 use crate::{contexts, demo, doctor, fix, node, watch};
@@ -13,6 +12,7 @@ use clap::{CommandFactory, FromArgMatches};
 use reckon_cluster::{ConnectError, Connection, Options};
 use reckon_detect::Scope;
 use reckon_model::document::Answer;
+use reckon_model::kubectl;
 use reckon_model::text::{clean, count};
 use reckon_model::{Kind, ResourceRef};
 use serde_json::json;
@@ -312,7 +312,7 @@ async fn capture(
         Scope::Object(target) => format!("why {target}"),
         _ => "problems".to_owned(),
     };
-    let place = shell_word(&directory.display().to_string());
+    let place = kubectl::word(&directory.display().to_string());
     terminal.data(&format!(
         "{}: {}, {}\nnext: {} {again} -f {place}\n",
         directory.display(),

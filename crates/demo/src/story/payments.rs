@@ -39,7 +39,7 @@ pub(super) static CERTIFICATE: Scripted = Scripted {
     what: "the client certificate of bank-gateway runs out, and nobody renewed it",
     ask: "deployment/bank-gateway",
     namespace: Some("payments"),
-    failure: "crash-loop",
+    failure: "certificate-unusable",
     shows: 240,
     // Time alone does it: see `programs::bank`.
     begin: |_| (),

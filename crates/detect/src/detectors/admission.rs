@@ -110,6 +110,7 @@ fn found<'a>(view: &View<'a>, subject: &'a Object) -> Option<Finding> {
 fn case_of(case: &Case<'_, '_>) -> Option<Finding> {
     match Refusal::of(case.message) {
         Refusal::Quota { quota, short } => quota::found(case, quota, &short),
+        Refusal::QuotaScopes(scopes) => quota::no_quota(case, scopes),
         Refusal::NeedsResources { quota, what, resources } => needs_resources::found(case, quota, what, &resources),
         Refusal::LimitRange { what, bounds } => limit_range::found(case, what, &bounds),
         Refusal::PodSecurity { level, what } => pod_security::found(case, level, what),

@@ -4,6 +4,7 @@
 //! other container. A program that ends is looked at first by `crash`; what changed of its own template comes before what it
 //! says, unless the far end is ill beyond doubt.
 
+mod absent_file;
 mod access;
 mod credentials;
 mod dependency;
@@ -13,9 +14,11 @@ mod init;
 mod limits;
 mod liveness;
 mod place;
+mod policy;
 mod port;
 mod service;
 mod setting;
+mod tls;
 
 pub(super) use liveness::killed;
 
@@ -79,6 +82,15 @@ pub(crate) static DETECTOR: Detector = Detector {
             include_str!("../pages/credentials-rejected.md"),
         ),
         live("port-in-use", "A port that a program wants is in use", include_str!("../pages/port-in-use.md")),
+        failure("port-denied", "A program may not listen on its port", include_str!("../pages/port-denied.md")),
+        failure("file-missing", "A file that a program wants is not there", include_str!("../pages/file-missing.md")),
+        failure("tls-untrusted", "A program does not believe a certificate", include_str!("../pages/tls-untrusted.md")),
+        failure("tls-not-spoken", "A program speaks TLS with who does not", include_str!("../pages/tls-not-spoken.md")),
+        failure(
+            "certificate-unusable",
+            "A program cannot use its own certificate",
+            include_str!("../pages/certificate-unusable.md"),
+        ),
         failure("file-permission", "A program may not touch a file", include_str!("../pages/file-permission.md")),
         live(
             "read-only-root",
@@ -213,25 +225,25 @@ impl<'a> Speaker<'_, 'a> {
             Testimony::NoDns(far) => dependency::no_dns(self, far.as_ref()),
             Testimony::Unset(name) => setting::unset(self, name),
             Testimony::Schema(what) => Some(setting::schema(self, what)),
-            Testimony::Rejected(by) => Some(credentials::rejected(self, by)),
+            Testimony::Rejected(by, far) => Some(credentials::rejected(self, by, far.as_ref())),
             Testimony::PortInUse(port) => Some(port::in_use(self, *port)),
             Testimony::Denied(path) => files::denied(self, path),
             Testimony::ReadOnly(path) => files::read_only(self, path),
             Testimony::Forbidden(forbidden) => access::forbidden(self, forbidden),
+            Testimony::CloudDenied => access::cloud(self),
             Testimony::NoToken => Some(access::no_token(self)),
             Testimony::Unauthorized => Some(access::unauthorized(self)),
             Testimony::Full(whose) => Some(limits::connections(self, whose)),
             Testimony::Files => Some(limits::files(self, false)),
             Testimony::Watches => Some(limits::files(self, true)),
             Testimony::Threads => Some(limits::threads(self)),
-            // Others tell of these, or nobody yet.
-            Testimony::PortDenied(_)
-            | Testimony::NoFile(_)
-            | Testimony::Untrusted
-            | Testimony::NoTls
-            | Testimony::OwnCertificate
-            | Testimony::ExecFormat
-            | Testimony::NoKind(_) => None,
+            Testimony::PortDenied(port) => port::denied(self, *port),
+            Testimony::NoFile(path) => absent_file::not_there(self, path),
+            Testimony::Untrusted(fault, far) => Some(tls::untrusted(self, *fault, far.as_ref())),
+            Testimony::NoTls(far) => Some(tls::plain(self, far.as_ref())),
+            Testimony::OwnCertificate => Some(tls::own(self)),
+            // Others tell of these.
+            Testimony::ExecFormat | Testimony::NoKind(_) => None,
         }
     }
 

@@ -112,7 +112,7 @@ impl<'a> Backend<'a> {
                     ));
                 }
                 let mut cause = Cause::plain(CauseKind::Resource, Some(&workload.reference()), says);
-                cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
+                cause.managed_by = ownership::managed_by(workload);
                 cause.at_field(path.field, path.pointer, Some(json!(0)))
             }
             _ => Cause::plain(CauseKind::Resource, Some(&self.service), says),
@@ -141,7 +141,7 @@ impl<'a> Backend<'a> {
             State::AtZero(workload) => {
                 let sentence = format!("Scale {} up again.", describe::object(workload));
                 let mut remedy = spot::remedy(RemedyKind::Scale, &workload.reference(), sentence);
-                remedy.managed_by = ownership::managed_by(workload).map(str::to_owned);
+                remedy.managed_by = ownership::managed_by(workload);
                 remedy.patch_type = Some("merge".to_owned());
                 remedy.patch = Some(json!({"spec": {"replicas": 1}}));
                 Some(remedy)

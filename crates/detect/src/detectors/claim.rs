@@ -225,7 +225,7 @@ impl<'a> Case<'a, '_> {
             "/spec/storageClassName",
             None,
         );
-        cause.managed_by = ownership::managed_by(self.claim).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(self.claim);
         let mut finding = self.finding("pvc-class", Some(class), what, cause);
         let proved = default.is_none() && volumes.complete;
         finding.verdict = if proved { Verdict::Confirmed } else { Verdict::Likely };
@@ -268,7 +268,7 @@ impl<'a> Case<'a, '_> {
     fn supply(&self, cause: &Cause, missing: &ResourceRef, make: String) -> Remedy {
         match cause.reference.as_ref().map(ResourceRef::from) {
             Some(own) if own == self.claim.reference() => spot::remedy(RemedyKind::Create, &own, make),
-            _ => spot::supply(cause, missing, make),
+            _ => spot::supply(self.view, cause, missing, make),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{Detector, Lookup, View, describe, ownership};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind, Role, Source, Verdict};
 use reckon_model::k8s::{Config, ContainerType, Pod};
-use reckon_model::{Body, Object, ResourceRef, Timestamp, text};
+use reckon_model::{Body, Kind, Object, ResourceRef, Timestamp, text};
 use references::{Holder, Reference};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -240,7 +240,7 @@ impl<'a> Case<'a, '_> {
             Some(key) => format!("Make {} {} with the key {key}.", target.kind, target.name),
             None => format!("Make {} {}.", target.kind, target.name),
         };
-        finding.remedies.push(spot::supply(&finding.cause, target, make));
+        finding.remedies.push(spot::supply(self.view, &finding.cause, target, make));
         finding
     }
 
@@ -274,7 +274,7 @@ impl<'a> Case<'a, '_> {
                     Some(&written.referrer.reference()),
                     format!("{who} asks for the key {key}, but {what}."),
                 );
-                cause.managed_by = ownership::managed_by(written.referrer).map(str::to_owned);
+                cause.managed_by = ownership::managed_by(written.referrer);
                 cause.at_field(&path.field, &path.pointer, Some(key.into()))
             }
         };
@@ -296,7 +296,7 @@ impl<'a> Case<'a, '_> {
                 format!("Add the key {key} to {name}.")
             },
         );
-        add.managed_by = ownership::managed_by(object).map(str::to_owned);
+        add.managed_by = ownership::managed_by(object);
         finding.remedies.push(add);
         Some(finding)
     }
@@ -318,7 +318,7 @@ impl<'a> Case<'a, '_> {
         object.last_applied()?.get("data")?.get(key)?;
         let sentence = format!("The key {key} was in {name} when it was applied last, and was removed since.");
         let mut cause = Cause::plain(CauseKind::Change, Some(&object.reference()), sentence);
-        cause.managed_by = ownership::managed_by(object).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(object);
         cause.at = object.meta.managers.iter().filter_map(|manager| manager.time).max();
         let dotted = key.contains(['.', '[', ']', '/']);
         let field = if dotted { format!("data[{key}]") } else { format!("data.{key}") };
@@ -369,7 +369,15 @@ fn correct(written: &Written<'_>, near: &str) -> Option<Remedy> {
         }
         _ => None,
     };
-    Some(spot.patch(patch, format!("Ask for the key {near}, which there is.")))
+    let mut remedy = spot.patch(patch, format!("Ask for the key {near}, which there is."));
+    let can_be_written =
+        matches!(spot.workload.kind, Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet | Kind::CronJob);
+    if let (None, Some(at), Some(key)) = (&remedy.patch, &reference.at_key, &reference.key)
+        && can_be_written
+    {
+        spot::exchange(&mut remedy, &at.pointer, key, near);
+    }
+    Some(remedy)
 }
 
 impl Holder {

@@ -127,7 +127,7 @@ impl Edited<'_> {
         let sentence = format!("{what}{} was changed at {at}{by}{follows}", self.name());
         let mut cause = Cause::changed(&self.change, self.field().unwrap_or(usize::MAX), sentence);
         cause.kind = CauseKind::Change;
-        cause.managed_by = ownership::managed_by(self.object).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(self.object);
         if let (None, Some(key)) = (&cause.field, &self.key) {
             cause.field = Some(format!("data.{key}"));
             cause.pointer = Some(format!("/data/{}", reckon_model::diff::escape(key)));
@@ -159,7 +159,7 @@ impl Edited<'_> {
             option: 0,
             kind: RemedyKind::Patch,
             reference: Some(Ref::from(&self.object.reference())),
-            managed_by: ownership::managed_by(self.object).map(str::to_owned),
+            managed_by: ownership::managed_by(self.object),
             patch_type: patch.as_ref().map(|_| "merge".to_owned()),
             patch,
             risk: Risk::Low,

@@ -190,7 +190,7 @@ fn finding(
             rival.number.map(|number| json!(number)),
         ),
     };
-    cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
+    cause.managed_by = ownership::managed_by(workload);
     let mut finding = Finding::new("controllers-fight", Place::of(workload), title, cause);
     finding.class = Some(if turns.is_some() { "in-turns" } else { "applied-number" });
     finding.severity = if turns.is_some() { Severity::Warning } else { Severity::Info };

@@ -8,7 +8,7 @@ mod sigkill;
 mod sort;
 
 use super::killed_by::{self, Killer};
-use super::logs::{self, testimony};
+use super::logs;
 use super::revision::{self, Suspect};
 use super::template::Site;
 use crate::catalogue::{Failure, Stage, Verified};
@@ -384,10 +384,6 @@ impl<'v, 'a> Crash<'v, 'a> {
         if !sentence.ends_with(['.', '!', '?']) {
             sentence.push('.');
         }
-        let meaning = said
-            .filter(|_| sort.is_plain() || sort.slug == "init-failing")
-            .and_then(|said| testimony::of(said)?.meaning());
-        sentence.extend(meaning.map(|meaning| format!(" That is: {meaning}.")));
         match sort.field(self) {
             Some((below, value)) => {
                 site.blame(Cause::plain(CauseKind::Resource, Some(&reference), sentence), below, value)

@@ -71,13 +71,13 @@ impl<'a> Case<'_, 'a> {
             return blame.cause(self.view, written);
         }
         let mut cause = Cause::plain(CauseKind::Resource, Some(&self.subject.reference()), sentence);
-        cause.managed_by = ownership::managed_by(self.subject).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(self.subject);
         cause.at_field(field, pointer, value)
     }
 
     fn patch(&self, patch: Option<Value>, sentence: impl Into<String>) -> Remedy {
         let mut remedy = spot::remedy(RemedyKind::Patch, &self.subject.reference(), sentence);
-        remedy.managed_by = ownership::managed_by(self.subject).map(str::to_owned);
+        remedy.managed_by = ownership::managed_by(self.subject);
         remedy.patch_type = patch.is_some().then(|| "merge".to_owned());
         remedy.patch = patch;
         remedy

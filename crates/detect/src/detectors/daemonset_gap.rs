@@ -185,7 +185,7 @@ fn changed<'a>(view: &View<'a>, subject: &'a Object, spec: &'a PodSpec) -> Optio
         subject.meta.name
     );
     let mut remedy = spot::remedy(RemedyKind::RollBack, &reference, sentence);
-    remedy.managed_by = ownership::managed_by(subject).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(subject);
     finding.remedies.push(remedy);
     Some(finding)
 }

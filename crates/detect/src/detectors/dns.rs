@@ -12,6 +12,7 @@ use crate::catalogue::{Failure, Stage, Verified};
 use crate::{Detector, Finding, View};
 use reckon_model::{Body, Kind, Object};
 use server::Server;
+pub(in crate::detectors) use server::service;
 
 pub(crate) static DETECTOR: Detector = Detector {
     name: "dns",

@@ -18,7 +18,7 @@ const AUTOSCALERS: [&str; 4] = ["kube-controller-manager", "keda-operator", "ked
 #[derive(Clone, Debug)]
 pub(crate) struct Edit {
     change: Change,
-    managed_by: Option<&'static str>,
+    managed_by: Option<String>,
 }
 
 impl Edit {
@@ -89,7 +89,7 @@ impl Edit {
         let whole =
             self.is_new() && self.change.fields.first().is_some_and(|field| field.to.as_ref().is_none_or(is_long));
         let mut cause = Cause::changed(&self.change, if whole { usize::MAX } else { 0 }, sentence);
-        cause.managed_by = self.managed_by.map(str::to_owned);
+        cause.managed_by = self.managed_by.clone();
         cause
     }
 

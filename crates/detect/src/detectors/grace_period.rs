@@ -50,6 +50,8 @@ struct Kill<'a> {
     pod: &'a Object,
     container: &'a str,
     at: Timestamp,
+    /// What the kubelet says of it, where no status does yet.
+    said: Option<&'a str>,
 }
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
@@ -83,7 +85,22 @@ fn killed(pod: &Object) -> Option<Kill<'_>> {
         (own && late && end.exit_code == 137 && end.reason != "OOMKilled").then_some((at, container.name.as_str()))
     });
     let (at, container) = kills.min()?;
-    Some(Kill { pod, container, at })
+    Some(Kill { pod, container, at, said: None })
+}
+
+/// The kubelet says that the runtime had not ended the pod in time, before any status of its containers does.
+fn overrun<'a>(view: &View<'a>, subject: &'a Object) -> Option<Kill<'a>> {
+    if killed(subject).is_some() {
+        return None;
+    }
+    let told = view.events(subject).into_iter().rev().find(|event| event.reason == "ExceededGracePeriod")?;
+    let mut containers = subject.pod()?.containers();
+    let (_, container, _) = containers.find(|(kind, _, status)| {
+        let runs = status.is_some_and(|status| status.state.terminated.is_none());
+        matches!(kind, ContainerType::App | ContainerType::Sidecar) && runs
+    })?;
+    let said = Some(told.message.as_str());
+    Some(Kill { pod: subject, container: &container.name, at: told.last_seen()?, said })
 }
 
 fn found<'a>(view: &View<'a>, subject: &'a Object, workload: &'a Object) -> Option<Finding> {
@@ -94,7 +111,7 @@ fn found<'a>(view: &View<'a>, subject: &'a Object, workload: &'a Object) -> Opti
     let own = |pod: &&Object| pod.meta.controller().is_some_and(|owner| owners.contains(owner.uid.as_str()));
     let gone = view.deleted(&Kind::Pod, workload.meta.namespace.as_deref()).map(|(pod, _)| pod).filter(own);
     let going = view.pods_of(workload).items;
-    let kills = gone.chain(going).filter_map(killed).filter(|kill| kill.at >= since);
+    let kills = gone.chain(going).filter_map(killed).chain(overrun(view, subject)).filter(|kill| kill.at >= since);
     // Each pod once; of several containers of the template the one that is killed most.
     let mut by_container: BTreeMap<&str, BTreeMap<(Timestamp, &str), Kill<'a>>> = BTreeMap::new();
     for kill in kills {
@@ -186,9 +203,15 @@ fn finding<'a>(view: &View<'a>, workload: &'a Object, container: &str, kills: &[
     finding.verdict = if finding.class == Some("pre-stop-sleeps") { Verdict::Confirmed } else { Verdict::Likely };
     finding.opened = first;
     for kill in kills.iter().take(TOLD) {
-        let text =
-            format!("{container} of {} ended with exit code 137 when its grace period was over", kill.pod.meta.name);
-        finding.evidence.push(Fact::new(Role::Symptom, Source::Status, Some(kill.at), kill.pod, text));
+        let name = &kill.pod.meta.name;
+        let (source, text) = match kill.said {
+            Some(said) => (Source::Event, format!("{name}: {}", text::shorten(&text::clean_line(said), 200))),
+            None => (
+                Source::Status,
+                format!("{container} of {name} ended with exit code 137 when its grace period was over"),
+            ),
+        };
+        finding.evidence.push(Fact::new(Role::Symptom, source, Some(kill.at), kill.pod, text));
     }
     let about: ResourceRef = workload.reference();
     let sentence = match finding.class {
@@ -197,7 +220,7 @@ fn finding<'a>(view: &View<'a>, workload: &'a Object, container: &str, kills: &[
         _ => format!("Let {container} end on SIGTERM; if it needs longer for that, raise terminationGracePeriodSeconds (now {grace})."),
     };
     let mut remedy = spot::remedy(RemedyKind::Patch, &about, sentence);
-    remedy.managed_by = ownership::managed_by(workload).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(workload);
     finding.remedies.push(remedy);
     finding
 }

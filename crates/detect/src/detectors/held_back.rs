@@ -125,7 +125,7 @@ fn found<'a>(view: &View<'a>, subject: &'a Object, body: &Workload, wanted: i64,
             remedy
         }
     };
-    remedy.managed_by = ownership::managed_by(subject).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(subject);
     finding.remedies.push(remedy);
     Some(finding)
 }
@@ -136,7 +136,7 @@ fn cause(subject: &Object, field: &str, pointer: &str, value: &Value, why: &str)
         Some(write) => write.cause(format!("{stands} Last written {}.", write.words())),
         None => {
             let mut cause = Cause::plain(CauseKind::Resource, Some(&subject.reference()), stands);
-            cause.managed_by = ownership::managed_by(subject).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(subject);
             cause.at_field(field, pointer, Some(value.clone()))
         }
     }

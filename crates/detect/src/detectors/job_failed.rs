@@ -226,7 +226,7 @@ fn deadline<'a>(
     let sentence =
         format!("The Job may take {seconds} and did not end within it: either the work hangs, or it needs longer.");
     let mut cause = Cause::plain(CauseKind::Resource, Some(&owner.reference()), sentence);
-    cause.managed_by = ownership::managed_by(owner).map(str::to_owned);
+    cause.managed_by = ownership::managed_by(owner);
     let (field, pointer) = match owner.kind {
         Kind::CronJob => {
             ("spec.jobTemplate.spec.activeDeadlineSeconds", "/spec/jobTemplate/spec/activeDeadlineSeconds")
@@ -263,7 +263,7 @@ fn remedies(owner: &Object, cause: &Cause) -> Vec<Remedy> {
         option: 0,
         kind,
         reference: Some(Ref::from(&owner.reference())),
-        managed_by: ownership::managed_by(owner).map(str::to_owned),
+        managed_by: ownership::managed_by(owner),
         patch_type: None,
         patch: None,
         risk: Risk::Low,

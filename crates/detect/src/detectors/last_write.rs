@@ -12,7 +12,7 @@ const CREATION: SignedDuration = SignedDuration::from_secs(60);
 /// A field that was written after its object had been made.
 pub(crate) struct LastWrite {
     change: Change,
-    managed_by: Option<&'static str>,
+    managed_by: Option<String>,
 }
 
 impl LastWrite {
@@ -50,7 +50,7 @@ impl LastWrite {
     /// The cause.
     pub(crate) fn cause(&self, sentence: impl Into<String>) -> Cause {
         let mut cause = Cause::changed(&self.change, 0, sentence);
-        cause.managed_by = self.managed_by.map(str::to_owned);
+        cause.managed_by = self.managed_by.clone();
         cause
     }
 }

@@ -134,7 +134,7 @@ impl<'a> Case<'_, 'a> {
             return write.cause(format!("{sentence} {field} was written {}.", write.words()));
         }
         let mut cause = Cause::plain(CauseKind::Resource, Some(&self.service.reference()), sentence);
-        cause.managed_by = ownership::managed_by(self.service).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(self.service);
         cause.at_field(field, pointer, value)
     }
 
@@ -148,7 +148,7 @@ impl<'a> Case<'_, 'a> {
         let outside = |ask: &str| spot::remedy(RemedyKind::Outside, &service, ask);
         let patch = |ask: String| {
             let mut remedy = spot::remedy(RemedyKind::Patch, &service, ask);
-            remedy.managed_by = ownership::managed_by(self.service).map(str::to_owned);
+            remedy.managed_by = ownership::managed_by(self.service);
             remedy
         };
         let annotation = self.annotation(message);

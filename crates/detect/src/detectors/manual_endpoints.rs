@@ -194,7 +194,7 @@ fn told<'a>(view: &View<'a>, service: &'a Object, gone: &[Gone<'a>], all: usize)
             };
             let sentence = "Give the Service its selector back: the cluster then keeps its endpoints.";
             let mut remedy = spot::remedy(RemedyKind::Patch, &service.reference(), sentence);
-            remedy.managed_by = ownership::managed_by(service).map(str::to_owned);
+            remedy.managed_by = ownership::managed_by(service);
             remedy.patch_type = Some("merge".to_owned());
             remedy.patch = Some(json!({"spec": {"selector": selector}}));
             remedy
@@ -205,7 +205,7 @@ fn told<'a>(view: &View<'a>, service: &'a Object, gone: &[Gone<'a>], all: usize)
                 "Give the Service the selector {query}, which pods have now: the cluster then keeps its endpoints."
             );
             let mut remedy = spot::remedy(RemedyKind::Patch, &service.reference(), sentence);
-            remedy.managed_by = ownership::managed_by(service).map(str::to_owned);
+            remedy.managed_by = ownership::managed_by(service);
             remedy.patch_type = Some("merge".to_owned());
             remedy.patch = Some(json!({"spec": {"selector": labels}}));
             finding.remedies.push(remedy);
@@ -260,7 +260,7 @@ fn frozen_cause<'a>(view: &View<'a>, service: &'a Object, gone: &Gone<'a>) -> (&
                 "/spec/selector",
                 None,
             );
-            cause.managed_by = ownership::managed_by(service).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(service);
             cause
         }
     };

@@ -71,7 +71,7 @@ impl<'a> Preemption<'a> {
         let workload = view.workload_of(pod);
         let class = pod.pod().map_or("", |pod| pod.spec.priority_class_name.as_str());
         let mut cause = Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence);
-        cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(workload);
         match Spot::of(workload).filter(|_| !class.is_empty()) {
             Some(spot) => {
                 let path = spot.path("priorityClassName");

@@ -137,7 +137,7 @@ impl<'a> Case<'_, 'a> {
         let mut finding = self.told(title, cause);
         finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, object, "spec.replicas is 0"));
         let mut remedy = spot::remedy(RemedyKind::Scale, &object.reference(), format!("Scale {name} up again."));
-        remedy.managed_by = crate::ownership::managed_by(object).map(str::to_owned);
+        remedy.managed_by = crate::ownership::managed_by(object);
         remedy.patch_type = Some("merge".to_owned());
         remedy.patch = Some(json!({"spec": {"replicas": 1}}));
         finding.remedies.push(remedy);
@@ -153,7 +153,7 @@ impl<'a> Case<'_, 'a> {
         );
         let mut cause = Cause::plain(CauseKind::Change, Some(&object.reference()), sentence);
         cause.at = Some(at);
-        cause.managed_by = crate::ownership::managed_by(object).map(str::to_owned);
+        cause.managed_by = crate::ownership::managed_by(object);
         let mut finding = self.told(title, cause);
         finding.evidence.push(Fact::new(Role::Cause, Source::Absence, Some(at), object, format!("{name} was deleted")));
         let make = format!("Install {name} again, or take the gate out of the pods that wait for it.");

@@ -13,6 +13,8 @@ pub(crate) enum Refusal<'m> {
         /// Of each resource that was asked for.
         short: Vec<Short<'m>>,
     },
+    /// `insufficient quota to match these scopes: [{PriorityClass In [high]}]`.
+    QuotaScopes(&'m str),
     /// `failed quota: q: must specify limits.cpu for: app; limits.memory for: app`.
     NeedsResources {
         /// The ResourceQuota.
@@ -193,6 +195,10 @@ impl<'m> Refusal<'m> {
     /// Reads a message, with or without what controllers put before it.
     pub(crate) fn of(message: &'m str) -> Refusal<'m> {
         quota(message)
+            .or_else(|| {
+                let (_, scopes) = message.split_once("insufficient quota to match these scopes: ")?;
+                Some(Refusal::QuotaScopes(scopes.trim().trim_start_matches('[').trim_end_matches(']').trim()))
+            })
             .or_else(|| needs_resources(message))
             .or_else(|| webhook(message))
             .or_else(|| conversion(message))

@@ -95,7 +95,7 @@ fn paused<'a>(view: &View<'a>, subject: &'a Object, workload: &Workload) -> Opti
         None => {
             let sentence = "The rollout is paused; changes of the template wait until it is resumed.";
             let mut cause = Cause::plain(CauseKind::Resource, Some(&subject.reference()), sentence);
-            cause.managed_by = ownership::managed_by(subject).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(subject);
             cause.at_field("spec.paused", "/spec/paused", Some(json!(true)))
         }
     };
@@ -115,7 +115,7 @@ fn paused<'a>(view: &View<'a>, subject: &'a Object, workload: &Workload) -> Opti
     let mut remedy = spot::remedy(RemedyKind::Patch, &subject.reference(), "Resume it: kubectl rollout resume.");
     remedy.patch_type = Some("merge".to_owned());
     remedy.patch = Some(json!({"spec": {"paused": false}}));
-    remedy.managed_by = ownership::managed_by(subject).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(subject);
     finding.remedies.push(remedy);
     Some(finding)
 }

@@ -243,7 +243,7 @@ impl<'a> Case<'_, 'a> {
         let sentence = format!("RuntimeClass {name} has the handler {handler}, which node {node} has not{more}.");
         let mut cause =
             Cause::plain(CauseKind::Resource, Some(&object.reference()), sentence).at_field(field, pointer, value);
-        cause.managed_by = ownership::managed_by(object).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(object);
         Some(cause)
     }
 

@@ -128,7 +128,7 @@ fn followed<'a>(view: &View<'a>, subject: &'a Object) -> Option<Write> {
     };
     let change = Change { at, subject: reference, verb: Verb::Updated, fields: vec![field], actor: None };
     let mut cause = Cause::changed(&change, 0, String::new());
-    cause.managed_by = ownership::managed_by(subject).map(str::to_owned);
+    cause.managed_by = ownership::managed_by(subject);
     let words = format!("set to 0 at {}", describe::time(at));
     Some(Write { at, actor: String::new(), words, before, cause })
 }
@@ -177,7 +177,7 @@ fn finding(subject: &Object, write: Write, callers: &[&Object]) -> Finding {
         None => "Scale it up again, if it was not meant; the number before is not known.".to_owned(),
     };
     let mut remedy = spot::remedy(RemedyKind::Scale, &subject.reference(), sentence);
-    remedy.managed_by = ownership::managed_by(subject).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(subject);
     remedy.patch_type = before.as_ref().map(|_| "merge".to_owned());
     remedy.patch = before.map(|before| json!({"spec": {"replicas": before}}));
     finding.remedies.push(remedy);

@@ -81,7 +81,7 @@ fn twice(workload: &Object, last: &Object, names: &str) -> Finding {
     let title = format!("{name}: the HPAs {names} both scale it, and so neither does");
     let sentence = format!("HPA {} scales {name}, which another one scales already: neither is used.", last.meta.name);
     let mut cause = Cause::plain(CauseKind::Resource, Some(&last.reference()), sentence);
-    cause.managed_by = ownership::managed_by(last).map(str::to_owned);
+    cause.managed_by = ownership::managed_by(last);
     let cause =
         cause.at_field("spec.scaleTargetRef.name", "/spec/scaleTargetRef/name", Some(json!(workload.meta.name)));
     let mut finding = Finding::new("selector-overlap", Place::of(workload), title, cause);
@@ -89,7 +89,7 @@ fn twice(workload: &Object, last: &Object, names: &str) -> Finding {
     finding.verdict = Verdict::Confirmed;
     let sentence = format!("Keep one of {names}: put the metrics of both into it, and delete the other.");
     let mut remedy = spot::remedy(RemedyKind::Delete, &last.reference(), sentence);
-    remedy.managed_by = ownership::managed_by(last).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(last);
     finding.remedies.push(remedy);
     finding
 }
@@ -105,7 +105,7 @@ fn overlap(before: &Object, later: &Object, names: &str) -> Finding {
         text::shorten(&selector(before), 100)
     );
     let mut cause = Cause::plain(CauseKind::Resource, Some(&later.reference()), sentence);
-    cause.managed_by = ownership::managed_by(later).map(str::to_owned);
+    cause.managed_by = ownership::managed_by(later);
     let value = later.whole().and_then(|whole| whole.pointer("/spec/selector/matchLabels").cloned());
     let cause = cause.at_field("spec.selector.matchLabels", "/spec/selector/matchLabels", value);
     let mut finding = Finding::new("selector-overlap", Place::of(later), title, cause);
@@ -120,7 +120,7 @@ fn overlap(before: &Object, later: &Object, names: &str) -> Finding {
         later.kind.singular()
     );
     let mut remedy = spot::remedy(RemedyKind::Create, &later.reference(), sentence);
-    remedy.managed_by = ownership::managed_by(later).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(later);
     finding.remedies.push(remedy);
     finding
 }

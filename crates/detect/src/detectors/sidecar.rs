@@ -138,7 +138,7 @@ fn finding(case: &Case<'_>) -> Finding {
         _ => {
             let sentence = format!("{sentence} It stands only in the pod: a webhook put it there.");
             let mut cause = Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence);
-            cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(workload);
             cause
         }
     };

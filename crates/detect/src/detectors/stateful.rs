@@ -177,7 +177,7 @@ fn waiting(
     let title = format!("{name}: {pods} {are} not made before {who} is ready");
     let sentence = format!("Its pods are made in order, and {who} is not ready: {pods} {are} not made before.");
     let mut cause = Cause::plain(CauseKind::Resource, Some(&first.reference()), sentence);
-    cause.managed_by = ownership::managed_by(subject).map(str::to_owned);
+    cause.managed_by = ownership::managed_by(subject);
     let mut finding = Finding::new("statefulset-blocked", Place::of(subject), title, cause);
     finding.severity = if body.status.ready_replicas > 0 { Severity::Warning } else { Severity::Critical };
     finding.opened = Some(since);

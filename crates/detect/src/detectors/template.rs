@@ -52,7 +52,7 @@ impl<'a> Site<'a> {
     /// A remedy that a person has to work out.
     pub(crate) fn advice(&self, kind: RemedyKind, sentence: impl Into<String>) -> Remedy {
         let mut remedy = spot::remedy(kind, &self.workload.reference(), sentence);
-        remedy.managed_by = crate::ownership::managed_by(self.workload).map(str::to_owned);
+        remedy.managed_by = crate::ownership::managed_by(self.workload);
         remedy
     }
 

@@ -203,7 +203,7 @@ impl<'a> Case<'_, 'a> {
             None => {
                 let mut cause = Cause::plain(CauseKind::Resource, Some(&self.service.reference()), format!("{why}."))
                     .at_field(field.clone(), pointer, Some(json!("Local")));
-                cause.managed_by = ownership::managed_by(self.service).map(str::to_owned);
+                cause.managed_by = ownership::managed_by(self.service);
                 cause
             }
         };
@@ -231,7 +231,7 @@ impl<'a> Case<'_, 'a> {
             }
         };
         let mut remedy = spot::remedy(RemedyKind::Patch, &self.service.reference(), sentence);
-        remedy.managed_by = ownership::managed_by(self.service).map(str::to_owned);
+        remedy.managed_by = ownership::managed_by(self.service);
         remedy.patch_type = Some("merge".to_owned());
         remedy.patch = Some(json!({"spec": {policy.field(): "Cluster"}}));
         finding.remedies.push(remedy);

@@ -132,8 +132,16 @@ const GATED: SignedDuration = SignedDuration::from_mins(10);
 
 fn detect<'a>(view: &View<'a>, subject: &'a Object) -> Vec<Finding> {
     let Some(pod) = subject.pod() else { return Vec::new() };
-    if pod.status.phase != "Pending" || !pod.spec.node_name.is_empty() || subject.meta.deleted.is_some() {
+    if pod.status.phase != "Pending" || subject.meta.deleted.is_some() {
         return Vec::new();
+    }
+    if !pod.spec.node_name.is_empty() {
+        let due = subject.meta.created.and_then(|at| at.checked_add(PENDING).ok());
+        if let Some(due) = due.filter(|due| !pod.spec.resource_claims.is_empty() && !view.reached(*due)) {
+            view.recheck_at(due);
+            return Vec::new();
+        }
+        return devices::unprepared(view, subject, pod).into_iter().collect();
     }
     // What the kubelet writes, it writes of a pod that has a node, whatever the conditions say.
     if !pod.status.container_statuses.is_empty() || pod.status.start_time.is_some() {

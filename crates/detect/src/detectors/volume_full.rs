@@ -159,7 +159,7 @@ fn cause(
     let of = size.map(|size| format!(" of {}", size.as_str())).unwrap_or_default();
     let sentence = format!("{finds}: the volume{of} has no bytes or no inodes left.");
     let mut cause = Cause::plain(CauseKind::Resource, Some(target), sentence);
-    cause.managed_by = object.and_then(ownership::managed_by).map(str::to_owned);
+    cause.managed_by = object.and_then(ownership::managed_by);
     cause.at_field(
         "spec.resources.requests.storage",
         "/spec/resources/requests/storage",

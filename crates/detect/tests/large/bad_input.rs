@@ -245,3 +245,22 @@ fn a_map_of_a_megabyte_of_addresses_is_no_reason_for_anything() {
     assert!(diagnosis.problems.iter().map(size).all(|size| size < 32 << 10));
     assert_eq!(failures(&diagnosis), ["crash-loop"]);
 }
+
+#[test]
+fn a_host_that_a_log_names_is_found_in_a_map_of_a_megabyte_by_a_few_looks() {
+    let cluster = Cluster::new(50);
+    let mut map = object("v1", "ConfigMap", &cluster.space(0), &app(1));
+    map["data"] = json!({"hosts": (0..40_000).map(|i| format!("http://host-{i}.shop:80\n")).collect::<String>()});
+    // The first addresses of a text are read, and the last are not: neither costs more.
+    for (host, blamed) in [("host-7.shop", "ConfigMap"), ("host-39999.shop", "Deployment")] {
+        let mut watched = Watched::new(&cluster, &[map.clone()]);
+        watched.log = format!("fatal: dial tcp: lookup {host}: no such host");
+        let looked_at = watched.looked_at_for(&[cluster.crashing(REPLICAS + 3)]);
+        let (diagnosis, _) = watched.settle();
+        assert_eq!(failures(&diagnosis), ["dependency-name"], "{host}");
+        let problem = &diagnosis.problems[0];
+        assert_eq!(problem.cause.reference.as_ref().unwrap().kind, blamed, "{host}");
+        assert!(size(problem) < 8 << 10, "{}", size(problem));
+        assert!(watched.asked < 40 && looked_at <= 50, "{} questions, {looked_at} looks", watched.asked);
+    }
+}

@@ -9,6 +9,10 @@ use serde_json::Value;
 pub(crate) struct Watched {
     pub(crate) engine: Engine,
     pub(crate) now: Timestamp,
+    /// What every container says.
+    pub(crate) log: String,
+    /// How many questions were answered.
+    pub(crate) asked: usize,
 }
 
 /// How often a driver goes out for answers.
@@ -25,7 +29,12 @@ impl Watched {
         for kind in Kind::named().cloned().chain([ingress]) {
             engine.state_mut().cover(&kind, None);
         }
-        let mut watched = Watched { engine, now: "2026-01-01T12:00:00Z".parse().unwrap() };
+        let mut watched = Watched {
+            engine,
+            now: "2026-01-01T12:00:00Z".parse().unwrap(),
+            log: "fatal: invalid level".to_owned(),
+            asked: 0,
+        };
         watched.settle();
         watched
     }
@@ -41,7 +50,8 @@ impl Watched {
                 return (diagnosis, looked_at);
             }
             for demand in &diagnosis.demands {
-                self.engine.state_mut().answer(demand.clone(), answer(demand));
+                self.asked += 1;
+                self.engine.state_mut().answer(demand.clone(), answer(demand, &self.log));
             }
         }
         panic!("still asks after {ROUNDS} rounds");
@@ -60,9 +70,9 @@ pub(crate) fn decoded(object: &Value) -> Object {
     Object::decode(object.to_string().as_bytes(), None).unwrap()
 }
 
-fn answer(demand: &Demand) -> Answer {
+fn answer(demand: &Demand, log: &str) -> Answer {
     match demand {
-        Demand::Log { .. } => Answer::Log(vec![LogLine { at: None, text: "fatal: invalid level".to_owned() }]),
+        Demand::Log { .. } => Answer::Log(vec![LogLine { at: None, text: log.to_owned() }]),
         Demand::List { .. } | Demand::Events { .. } | Demand::PodsOn { .. } => Answer::Objects(Vec::new()),
         _ => Answer::NotFound,
     }

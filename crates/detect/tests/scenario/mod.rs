@@ -136,6 +136,27 @@ impl Scenario {
         self.input.get_or_init(|| serde_saphyr::from_str(&self.text).unwrap_or_else(|error| panic!("{error}")))
     }
 
+    /// The same with these lines before those of every log; `None` where it has no log.
+    pub(crate) fn after_lines(&self, lines: &str) -> Option<Scenario> {
+        let mut input = self.input().clone();
+        let mut logs = 0;
+        let steps = input.get("then").and_then(Value::as_array).map_or(0, Vec::len);
+        let places = std::iter::once("/logs".to_owned()).chain((0..steps).map(|step| format!("/then/{step}/logs")));
+        for place in places {
+            for (_, log) in input.pointer_mut(&place).and_then(Value::as_object_mut).into_iter().flatten() {
+                // One that says nothing says something by that.
+                if log.as_str().unwrap().trim().is_empty() {
+                    continue;
+                }
+                *log = format!("{lines}\n{}", log.as_str().unwrap()).into();
+                logs += 1;
+            }
+        }
+        let (name, text, path) = (self.name.clone(), self.text.clone(), self.path.clone());
+        let scenario = Scenario { name, text, path, expected: self.expected.clone(), input: OnceLock::from(input) };
+        (logs > 0).then_some(scenario)
+    }
+
     /// Runs it as an administrator would see it, with objects, answers and detectors in the order of this turn (0: as
     /// written).
     pub(crate) fn run_turned(&self, turn: u64) -> String {
@@ -166,7 +187,31 @@ impl Scenario {
         })
     }
 
+    /// Runs it so, and then again at each moment for which it asks, until this long after its end: what it gives at each.
+    pub(crate) fn run_skewed_on(&self, ahead: SignedDuration, long: SignedDuration) -> Vec<Diagnosis> {
+        let scope = self.scope();
+        let (mut engine, answers, diagnosis, end) = self.played(0, ahead, &scope);
+        let mut all = vec![diagnosis];
+        while let Some(at) = all.last().and_then(|last| last.recheck_at).filter(|at| *at <= end + long) {
+            let at = at.max(end);
+            all.push(settle(&mut engine, &scope, &answers, at, &mut Order(0), false));
+            if all.len() > MOMENTS {
+                break;
+            }
+        }
+        all
+    }
+
+    fn start(&self) -> Timestamp {
+        self.input()["now"].as_str().unwrap_or(NOW).parse().unwrap()
+    }
+
     fn run(&self, turn: u64, ahead: SignedDuration, scope: &Scope) -> (Diagnosis, Timestamp) {
+        let start = self.start();
+        (self.played(turn, ahead, scope).2, start)
+    }
+
+    fn played(&self, turn: u64, ahead: SignedDuration, scope: &Scope) -> (Engine, Answers, Diagnosis, Timestamp) {
         let mut order = Order(turn);
         let input = self.input();
         let parts = [
@@ -184,7 +229,7 @@ impl Scenario {
             "then",
         ];
         known(input, &parts);
-        let start: Timestamp = input["now"].as_str().unwrap_or(NOW).parse().unwrap();
+        let start = self.start();
         let mut state = State::new(ClusterId("scenario".into()));
         for kind in Kind::named() {
             state.cover(kind, None);
@@ -219,6 +264,7 @@ impl Scenario {
         arrival.of(&mut engine, list(input, "objects"), start, &mut order);
         answers.learn(&mut engine, input, start, ahead);
         let mut diagnosis = settle(&mut engine, scope, &answers, start, &mut order, true);
+        let mut end = start;
         for step in list(input, "then") {
             known(step, &["at", "apply", "delete", "logs", "metrics", "helm", "kernel"]);
             let now = start + relative(step["at"].as_str().unwrap()).unwrap();
@@ -230,8 +276,9 @@ impl Scenario {
             arrival.of(&mut engine, list(step, "apply"), now, &mut order);
             answers.learn(&mut engine, step, now, ahead);
             diagnosis = settle(&mut engine, scope, &answers, now, &mut order, false);
+            end = now;
         }
-        (diagnosis, start)
+        (engine, answers, diagnosis, end)
     }
 }
 
@@ -252,6 +299,9 @@ impl Order {
         things
     }
 }
+
+/// So often at most a scenario is gone on with after its end.
+const MOMENTS: usize = 50;
 
 /// How often a driver goes out for answers.
 const ROUNDS: usize = 8;

@@ -104,7 +104,12 @@ fn problem(problem: &Problem, start: Timestamp) -> String {
     for remedy in &problem.remedies {
         let on = remedy.reference.as_ref().map(|reference| format!(" {}", name(reference))).unwrap_or_default();
         let patch = remedy.patch.as_ref().map(|patch| format!(" {patch}")).unwrap_or_default();
-        let _ = writeln!(out, "  fix {} {}{on}{patch}: {}", remedy.option, word(&remedy.kind), remedy.sentence);
+        let owner = remedy.managed_by.as_ref().map(|owner| format!(" (managed by {owner})")).unwrap_or_default();
+        let kind = word(&remedy.kind);
+        let _ = writeln!(out, "  fix {} {kind}{on}{patch}{owner}: {}", remedy.option, remedy.sentence);
+    }
+    if let Some(command) = problem.show_command("") {
+        let _ = writeln!(out, "  show {command}");
     }
     for gap in &problem.not_checked {
         let _ = writeln!(out, "  not checked {}: {}", gap.what, gap.why);

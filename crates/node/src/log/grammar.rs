@@ -72,8 +72,9 @@ const COMM: usize = 15;
 
 /// What a line of a report holds that may be the first of it: `invoked oom-killer`, `oom-kill:`, `oom_kill_process`,
 /// `oom.group`; kills without those; reports before 5.0.
-static MARKS: LazyLock<[Finder<'static>; 3]> =
-    LazyLock::new(|| [Finder::new("oom"), Finder::new("illed process "), Finder::new("ut of memory")]);
+static MARKS: LazyLock<[Finder<'static>; 4]> = LazyLock::new(|| {
+    [Finder::new("oom"), Finder::new("illed process "), Finder::new("ut of memory"), Finder::new("fork rejected by ")]
+});
 
 /// Whether a line may be of a report at all. Of most logs this is all that is done.
 pub(super) fn may_matter(line: &[u8]) -> bool {
@@ -108,6 +109,12 @@ pub(super) fn read(text: &[u8], in_stats: bool) -> Said<'_> {
         _ => None,
     };
     said.or_else(|| suppressed(text)).or_else(|| stat(text).filter(|_| in_stats)).unwrap_or(Said::Other)
+}
+
+/// `cgroup: fork rejected by pids controller in PATH`: the path, to the end of the line. No process chooses these words.
+pub(super) fn fork(text: &[u8]) -> Option<&[u8]> {
+    let path = text.strip_prefix(b"cgroup: fork rejected by pids controller in ")?;
+    path.starts_with(b"/").then(|| path.trim_ascii_end())
 }
 
 fn invoked<'a>(comm: &'a [u8], rest: &[u8]) -> Said<'a> {

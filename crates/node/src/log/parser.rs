@@ -3,12 +3,17 @@
 use super::grammar;
 use super::line::{Stamp, message};
 use super::report::Reports;
+use crate::path::place;
 use jiff::{SignedDuration, Timestamp};
-use reckon_model::kernel::OomEpisode;
+use reckon_model::kernel::{ForkRefused, OomEpisode};
 
 /// The longest line that is kept: the kernel's own limit for a message is 1 kB, escaped four times that, and statistics of
 /// a cgroup come as one. What is longer is cut.
 const LINE: usize = 16 << 10;
+
+/// So many cgroups are held that were refused a process and are not taken yet, and so much of a path.
+const FORKS: usize = 256;
+const PATH: usize = 4096;
 
 /// Reads the kernel's log as it comes. What it keeps is bounded: one line, and one episode.
 #[derive(Debug, Default)]
@@ -19,6 +24,7 @@ pub struct Parser {
     cut: bool,
     reports: Reports,
     done: Vec<OomEpisode>,
+    forks: Vec<ForkRefused>,
     seq: Option<u64>,
     lost: u64,
 }
@@ -80,6 +86,11 @@ impl Parser {
         std::mem::take(&mut self.done)
     }
 
+    /// The cgroups that were refused a process since the last call, oldest first.
+    pub fn forks(&mut self) -> Vec<ForkRefused> {
+        std::mem::take(&mut self.forks)
+    }
+
     /// How many records of `/dev/kmsg` are missing between those that were read.
     pub fn lost(&self) -> u64 {
         self.lost
@@ -108,11 +119,48 @@ impl Parser {
             Stamp::Wall(at) => (Some(at), None),
             Stamp::None => (None, None),
         };
+        if let Some(path) = grammar::fork(&message.text) {
+            // Whoever reads episodes alone takes none of these.
+            if self.forks.len() < FORKS {
+                self.forks.push(refused(path, at));
+            }
+            return;
+        }
         self.done.extend(self.reports.take(&message.text, at, boot));
     }
 
     fn time(&self, micros: u64) -> Option<Timestamp> {
         let since = SignedDuration::from_micros(i64::try_from(micros).ok()?);
         self.boot?.checked_add(since).ok()
+    }
+}
+
+fn refused(path: &[u8], at: Option<Timestamp>) -> ForkRefused {
+    let path = String::from_utf8_lossy(&path[..path.len().min(PATH)]).into_owned();
+    let place = place(&path);
+    let pod_uid = place.as_ref().and_then(|place| place.pod_uid.clone());
+    ForkRefused { at, pod_uid, container_id: place.and_then(|place| place.container_id), path }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cgroup_that_may_start_no_more_processes_is_told_with_its_pod() {
+        let mut parser = Parser::new(None);
+        parser.feed(b"[   60.500000] cgroup: fork rejected by pids controller in /kubepods/burstable/pod0d4e2c4a-8d0b-4b7c-9a51-2f3b8a6c1d10/0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\n");
+        // A process may call itself anything, and a path is one.
+        parser.feed(b"[   61.500000] x: cgroup: fork rejected by pids controller in /kubepods\n");
+        parser.feed(b"[   62.500000] cgroup: fork rejected by pids controller in nowhere\n");
+        parser.finish();
+        let forks = parser.forks();
+        assert_eq!(forks.len(), 1, "{forks:?}");
+        assert_eq!(forks[0].pod_uid.as_deref(), Some("0d4e2c4a-8d0b-4b7c-9a51-2f3b8a6c1d10"));
+        assert!(forks[0].container_id.is_some() && parser.episodes().is_empty() && parser.forks().is_empty());
+        for _ in 0..2 * FORKS {
+            parser.feed(b"[   63.500000] cgroup: fork rejected by pids controller in /a\n");
+        }
+        assert_eq!(parser.forks().len(), FORKS);
     }
 }

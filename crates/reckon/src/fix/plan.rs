@@ -31,20 +31,6 @@ pub(super) struct Plan {
     pub(super) note: Option<String>,
 }
 
-/// Whether there is enough in a remedy to carry it out: the kinds that `--apply` knows, with their patch where they need one.
-pub(crate) fn can_be_carried_out(remedy: &Remedy) -> bool {
-    let Some(reference) = &remedy.reference else { return false };
-    let rolled_out = matches!(reference.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet");
-    match remedy.kind {
-        RemedyKind::Patch | RemedyKind::SetResources | RemedyKind::Scale => remedy.patch.is_some(),
-        RemedyKind::RollBack => remedy.patch.is_some() || rolled_out,
-        RemedyKind::Restart => rolled_out || reference.kind == "Pod",
-        RemedyKind::Cordon | RemedyKind::Uncordon => reference.kind == "Node",
-        RemedyKind::Evict => reference.kind == "Pod",
-        RemedyKind::Create | RemedyKind::Delete | RemedyKind::Outside => false,
-    }
-}
-
 impl Plan {
     /// How to carry a remedy out on the object as it is now; `Err` says why it cannot be.
     pub(super) async fn of(
@@ -57,7 +43,7 @@ impl Plan {
         if target.kind == Kind::Secret {
             return Err("values of Secrets are neither read nor written".to_owned());
         }
-        if !can_be_carried_out(remedy) {
+        if !remedy.can_be_carried_out() {
             return Err(match remedy.kind {
                 RemedyKind::Outside => "it is for a person outside the cluster".to_owned(),
                 RemedyKind::Create => "what has to be made is for its owner to write".to_owned(),

@@ -75,14 +75,14 @@ impl<'a> Case<'_, 'a> {
     /// The workload as it stands, without a field.
     pub(super) fn plain(&self, sentence: impl Into<String>) -> Cause {
         let mut cause = Cause::plain(CauseKind::Resource, Some(&self.workload.reference()), sentence);
-        cause.managed_by = ownership::managed_by(self.workload).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(self.workload);
         cause
     }
 
     /// A remedy on the workload.
     pub(super) fn advice(&self, kind: RemedyKind, sentence: impl Into<String>) -> Remedy {
         let mut remedy = spot::remedy(kind, &self.workload.reference(), sentence);
-        remedy.managed_by = ownership::managed_by(self.workload).map(str::to_owned);
+        remedy.managed_by = ownership::managed_by(self.workload);
         remedy
     }
 

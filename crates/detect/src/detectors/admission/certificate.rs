@@ -21,7 +21,7 @@ impl<'a> Failed<'_, '_, 'a> {
             (Some(secret), _) if self.is_outdated() => {
                 let sentence = format!("{} The certificate is in Secret {}.", self.sentence, describe::object(secret));
                 let mut cause = Cause::plain(CauseKind::Resource, Some(&secret.reference()), sentence);
-                cause.managed_by = ownership::managed_by(secret).map(str::to_owned);
+                cause.managed_by = ownership::managed_by(secret);
                 cause.at_field("data[tls.crt]", "/data/tls.crt", None)
             }
             (_, Some((it, path))) if !self.is_outdated() => {

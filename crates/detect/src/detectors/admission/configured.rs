@@ -59,7 +59,7 @@ impl Configured<'_> {
     /// A field of the configuration as the cause.
     pub(super) fn wrong(&self, path: &Path, value: Option<Value>, sentence: String) -> Cause {
         let mut cause = Cause::plain(CauseKind::Resource, Some(&self.object.reference()), sentence);
-        cause.managed_by = ownership::managed_by(self.object).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(self.object);
         cause.at_field(&path.field, &path.pointer, value)
     }
 }

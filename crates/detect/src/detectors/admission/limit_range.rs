@@ -112,7 +112,7 @@ fn put_back(range: &Object, path: &Path, before: Option<&Value>) -> Remedy {
         None => format!("Put {} back to what the pods ask for, if it was not meant.", path.field),
     };
     let mut remedy = case::remedy_on(&range.reference(), RemedyKind::Patch, "limitranges", sentence);
-    remedy.managed_by = crate::ownership::managed_by(range).map(str::to_owned);
+    remedy.managed_by = crate::ownership::managed_by(range);
     if let Some(before) = before {
         remedy.patch_type = Some("json".to_owned());
         remedy.patch = Some(json!([{"op": "replace", "path": path.pointer, "value": before}]));

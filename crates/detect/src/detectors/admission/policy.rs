@@ -141,7 +141,7 @@ fn relax(rule: &Rule<'_>, edit: &Edit) -> Vec<Remedy> {
     };
     let mut undo = case::remedy_on(&on, RemedyKind::Patch, rule.resource, sentence);
     undo.risk = Risk::Medium;
-    undo.managed_by = crate::ownership::managed_by(rule.object).map(str::to_owned);
+    undo.managed_by = crate::ownership::managed_by(rule.object);
     if rule.object.kind.name() == "ValidatingAdmissionPolicyBinding" {
         undo.sentence = format!("Have {name} warn instead of deny until the workloads comply.");
         undo.patch_type = Some("merge".to_owned());

@@ -80,7 +80,7 @@ pub(super) fn found(case: &Case<'_, '_>, name: &str, short: &[Short<'_>]) -> Opt
         }
         None => {
             let mut cause = Cause::plain(CauseKind::Resource, Some(&target), case.sentence(&why));
-            cause.managed_by = quota.and_then(ownership::managed_by).map(str::to_owned);
+            cause.managed_by = quota.and_then(ownership::managed_by);
             cause.at_field(&path.field, &path.pointer, Some(json!(limited)))
         }
     };
@@ -91,9 +91,63 @@ pub(super) fn found(case: &Case<'_, '_>, name: &str, short: &[Short<'_>]) -> Opt
     if let Some(quota) = quota {
         let text = format!("{used} of {limited} {resource} are used");
         finding.evidence.push(Fact::new(Role::Cause, Source::Status, None, quota, text));
+        let scopes = scopes_of(quota);
+        if !scopes.is_empty() {
+            let text = format!("it counts only pods of these scopes: {}", scopes.join(", "));
+            finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, quota, text));
+        }
     }
     finding.remedies = remedies(case, quota, &target, short, culprit.as_ref());
     Some(finding)
+}
+
+/// Pods of a priority that the API server admits only where a quota says how many: none here does.
+pub(super) fn no_quota(case: &Case<'_, '_>, scopes: &str) -> Option<Finding> {
+    let quotas = case.view.all(&case::kind("", "ResourceQuota"), case.namespace());
+    let class = scopes.split_once("PriorityClass In [").and_then(|(_, rest)| rest.split([' ', ']']).next());
+    let counts =
+        |quota: &&Object| class.is_some_and(|class| scopes_of(quota).iter().any(|scope| scope.contains(class)));
+    // Made in the meantime: the next attempt succeeds.
+    if quotas.items.iter().any(counts) {
+        return None;
+    }
+    let what = class.map_or(format!("the scopes {scopes}"), |class| format!("the priority class {class}"));
+    let why = format!("{what} may be used only where a quota allows for it, and none of the namespace does");
+    let namespace = ResourceRef::new(Kind::Namespace, None, case.namespace().unwrap_or_default());
+    let spot = Spot::of(case.workload);
+    let named = class.and_then(|class| Some((spot.as_ref()?.path("priorityClassName"), class)));
+    let cause = match named {
+        Some((path, class)) => {
+            let mut cause = Cause::plain(CauseKind::Resource, Some(&case.workload.reference()), case.sentence(&why));
+            cause.managed_by = ownership::managed_by(case.workload);
+            cause.at_field(path.field, path.pointer, Some(json!(class)))
+        }
+        None => Cause::plain(CauseKind::Resource, Some(&namespace), case.sentence(&why)),
+    };
+    let mut finding = case.finding("quota-exceeded", Some("scope"), &why, cause);
+    finding.verdict = if quotas.complete { Verdict::Confirmed } else { Verdict::Likely };
+    let sentence = format!(
+        "Have an administrator make a ResourceQuota in namespace {} with a scopeSelector for {what}, or use another priority class.",
+        namespace.name
+    );
+    let quota = ResourceRef::new(case::kind("", "ResourceQuota"), case.namespace(), "priority");
+    finding.remedies.push(case::remedy_on(&quota, RemedyKind::Create, "resourcequotas", sentence));
+    Some(finding)
+}
+
+/// What a quota counts, where that is not everything: `NotTerminating`, `PriorityClass In [high]`.
+fn scopes_of(quota: &Object) -> Vec<String> {
+    let Some(whole) = quota.whole() else { return Vec::new() };
+    let list = |pointer: &str| whole.pointer(pointer).and_then(Value::as_array).cloned().unwrap_or_default();
+    let plain = list("/spec/scopes").into_iter().filter_map(|scope| scope.as_str().map(str::to_owned));
+    let chosen = list("/spec/scopeSelector/matchExpressions").into_iter().filter_map(|it| {
+        let text = |key: &str| it.get(key).and_then(Value::as_str).map(str::to_owned);
+        let values: Vec<&str> =
+            it.get("values").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+        let values = if values.is_empty() { String::new() } else { format!(" [{}]", values.join(" ")) };
+        Some(format!("{} {}{values}", text("scopeName")?, text("operator")?))
+    });
+    plain.chain(chosen).collect()
 }
 
 /// How it stands with a resource now; as the message has it where the quota could not be read.
@@ -217,7 +271,7 @@ fn remedies(
     let Shortage { resource, limited, .. } = short;
     let hard = |value: &Value, sentence: String| {
         let mut remedy = case::remedy_on(target, RemedyKind::Patch, "resourcequotas", sentence);
-        remedy.managed_by = quota.and_then(ownership::managed_by).map(str::to_owned);
+        remedy.managed_by = quota.and_then(ownership::managed_by);
         remedy.patch_type = Some("merge".to_owned());
         remedy.patch = Some(json!({"spec": {"hard": {resource: value}}}));
         remedy
@@ -230,7 +284,7 @@ fn remedies(
         };
         let mut remedy = spot::remedy(RemedyKind::Scale, &on.reference(), sentence);
         remedy.risk = Risk::Medium;
-        remedy.managed_by = ownership::managed_by(on).map(str::to_owned);
+        remedy.managed_by = ownership::managed_by(on);
         if let Some(before) = before {
             remedy.patch_type = Some("merge".to_owned());
             remedy.patch = Some(json!({"spec": {"replicas": before}}));

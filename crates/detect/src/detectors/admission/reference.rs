@@ -95,7 +95,7 @@ fn found(case: &Case<'_, '_>, named: &Named<'_>) -> Option<Finding> {
     if finding.cause.kind == CauseKind::Change && own(&finding.cause) {
         finding.remedies.extend(case.roll_back());
     }
-    let mut supply = spot::supply(&finding.cause, target, *make);
+    let mut supply = spot::supply(case.view, &finding.cause, target, *make);
     if let Some(requires) = supply.requires.as_mut().filter(|requires| requires.verb == "create") {
         (*resource).clone_into(&mut requires.resource);
     }

@@ -111,7 +111,7 @@ impl<'a> Failed<'_, '_, 'a> {
         match backend.workload(self.case.view) {
             Some(workload) => {
                 let mut cause = Cause::plain(CauseKind::Resource, Some(&workload.reference()), words);
-                cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
+                cause.managed_by = ownership::managed_by(workload);
                 cause
             }
             None => Cause::plain(CauseKind::Resource, Some(&backend.service), words),
@@ -200,7 +200,7 @@ impl<'a> Failed<'_, '_, 'a> {
         let on = configured.object.reference();
         let over = |kind, sentence: String| {
             let mut remedy = case::remedy_on(&on, kind, configured.resource, sentence);
-            remedy.managed_by = ownership::managed_by(configured.object).map(str::to_owned);
+            remedy.managed_by = ownership::managed_by(configured.object);
             remedy
         };
         let left_over = matches!(

@@ -7,8 +7,9 @@ use crate::blame;
 use crate::detectors::logs::testimony::Forbidden;
 use crate::spot::{self, Spot};
 use crate::{Fact, Finding, describe, ownership};
-use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Source, Verdict};
-use reckon_model::{Change, FieldChange, Kind, Object, ResourceRef, Verb};
+use jiff::SignedDuration;
+use reckon_model::document::{Cause, CauseKind, Remedy, RemedyKind, Role, Source, Verdict};
+use reckon_model::{Change, FieldChange, Kind, Object, ResourceRef, Timestamp, Verb};
 use rules::{Answer, Grants};
 use serde_json::{Value, json};
 
@@ -35,8 +36,7 @@ pub(super) fn forbidden(speaker: &Speaker<'_, '_>, forbidden: &Forbidden) -> Opt
                 role.name
             );
             finding.evidence.push(Fact::new(Role::Cause, Source::Absence, None, binding, words));
-            let make = format!("Create {} {}.", role.kind, describe::name(&role));
-            finding.remedies.push(spot::supply(&finding.cause, &role, make));
+            finding.remedies.push(bind(speaker, binding, &role));
             finding
         }
         Answer::Lacks(role) => {
@@ -53,7 +53,7 @@ pub(super) fn forbidden(speaker: &Speaker<'_, '_>, forbidden: &Forbidden) -> Opt
                 None => {
                     let sentence = format!("No rule of {name}, to which the account is bound, allows it: {denied}.");
                     let mut cause = Cause::plain(CauseKind::Resource, Some(&role.reference()), sentence);
-                    cause.managed_by = ownership::managed_by(role).map(str::to_owned);
+                    cause.managed_by = ownership::managed_by(role);
                     cause.at_field("rules", "/rules", None)
                 }
             };
@@ -67,6 +67,26 @@ pub(super) fn forbidden(speaker: &Speaker<'_, '_>, forbidden: &Forbidden) -> Opt
     };
     finding.verdict = if grants.complete { Verdict::Confirmed } else { Verdict::Likely };
     Some(finding)
+}
+
+/// What makes a binding hold: the role that it names, or a binding of the role that was meant. The API server takes no
+/// change of a roleRef.
+fn bind(speaker: &Speaker<'_, '_>, binding: &Object, role: &ResourceRef) -> Remedy {
+    let make = format!("Create {} {}", role.kind, describe::name(role));
+    match blame::only_near(speaker.view, role) {
+        Some(near) => {
+            let name = format!("{} {}", binding.kind, describe::object(binding));
+            let sentence = format!(
+                "Delete {name} and make it again with {} {near} as its roleRef, which cannot be changed; or {}.",
+                role.kind,
+                make.replacen('C', "c", 1)
+            );
+            let mut remedy = spot::remedy(RemedyKind::Create, &binding.reference(), sentence);
+            remedy.managed_by = ownership::managed_by(binding);
+            remedy
+        }
+        None => spot::remedy(RemedyKind::Create, role, format!("{make}.")),
+    }
 }
 
 /// `list pods in namespace shop`.
@@ -87,7 +107,7 @@ fn rule(forbidden: &Forbidden) -> Value {
 fn add_rule(role: &Object, forbidden: &Forbidden, what: &str) -> reckon_model::document::Remedy {
     let sentence = format!("Add a rule to {} {} that allows to {what}.", role.kind, describe::object(role));
     let mut remedy = spot::remedy(RemedyKind::Patch, &role.reference(), sentence);
-    remedy.managed_by = ownership::managed_by(role).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(role);
     let whole = role.whole();
     let rules = whole.as_deref().and_then(|whole| whole.get("rules")).and_then(Value::as_array);
     let mut rules = rules.cloned().unwrap_or_default();
@@ -127,7 +147,7 @@ fn unbound(
                 describe::time(at)
             );
             let mut cause = Cause::changed(&change, 0, sentence);
-            cause.managed_by = ownership::managed_by(binding).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(binding);
             ("unbound", cause)
         }
         (None, Some(blame), ..) => {
@@ -246,7 +266,7 @@ pub(super) fn unauthorized(speaker: &Speaker<'_, '_>) -> Finding {
         let words = format!("there is no ServiceAccount {}", describe::name(&account));
         finding.evidence.push(Fact::new(Role::Cause, Source::Absence, None, speaker.workload, words));
         let make = format!("Create ServiceAccount {}, then restart the pods.", describe::name(&account));
-        finding.remedies.push(spot::supply(&finding.cause, &account, make));
+        finding.remedies.push(spot::supply(speaker.view, &finding.cause, &account, make));
         return finding;
     }
     let younger = found
@@ -280,4 +300,56 @@ pub(super) fn unauthorized(speaker: &Speaker<'_, '_>) -> Finding {
     });
     finding.remedies.push(restart());
     finding
+}
+
+/// The annotations by which a ServiceAccount stands for somebody of a cloud.
+const IDENTITIES: [&str; 3] =
+    ["eks.amazonaws.com/role-arn", "iam.gke.io/gcp-service-account", "azure.workload.identity/client-id"];
+
+/// What is written so soon after it was made belongs to its making.
+const AS_MADE: SignedDuration = SignedDuration::from_secs(60);
+
+/// A change that was lived with for longer made nothing of what fails now.
+const LATELY: SignedDuration = SignedDuration::from_hours(24);
+
+/// A cloud does not let the program, since its ServiceAccount stands for somebody else there. What the cloud itself lets
+/// whom is not known here: without such a change nothing is said.
+pub(super) fn cloud(speaker: &Speaker<'_, '_>) -> Option<Finding> {
+    let own = speaker.pod.spec.service_account_name.as_str();
+    let name = if own.is_empty() { "default" } else { own };
+    let account = ResourceRef::new(Kind::ServiceAccount, speaker.subject.meta.namespace.as_deref(), name);
+    let account = speaker.view.look_up(&account).found()?;
+    let (key, identity) = IDENTITIES.into_iter().find_map(|key| Some((key, account.meta.annotations.get(key)?)))?;
+    // Of accounts only who wrote them and when is kept, not what.
+    let made = account.meta.created.and_then(|at| at.checked_add(AS_MADE).ok());
+    let ended = speaker.ended.unwrap_or(speaker.view.now());
+    let since = ended.checked_sub(LATELY).ok();
+    let lately = |at: &Timestamp| *at <= ended && Some(*at) > made && Some(*at) >= since;
+    let written = account.meta.managers.iter().filter(|manager| manager.time.as_ref().is_some_and(lately));
+    let writer = written.max_by_key(|manager| manager.time)?;
+    let whose = describe::object(account);
+    let at = writer.time?;
+    let sentence = format!(
+        "ServiceAccount {whose}, which stands for {identity} in the cloud, was changed at {} by {}: since then the cloud does not let {} do what it does.",
+        describe::time(at),
+        writer.who.manager,
+        speaker.who()
+    );
+    let mut cause = Cause::plain(CauseKind::Change, Some(&account.reference()), sentence);
+    cause.at = Some(at);
+    cause.managed_by = ownership::managed_by(account);
+    let pointer = format!("/metadata/annotations/{}", reckon_model::diff::escape(key));
+    let cause = cause.at_field(format!("metadata.annotations[{key}]"), pointer, Some(json!(identity)));
+    let why = format!("the cloud denies it since ServiceAccount {whose} was changed");
+    let mut finding = speaker.claim("token-rejected", Some("cloud"), &why, cause);
+    finding.verdict = Verdict::Likely;
+    let words = format!("ServiceAccount {whose} was written  ({})", writer.who.manager);
+    finding.evidence.push(Fact::new(Role::Cause, Source::Change, Some(at), account, words));
+    let sentence = format!(
+        "Give {identity} the right in the cloud (and let it trust this ServiceAccount), or put {key} of ServiceAccount {whose} back, then restart the pods."
+    );
+    let mut remedy = spot::remedy(RemedyKind::Patch, &account.reference(), sentence);
+    remedy.managed_by = ownership::managed_by(account);
+    finding.remedies.push(remedy);
+    Some(finding)
 }

@@ -1,13 +1,15 @@
 //! Credentials that the other side does not take.
 
-use super::Speaker;
+use super::{Speaker, far_end};
 use crate::addresses::Host;
 use crate::addresses::calls;
 use crate::detectors::configuration::{self, Edited};
+use crate::detectors::logs::testimony::Far;
 use crate::detectors::template::Site;
 use crate::{Fact, Finding, describe, ownership, spot};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Source, Verdict};
+use reckon_model::k8s::ContainerStatus;
 use reckon_model::selector::LabelSelector;
 use reckon_model::{Body, Kind, Object, ResourceRef, Timestamp};
 use std::collections::BTreeMap;
@@ -15,23 +17,18 @@ use std::collections::BTreeMap;
 const SLUG: &str = "credentials-rejected";
 
 /// A change that was lived with for longer made nothing of what fails now.
-const WINDOW: SignedDuration = SignedDuration::from_hours(24);
+pub(super) const WINDOW: SignedDuration = SignedDuration::from_hours(24);
 
 /// So many Services that a program calls are looked behind.
 const CALLED: usize = 8;
 
 /// This server does not take them.
-pub(super) fn rejected(speaker: &Speaker<'_, '_>, by: &str) -> Finding {
+pub(super) fn rejected(speaker: &Speaker<'_, '_>, by: &str, far: Option<&Far>) -> Finding {
     let why = format!("{by} does not take its credentials");
     let namespace = speaker.subject.meta.namespace.as_deref();
     let own = configuration::read_by(&speaker.pod.spec, speaker.container, namespace);
-    let status = speaker
-        .pod
-        .containers()
-        .find(|(_, container, _)| container.name == speaker.container.name)
-        .and_then(|(_, _, status)| status);
-    let runs_since = status.and_then(|status| status.state.running.as_ref()?.started_at);
-    let began = status.and_then(|status| status.last_end()?.started_at).or(runs_since);
+    let runs_since = status(speaker).and_then(|status| status.state.running.as_ref()?.started_at);
+    let began = began(speaker);
     if let Some((secret, changed)) = newest(speaker, own.keys(), began) {
         // Variables are read at the start, and never again.
         return match runs_since.filter(|since| changed.change.at > *since) {
@@ -39,10 +36,22 @@ pub(super) fn rejected(speaker: &Speaker<'_, '_>, by: &str) -> Finding {
             None => told(speaker, secret, changed, &why, "the program reads it"),
         };
     }
-    if let Some((secret, changed)) = other_side(speaker, &own, began) {
+    if let Some((secret, changed)) = other_side(speaker, far, &own, began) {
         return told(speaker, secret, changed, &why, "the server reads it");
     }
     unchanged(speaker, &own, by, &why)
+}
+
+fn status<'a>(speaker: &Speaker<'_, 'a>) -> Option<&'a ContainerStatus> {
+    let mut containers = speaker.pod.containers();
+    containers.find(|(_, container, _)| container.name == speaker.container.name).and_then(|(_, _, status)| status)
+}
+
+/// When the instance that tells of it began.
+pub(super) fn began(speaker: &Speaker<'_, '_>) -> Option<Timestamp> {
+    let status = status(speaker)?;
+    let ended = status.last_end().and_then(|end| end.started_at);
+    ended.or_else(|| status.state.running.as_ref()?.started_at)
 }
 
 /// The Secret among these that was changed last, shortly before the program began to be turned away, or since.
@@ -71,17 +80,21 @@ fn is_credential(name: &str) -> bool {
     ["pass", "pw", "token", "auth", "secret", "cred", "dsn"].iter().any(|word| lower.contains(word))
 }
 
-/// The Secrets of whoever is called.
+/// The Secrets of whoever is called: whom the log names, and those that the program is told of.
 fn other_side<'a>(
     speaker: &Speaker<'_, 'a>,
+    far: Option<&Far>,
     own: &BTreeMap<ResourceRef, Vec<(String, String)>>,
     began: Option<Timestamp>,
 ) -> Option<(&'a Object, Edited<'a>)> {
     let namespace = speaker.subject.namespace();
     let given =
         calls::addresses(speaker.view, &speaker.pod.spec.common, Some(namespace), Some(&speaker.container.name));
-    let services = given.iter().filter_map(|(address, _)| match address.seen_from(namespace) {
+    let named = far.map(|far| &far.address);
+    let services = named.into_iter().chain(given.iter().map(|(address, _)| address));
+    let services = services.filter_map(|address| match address.seen_from(namespace) {
         Host::Service(service) | Host::Maybe([service, _]) => speaker.view.look_up(&service).found(),
+        Host::Number if named == Some(address) => far_end::by_number(speaker.view, namespace, &address.host),
         _ => None,
     });
     let pods = services.take(CALLED).filter_map(|service| match &service.body {
@@ -125,7 +138,7 @@ fn stale(speaker: &Speaker<'_, '_>, secret: &Object, edited: &Edited<'_>, since:
         describe::time(since)
     );
     let mut cause = Cause::plain(CauseKind::Resource, Some(&speaker.workload.reference()), sentence);
-    cause.managed_by = ownership::managed_by(speaker.workload).map(str::to_owned);
+    cause.managed_by = ownership::managed_by(speaker.workload);
     let mut finding = speaker.claim(SLUG, Some("stale"), &why, cause);
     finding.verdict = Verdict::Confirmed;
     let words = format!("Secret {} was changed", describe::object(secret));

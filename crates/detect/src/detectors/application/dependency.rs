@@ -1,15 +1,17 @@
 //! Somebody who does not answer, or whom nobody knows.
 
 use super::far_end::{self, Down, FarEnd, Mention};
-use super::{Speaker, place, service};
+use super::{Speaker, place, policy, service};
 use crate::addresses::Address;
 use crate::blame;
+use crate::detectors::dns;
 use crate::detectors::logs::testimony::Far;
+use crate::detectors::network_policy::{self, Passage, Peer, Port, Way};
 use crate::spot;
 use crate::view::Lookup;
-use crate::{Finding, describe, ownership};
-use reckon_model::document::{Alternative, Cause, CauseKind, Remedy, RemedyKind, Verdict};
-use reckon_model::{Body, FieldChange, Kind, Object, ResourceRef, text};
+use crate::{Fact, Finding, describe, ownership};
+use reckon_model::document::{Alternative, Cause, CauseKind, Remedy, RemedyKind, Role, Source, Verdict};
+use reckon_model::{Body, FieldChange, Object, text};
 use serde_json::json;
 
 /// In which way nobody answers.
@@ -62,7 +64,18 @@ pub(super) fn unreachable(speaker: &Speaker<'_, '_>, how: How, far: Option<&Far>
             Some(serving(speaker, how, service, workload, &address))
         }
         FarEnd::Own => Some(own_pod(speaker, how, &words)),
-        FarEnd::Outside => Some(outside(speaker, how.slug(), &how.words(&words), &words, mention.as_ref())),
+        FarEnd::Outside => {
+            let port = address.port.map(|number| Port { number, name: "" });
+            let out = || network_policy::passage(speaker.view, speaker.subject, Way::Egress, Peer::Outside, port);
+            // What is refused has arrived.
+            if how == How::TimedOut
+                && let Passage::Shut(policy, way) = out()
+            {
+                let open = format!("Allow what it sends to {words}.");
+                return Some(policy::shut(speaker, how.slug(), &how.words(&words), policy, way, &open));
+            }
+            Some(outside(speaker, how.slug(), &how.words(&words), &words, mention.as_ref()))
+        }
         FarEnd::Starting | FarEnd::Unknown => None,
     }
 }
@@ -109,9 +122,15 @@ pub(super) fn unknown_name(speaker: &Speaker<'_, '_>, far: &Far) -> Option<Findi
 pub(super) fn no_dns(speaker: &Speaker<'_, '_>, far: Option<&Far>) -> Option<Finding> {
     let name = far.map_or("names".to_owned(), |far| format!("the name {}", far.address.host));
     let why = format!("no DNS server answers when it asks for {name}");
-    let dns = ResourceRef::new(Kind::Service, Some("kube-system"), "kube-dns");
-    let service = speaker.view.look_up(&dns).found();
-    match service.map(|service| far_end::judge(speaker, service, None)) {
+    let service = dns::service(speaker.view);
+    let end = service.map(|service| far_end::judge(speaker, service, None));
+    if let Some(FarEnd::Serving(service, ..)) = &end
+        && let Passage::Shut(policy, way) = policy::passage(speaker, service, Some(53))
+    {
+        let open = "Allow port 53, UDP and TCP, between it and the pods of the cluster's DNS.";
+        return Some(policy::shut(speaker, "dependency-name", &why, policy, way, open));
+    }
+    match end {
         Some(FarEnd::Down(down)) => {
             let mut finding = is_down(speaker, "dependency-name", &why, &down);
             finding.class = Some("dns");
@@ -178,7 +197,7 @@ fn scaled(speaker: &Speaker<'_, '_>, workload: &Object, service: &str) -> Cause 
         None => {
             let sentence = format!("{who} is scaled to zero: {told}.");
             let mut cause = Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence);
-            cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(workload);
             cause.at_field("spec.replicas", "/spec/replicas", Some(json!(0)))
         }
     }
@@ -192,7 +211,7 @@ fn scale_up(cause: &Cause, workload: &Object) -> Remedy {
         None => format!("Scale {kind} {} up again.", describe::object(workload)),
     };
     let mut remedy = spot::remedy(RemedyKind::Scale, &workload.reference(), sentence);
-    remedy.managed_by = ownership::managed_by(workload).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(workload);
     remedy.patch_type = before.is_some().then(|| "merge".to_owned());
     remedy.patch = before.map(|before| json!({"spec": {"replicas": before}}));
     remedy
@@ -231,6 +250,11 @@ fn serving(
     address: &Address,
 ) -> Finding {
     let name = describe::object(service);
+    let passage = if how == How::TimedOut { policy::passage(speaker, service, address.port) } else { Passage::Open };
+    if let Passage::Shut(policy, way) = passage {
+        let open = format!("Allow what goes from {} to {name}.", describe::object(speaker.workload));
+        return policy::shut(speaker, how.slug(), &how.words(&address.words()), policy, way, &open);
+    }
     let blamed = workload.unwrap_or(service);
     let sentence = format!(
         "{} says that {}, and the pods behind Service {name} say that they are ready.",
@@ -268,6 +292,15 @@ fn serving(
             blamed,
             format!("{} may be too busy to answer; its own latency would tell.", describe::object(blamed)),
         ));
+        if matches!(passage, Passage::Open) {
+            let words = format!(
+                "no NetworkPolicy for {} or for the pods behind {name} is against it",
+                describe::object(speaker.workload)
+            );
+            let fact = Fact::new(Role::RuledOut, Source::Spec, None, service, words);
+            finding.ruled_out.push(("a NetworkPolicy".to_owned(), vec![fact]));
+            return finding;
+        }
         finding.alternatives.push(Alternative {
             reference: None,
             verdict: Verdict::Possible,
@@ -320,7 +353,7 @@ pub(super) fn outside(
     let cause = match mention.and_then(|(_, written)| place::of(speaker, written)) {
         Some(place) => {
             let mut cause = Cause::plain(CauseKind::External, Some(&place.object.reference()), sentence);
-            cause.managed_by = ownership::managed_by(place.object).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(place.object);
             cause.at_field(place.path.field, place.path.pointer, place.value)
         }
         None => Cause::plain(CauseKind::External, Some(&speaker.workload.reference()), sentence),

@@ -167,7 +167,7 @@ fn only_one_down<'a>(speaker: &Speaker<'_, 'a>, given: &[Mention]) -> Option<(Do
 }
 
 /// The Service with this number: those of the namespace first, and of others those that are known.
-fn by_number<'a>(view: &View<'a>, namespace: &str, number: &str) -> Option<&'a Object> {
+pub(super) fn by_number<'a>(view: &View<'a>, namespace: &str, number: &str) -> Option<&'a Object> {
     let has = |service: &&Object| matches!(&service.body, Body::Service(body) if body.spec.cluster_ip == number);
     let own = view.all(&Kind::Service, Some(namespace)).items.into_iter().find(has);
     own.or_else(|| view.known(&Kind::Service, None).find(has))

@@ -100,7 +100,7 @@ fn writable(path: &str) -> Option<&str> {
 }
 
 /// The mount that a path is in: the longest.
-fn mounted<'a>(speaker: &Speaker<'_, 'a>, path: &str) -> Option<(usize, &'a VolumeMount, &'a Volume)> {
+pub(super) fn mounted<'a>(speaker: &Speaker<'_, 'a>, path: &str) -> Option<(usize, &'a VolumeMount, &'a Volume)> {
     let mounts = speaker.container.volume_mounts.iter().enumerate();
     let within = |mount: &VolumeMount| {
         let at = mount.mount_path.trim_end_matches('/');

@@ -4,8 +4,8 @@ use super::Speaker;
 use crate::detectors::template::Site;
 use crate::{Fact, Finding, blame, describe, ownership, spot};
 use jiff::SignedDuration;
-use reckon_model::document::{Alternative, Cause, CauseKind, RemedyKind, Role, Source, Verdict};
-use reckon_model::{FieldChange, Kind, ResourceRef};
+use reckon_model::document::{Alternative, Cause, CauseKind, Remedy, RemedyKind, Role, Source, Verdict};
+use reckon_model::{FieldChange, Kind, ResourceRef, text};
 use serde_json::json;
 
 /// A change that was lived with for longer made nothing of what fails now.
@@ -60,7 +60,7 @@ pub(super) fn connections(speaker: &Speaker<'_, '_>, whose: &str) -> Finding {
         None => format!("Scale {} down again.", describe::object(speaker.workload)),
     };
     let mut remedy = spot::remedy(RemedyKind::Scale, &speaker.workload.reference(), sentence);
-    remedy.managed_by = ownership::managed_by(speaker.workload).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(speaker.workload);
     remedy.patch_type = before.is_some().then(|| "merge".to_owned());
     remedy.patch = before.map(|before| json!({"spec": {"replicas": before}}));
     finding.remedies.push(remedy);
@@ -128,18 +128,31 @@ pub(super) fn threads(speaker: &Speaker<'_, '_>) -> Finding {
         let words = format!("PIDPressure of {} is True", node.name);
         finding.evidence.push(Fact::new(Role::Cause, Source::Node, None, pressed, words));
     }
+    let uid = speaker.subject.meta.uid.as_str();
+    let facts = speaker.view.kernel(&speaker.pod.spec.node_name, false);
+    let forks = facts.into_iter().flat_map(|facts| &facts.forks);
+    let refused = forks.rev().find(|fork| !uid.is_empty() && fork.pod_uid.as_deref() == Some(uid));
+    if let (Some(refused), None) = (refused, pressed) {
+        let words = format!("cgroup: fork rejected by pids controller in {}", text::shorten(&refused.path, 200));
+        finding.evidence.push(Fact::new(Role::Cause, Source::Kernel, refused.at, speaker.subject, words));
+        finding.verdict = Verdict::Confirmed;
+        finding.remedies.push(fewer(speaker));
+        return finding;
+    }
     finding.alternatives.push(Alternative {
         reference: Some((&speaker.workload.reference()).into()),
         verdict: Verdict::Possible,
         sentence: "Memory for the stacks of threads may be what is missing: a JVM says the same of both.".to_owned(),
     });
-    let site = Site::new(speaker.workload, &speaker.container.name);
-    finding.remedies.push(site.advice(
-        RemedyKind::Patch,
-        format!(
-            "Let {} use fewer threads (pool sizes), or give it a node with a higher podPidsLimit.",
-            speaker.container.name
-        ),
-    ));
+    finding.remedies.push(fewer(speaker));
     finding
+}
+
+fn fewer(speaker: &Speaker<'_, '_>) -> Remedy {
+    let site = Site::new(speaker.workload, &speaker.container.name);
+    let sentence = format!(
+        "Let {} use fewer threads (pool sizes), or give it a node with a higher podPidsLimit.",
+        speaker.container.name
+    );
+    site.advice(RemedyKind::Patch, sentence)
 }

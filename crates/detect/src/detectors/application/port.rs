@@ -129,3 +129,53 @@ fn host_network(speaker: &Speaker<'_, '_>, port: u16, other: &Object, why: &str)
     finding.remedies.push(site.advice(RemedyKind::Patch, sentence));
     finding
 }
+
+/// A port below 1024, on which only root may listen.
+pub(super) fn denied(speaker: &Speaker<'_, '_>, port: Option<u16>) -> Option<Finding> {
+    let number = port.map_or("a port below 1024".to_owned(), |port| format!("port {port}"));
+    let why = format!("it may not listen on {number}");
+    let spot = Spot::of(speaker.workload)?;
+    let own = spot.container(&speaker.container.name)?.key("securityContext");
+    let of_pod = spot.path("securityContext");
+    let user = [own.key("runAsUser"), of_pod.key("runAsUser"), own.key("runAsNonRoot"), of_pod.key("runAsNonRoot")]
+        .into_iter()
+        .find_map(|path| Some((spot.written(&path)?, path)));
+    let dropped = own.key("capabilities").key("drop");
+    let dropped = spot.written(&dropped).map(|value| (value, dropped));
+    let (value, field, words) = match (user, dropped) {
+        (Some((value, path)), _) if value != json!(0) && value != json!(false) => {
+            let words = format!("{} is {value}", path.field);
+            (Some(value), path, words)
+        }
+        (_, Some((value, path))) => {
+            let words = format!("{} is {value}", path.field);
+            (Some(value), path, words)
+        }
+        _ => (None, own, format!("the user of the image {} is not root", speaker.container.image)),
+    };
+    let sentence = format!(
+        "{} wants to listen on {number}, for which Linux asks root or the capability NET_BIND_SERVICE: {words}.",
+        speaker.who()
+    );
+    let cause = spot.wrong(&field, value, sentence);
+    let mut finding = speaker.claim("port-denied", None, &why, cause);
+    finding.verdict = Verdict::Likely;
+    finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, speaker.workload, words));
+    // A list of kernel settings is written as a whole, and on the node's network they are the node's.
+    let free = !speaker.pod.spec.host_network && spot.written(&of_pod.key("sysctls")).is_none();
+    let patch = port.filter(|port| *port < 1024 && free).map(|port| {
+        json!({"securityContext": {"sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": port.to_string()}]}})
+    });
+    let sentence = match patch {
+        Some(_) => format!(
+            "Let everybody in the pod listen from {number} on (net.ipv4.ip_unprivileged_port_start), or let {} listen on a port above 1023 and the Service lead there.",
+            speaker.container.name
+        ),
+        None => format!(
+            "Let {} listen on a port above 1023 and the Service lead there, or add the capability NET_BIND_SERVICE.",
+            speaker.container.name
+        ),
+    };
+    finding.remedies.push(spot.patch(patch, sentence));
+    Some(finding)
+}

@@ -52,7 +52,7 @@ pub(super) fn absent(
         cause.to.clone_from(&place.value);
     }
     let corrected = meant.and_then(|place| correct_host(speaker, place, service, address));
-    let remedy = corrected.unwrap_or_else(|| spot::supply(&cause, service, make));
+    let remedy = corrected.unwrap_or_else(|| spot::supply(speaker.view, &cause, service, make));
     let deleted = cause.kind == CauseKind::Change;
     let mut finding = speaker.claim("service-missing", None, &why, cause);
     // A name that stands in the log alone may be one that the log does not mean.
@@ -145,7 +145,7 @@ pub(super) fn no_port(
         (_, _, Some(place)) => {
             let sentence = format!("{} calls {}: {difference}.", speaker.who(), address.words());
             let mut cause = Cause::plain(CauseKind::Resource, Some(&place.object.reference()), sentence);
-            cause.managed_by = ownership::managed_by(place.object).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(place.object);
             cause.at_field(place.path.field.clone(), place.path.pointer.clone(), place.value.clone())
         }
         _ => {
@@ -185,7 +185,7 @@ fn correct_port(speaker: &Speaker<'_, '_>, place: Option<&Place<'_>>, port: u16,
                 format!("{sentence} Then restart the pods."),
             );
             let key = place.key.clone()?;
-            remedy.managed_by = ownership::managed_by(place.object).map(str::to_owned);
+            remedy.managed_by = ownership::managed_by(place.object);
             remedy.patch_type = Some("merge".to_owned());
             // A whole file is not written anew for one number in it.
             remedy.patch = (value.len() < 200).then(|| json!({"data": {key: value}}));

@@ -102,7 +102,7 @@ fn there_and_not(speaker: &Speaker<'_, '_>, variable: &EnvVar, why: &str) -> Opt
     );
     let mut cause = Cause::plain(CauseKind::Resource, Some(&reference), sentence);
     if let Some(object) = holder.found() {
-        cause.managed_by = ownership::managed_by(object).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(object);
         let pointer = format!("/data/{}", reckon_model::diff::escape(&key.key));
         cause = cause.at_field(format!("data.{}", key.key), pointer, None);
     }

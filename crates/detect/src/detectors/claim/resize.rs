@@ -202,7 +202,7 @@ fn finding(case: &Case<'_, '_>, class: &'static str, what: &str, cause: Cause) -
 fn size(case: &Case<'_, '_>, kind: CauseKind, sentence: String) -> Cause {
     let value = case.spec.size().map(|size| json!(size.as_str()));
     let mut cause = Cause::plain(kind, Some(&case.claim.reference()), sentence).at_field(SIZE.0, SIZE.1, value);
-    cause.managed_by = ownership::managed_by(case.claim).map(str::to_owned);
+    cause.managed_by = ownership::managed_by(case.claim);
     cause
 }
 
@@ -290,7 +290,7 @@ fn not_allowed(case: &Case<'_, '_>) -> Option<Finding> {
                 let value = class.whole().and_then(|whole| whole.get("allowVolumeExpansion").cloned());
                 let mut cause = Cause::plain(CauseKind::Resource, Some(&class.reference()), format!("{what}."))
                     .at_field("allowVolumeExpansion", "/allowVolumeExpansion", value);
-                cause.managed_by = ownership::managed_by(class).map(str::to_owned);
+                cause.managed_by = ownership::managed_by(class);
                 cause
             }
         };
@@ -300,7 +300,7 @@ fn not_allowed(case: &Case<'_, '_>) -> Option<Finding> {
     finding.evidence.push(Fact::new(Role::Cause, Source::Spec, None, class, words));
     let sentence = format!("Let the volumes of {name} grow, if its driver can.");
     let mut remedy = spot::remedy(RemedyKind::Patch, &class.reference(), sentence);
-    remedy.managed_by = ownership::managed_by(class).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(class);
     remedy.patch_type = Some("merge".to_owned());
     remedy.patch = Some(json!({"allowVolumeExpansion": true}));
     finding.remedies.push(remedy);
@@ -372,7 +372,7 @@ pub(crate) fn grow(view: &crate::View<'_>, claim: &Object) -> reckon_model::docu
         (_, None) => (None, format!("Let {claim_name} ask for more, or remove what is not needed from it.")),
     };
     let mut remedy = spot::remedy(RemedyKind::Patch, &claim.reference(), sentence);
-    remedy.managed_by = ownership::managed_by(claim).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(claim);
     // A claim never shrinks again.
     remedy.reversible = false;
     remedy.patch_type = patch.is_some().then(|| "merge".to_owned());

@@ -250,7 +250,7 @@ fn misfit(case: &Case<'_, '_>, nearest: &Candidate<'_>, only: bool) -> Finding {
     let touched = if in_volume { volume } else { case.claim };
     let sentence = format!("Volume {name} would be the nearest, but it {words}.");
     let mut cause = Cause::plain(CauseKind::Resource, Some(&touched.reference()), sentence);
-    cause.managed_by = ownership::managed_by(touched).map(str::to_owned);
+    cause.managed_by = ownership::managed_by(touched);
     if !matches!(first.class, "deleting" | "failed") {
         cause = cause.at_field(first.field, first.pointer, first.value.clone());
     }

@@ -55,7 +55,7 @@ impl<'a> Crash<'_, 'a> {
         let previous = self.status.state.terminated.is_none();
         let told = logs::told(self.view, self.subject, &self.container.name, previous)?;
         // Of credentials the change of their Secret is told with them.
-        if config.culprit.is_some() && !matches!(told.says, Testimony::Rejected(_)) {
+        if config.culprit.is_some() && !matches!(told.says, Testimony::Rejected(..)) {
             return None;
         }
         let named = |suspect: &Suspect| {

@@ -49,7 +49,11 @@ impl Sort {
         if let Some(runtime) = Runtime::of(&line) {
             return Some(Sort { runtime: Some(runtime), ..Sort::new("heap-exhausted", Some("runtime-heap")) });
         }
-        if line.contains("exec format error") {
+        // The loader of glibc 2.33 and later looks before it starts anything.
+        if line.contains("cpu does not support x86-64-v") {
+            return Some(Sort::new("exec-format-error", Some("cpu")));
+        }
+        if line.contains("exec format error") || line.contains("cannot execute binary file") {
             return Some(Sort::new("exec-format-error", None));
         }
         Some(match code {
@@ -120,6 +124,9 @@ impl Sort {
             }
             ("command-not-executable", Some("at-start")) => {
                 format!("{name} cannot start, its command {}may not be executed", program(crash))
+            }
+            ("exec-format-error", Some("cpu")) => {
+                format!("{name} cannot start, its image is made for newer processors than the node's")
             }
             ("exec-format-error", _) => {
                 format!("{name} cannot start, its command is not made for the node's processor")
@@ -203,6 +210,12 @@ impl Sort {
             ("command-not-executable", _) => (
                 RemedyKind::Patch,
                 "Make the file executable in the image (chmod +x), set defaultMode 0755 where a ConfigMap holds it, or run it with an interpreter: command: [sh, FILE].".to_owned(),
+            ),
+            ("exec-format-error", Some("cpu")) => (
+                RemedyKind::Patch,
+                format!(
+                    "Place {name} on nodes with newer processors (a label of their pool), give virtual machines the processor of their host, or use an image that is built for x86-64 without a level."
+                ),
             ),
             ("exec-format-error", _) => (
                 RemedyKind::Patch,

@@ -95,7 +95,7 @@ fn cause<'a>(
     let of_definition = |definition: &Object, (field, pointer): (&str, &str), rest: &str| {
         let sentence = format!("{sentence} {rest}");
         let mut cause = Cause::plain(CauseKind::Resource, Some(&definition.reference()), sentence);
-        cause.managed_by = ownership::managed_by(definition).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(definition);
         let value = definition.whole().and_then(|whole| whole.pointer(pointer).cloned());
         cause.at_field(field, pointer, value.filter(|_| field == SERVICE.0))
     };

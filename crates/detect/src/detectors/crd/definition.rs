@@ -84,13 +84,13 @@ fn said(condition: &Condition) -> String {
 
 fn plain(definition: &Object, sentence: String) -> Cause {
     let mut cause = Cause::plain(CauseKind::Resource, Some(&definition.reference()), sentence);
-    cause.managed_by = ownership::managed_by(definition).map(str::to_owned);
+    cause.managed_by = ownership::managed_by(definition);
     cause
 }
 
 fn remedy(definition: &Object, kind: RemedyKind, sentence: String) -> Remedy {
     let mut remedy = spot::remedy(kind, &definition.reference(), sentence);
-    remedy.managed_by = ownership::managed_by(definition).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(definition);
     if let Some(requires) = &mut remedy.requires {
         RESOURCE.clone_into(&mut requires.resource);
     }
@@ -165,7 +165,7 @@ pub(super) fn not_served<'a>(
             let since = since.map(|since| format!(", which is gone since Kubernetes {since}")).unwrap_or_default();
             let sentence = format!("{name} asks for {kind} of {api}{since}: the cluster does not serve that.");
             let mut cause = Cause::plain(CauseKind::Application, Some(&workload.reference()), sentence);
-            cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(workload);
             let sentence = "Use a version of the program that is made for this version of Kubernetes.";
             ("version", cause, spot::remedy(RemedyKind::Patch, &workload.reference(), sentence))
         }

@@ -112,7 +112,7 @@ pub(super) fn holding<'a>(view: &View<'a>, object: &'a Object, finalizer: &str) 
                 facts.first().map(|fact| format!(" It says {}.", fact.text.trim_end_matches('.'))).unwrap_or_default();
             let sentence = format!("{waits}; it is taken away by {what}.{said}");
             let mut cause = Cause::plain(kind, Some(&object.reference()), sentence);
-            cause.managed_by = ownership::managed_by(object).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(object);
             let cause = cause.at_field("metadata.finalizers", "/metadata/finalizers", Some(json!([finalizer])));
             Holding {
                 class: "built-in",
@@ -127,7 +127,7 @@ pub(super) fn holding<'a>(view: &View<'a>, object: &'a Object, finalizer: &str) 
             let sentence =
                 format!("{waits}, and no workload is known that would take it away: what set it may be gone for good.");
             let mut cause = Cause::plain(CauseKind::Resource, Some(&object.reference()), sentence);
-            cause.managed_by = ownership::managed_by(object).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(object);
             let cause = cause.at_field("metadata.finalizers", "/metadata/finalizers", Some(json!([finalizer])));
             let remedies = vec![without(object, finalizer)];
             Holding {
@@ -149,7 +149,7 @@ fn by_workload<'a>(view: &View<'a>, object: &'a Object, workload: &'a Object, wa
     let zero = body.is_some_and(|body| body.spec.replicas == Some(0));
     let plain = |sentence: String| {
         let mut cause = Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence);
-        cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(workload);
         cause
     };
     if zero {
@@ -170,7 +170,7 @@ fn by_workload<'a>(view: &View<'a>, object: &'a Object, workload: &'a Object, wa
             &workload.reference(),
             format!("Scale {} up again.", describe::object(workload)),
         );
-        up.managed_by = ownership::managed_by(workload).map(str::to_owned);
+        up.managed_by = ownership::managed_by(workload);
         up.patch_type = Some("merge".to_owned());
         up.patch = Some(json!({"spec": {"replicas": 1}}));
         let facts = vec![Fact::new(Role::Cause, Source::Spec, None, workload, format!("{who} is at zero replicas"))];

@@ -79,7 +79,7 @@ fn cause(server: &Server<'_, '_>, config: &Object, follows: &str, stands: &str) 
         Some(change) => edit(config, change, follows),
         None => {
             let mut cause = Cause::plain(CauseKind::Resource, Some(&config.reference()), stands);
-            cause.managed_by = ownership::managed_by(config).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(config);
             (cause.at_field("data.Corefile", POINTER, None), None, None)
         }
     }

@@ -135,7 +135,7 @@ fn looping(server: &Server<'_, '_>, workload: &Object, pod: &Object, what: &str)
     if let Some(config) = config.filter(|_| itself) {
         let sentence = "The Corefile has CoreDNS ask its own address for the names that it does not know.";
         let mut cause = Cause::plain(CauseKind::Resource, Some(&config.reference()), sentence);
-        cause.managed_by = ownership::managed_by(config).map(str::to_owned);
+        cause.managed_by = ownership::managed_by(config);
         let cause = cause.at_field("data.Corefile", "/data/Corefile", None);
         let mut finding = told(server, workload, "loop", &what, cause);
         let ask = "Let forward name servers outside of the cluster.";
@@ -182,7 +182,7 @@ fn no_pods(server: &Server<'_, '_>) -> Option<Finding> {
             let mut cause =
                 Cause::plain(CauseKind::Resource, Some(&workload.reference()), format!("{name} has no replicas."))
                     .at_field("spec.replicas", "/spec/replicas", Some(json!(0)));
-            cause.managed_by = ownership::managed_by(workload).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(workload);
             cause
         }
     };
@@ -190,7 +190,7 @@ fn no_pods(server: &Server<'_, '_>) -> Option<Finding> {
     finding.opened = finding.cause.at;
     finding.evidence.push(Fact::new(Role::Symptom, Source::Absence, None, server.service, "no pod is selected"));
     let mut remedy = spot::remedy(RemedyKind::Scale, &workload.reference(), format!("Scale {name} up again."));
-    remedy.managed_by = ownership::managed_by(workload).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(workload);
     remedy.patch_type = Some("merge".to_owned());
     remedy.patch = Some(json!({"spec": {"replicas": replicas}}));
     finding.remedies.push(remedy);
@@ -234,7 +234,7 @@ fn no_workload(server: &Server<'_, '_>) -> Option<Finding> {
         if selector.values().any(serde_json::Value::is_string) {
             let ask = format!("Let the Service select the pods of {name}.");
             let mut remedy = spot::remedy(RemedyKind::Patch, &server.service.reference(), ask);
-            remedy.managed_by = ownership::managed_by(server.service).map(str::to_owned);
+            remedy.managed_by = ownership::managed_by(server.service);
             remedy.patch_type = Some("merge".to_owned());
             remedy.patch = Some(json!({"spec": {"selector": selector}}));
             finding.remedies.push(remedy);
@@ -258,7 +258,7 @@ fn no_workload(server: &Server<'_, '_>) -> Option<Finding> {
                 format!("{name} was deleted at {}.", describe::time(at)),
             );
             cause.at = Some(at);
-            cause.managed_by = ownership::managed_by(object).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(object);
             (format!("{name} was deleted"), cause)
         }
         None => {

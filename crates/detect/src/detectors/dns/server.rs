@@ -42,6 +42,13 @@ pub(super) fn services<'a>(view: &View<'a>) -> crate::view::Many<'a> {
     view.matching(&Kind::Service, Some(NAMESPACE), &LabelSelector::exact(&label))
 }
 
+/// The Service that pods ask, wherever it is.
+pub(in crate::detectors) fn service<'a>(view: &View<'a>) -> Option<&'a Object> {
+    let named = |namespace, name| view.object(&Kind::Service, Some(namespace), name).found();
+    let labelled = services(view).items.first().copied();
+    labelled.or_else(|| named(NAMESPACE, "kube-dns")).or_else(|| named(OPENSHIFT.0, OPENSHIFT.1))
+}
+
 impl<'v, 'a> Server<'v, 'a> {
     /// The server behind this Service, if it is one, and if all its pods are known.
     pub(super) fn of(view: &'v View<'a>, service: &'a Object) -> Option<Self> {

@@ -2,12 +2,11 @@
 
 use super::server::Server;
 use super::{config, corefile, lookups};
-use crate::blame;
+use crate::detectors::network_policy::{self, Way};
 use crate::detectors::{configuration, revision};
 use crate::{Fact, Finding, Place, View, describe, ownership, spot};
 use reckon_model::document::{Alternative, Cause, CauseKind, Remedy, RemedyKind, Role, Source, Verdict};
-use reckon_model::{Kind, LogLine, Object, text};
-use serde_json::Value;
+use reckon_model::{LogLine, Object, text};
 
 /// One question may be lost.
 const ENOUGH: usize = 3;
@@ -54,7 +53,7 @@ pub(super) fn found<'a>(view: &View<'a>, subject: &'a Object, line: &'a LogLine,
             let sentence = format!("CoreDNS gets no answer for names outside of the cluster: {whom}, {how}.");
             let on = server.config().unwrap_or(workload);
             let mut cause = Cause::plain(CauseKind::External, Some(&on.reference()), sentence);
-            cause.managed_by = ownership::managed_by(on).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(on);
             let ask = "Look at the name servers outside of the cluster, and at what lies between them and the nodes of CoreDNS; they stand behind forward in the Corefile, or in /etc/resolv.conf of those nodes.";
             ("outside", cause, Some(spot::remedy(RemedyKind::Outside, &on.reference(), ask)))
         }
@@ -102,70 +101,11 @@ fn forwards(server: &Server<'_, '_>, asked: &str) -> Option<config::Blamed> {
 }
 
 /// A policy that lets nothing out of the pods of the DNS to where servers are asked.
-fn policy<'a>(server: &Server<'_, 'a>, pod: &Object) -> Option<(&'static str, Cause, Remedy)> {
-    let view = server.view;
-    let policies = view.all(&Kind::of_group("networking.k8s.io", "NetworkPolicy"), pod.meta.namespace.as_deref()).items;
-    let selecting: Vec<(&Object, Value)> = policies
-        .into_iter()
-        .filter_map(|object| Some((object, object.whole()?.get("spec")?.clone())))
-        .filter(|(_, spec)| selects(spec, pod) && of_egress(spec))
-        .collect();
-    // What one of them allows is allowed.
-    if selecting.is_empty() || selecting.iter().any(|(_, spec)| lets_out(spec)) {
-        return None;
-    }
-    let (object, _) = selecting.first()?;
+fn policy(server: &Server<'_, '_>, pod: &Object) -> Option<(&'static str, Cause, Remedy)> {
+    let object = network_policy::shut_to_addresses(server.view, pod, 53).into_iter().next()?;
     let name = describe::object(object);
     let sentence = format!("NetworkPolicy {name} lets the pods of the cluster's DNS ask nobody outside at port 53.");
-    let changed = blame::object_change(view, object, None, |field| field.pointer.starts_with("/spec").then_some(0));
-    let cause = match changed {
-        Some(blame) => blame.cause(view, format!("{sentence} {} was {}.", blame.field().field, blame.words())),
-        None => {
-            let mut cause = Cause::plain(CauseKind::Resource, Some(&object.reference()), sentence);
-            cause.managed_by = ownership::managed_by(object).map(str::to_owned);
-            cause.at_field(
-                "spec.egress",
-                "/spec/egress",
-                object.whole().and_then(|it| it.pointer("/spec/egress").cloned()),
-            )
-        }
-    };
+    let cause = network_policy::cause(server.view, object, Way::Egress, &sentence);
     let ask = "Allow the pods of the cluster's DNS to send to port 53, UDP and TCP, of the servers that they ask.";
-    let mut remedy = spot::remedy(RemedyKind::Patch, &object.reference(), ask);
-    remedy.managed_by = ownership::managed_by(object).map(str::to_owned);
-    Some(("policy", cause, remedy))
-}
-
-fn selects(spec: &Value, pod: &Object) -> bool {
-    let selector = spec.get("podSelector").cloned().unwrap_or_default();
-    serde_json::from_value::<reckon_model::selector::LabelSelector>(selector)
-        .is_ok_and(|selector| selector.is_empty() || selector.matches(&pod.meta.labels))
-}
-
-fn of_egress(spec: &Value) -> bool {
-    let listed =
-        spec.get("policyTypes").and_then(Value::as_array).is_some_and(|types| types.iter().any(|it| it == "Egress"));
-    listed || (spec.get("policyTypes").is_none() && spec.get("egress").is_some())
-}
-
-/// Whether a rule lets something out to addresses, or to anywhere, at port 53. Rules for pods and namespaces let nothing
-/// out of the cluster.
-fn lets_out(spec: &Value) -> bool {
-    let rules = spec.get("egress").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    rules.iter().any(|rule| {
-        let list = |key: &str| rule.get(key).and_then(Value::as_array).filter(|list| !list.is_empty());
-        let there = list("to").is_none_or(|to| to.iter().any(|peer| peer.get("ipBlock").is_some()));
-        let port = list("ports").is_none_or(|ports| {
-            ports.iter().any(|port| match port.get("port") {
-                None => true,
-                Some(Value::Number(number)) => {
-                    let end = port.get("endPort").and_then(Value::as_i64);
-                    number.as_i64().is_some_and(|from| from <= 53 && 53 <= end.unwrap_or(from))
-                }
-                // A name is one of the far end's, which nobody outside has.
-                Some(_) => false,
-            })
-        });
-        there && port
-    })
+    Some(("policy", cause, network_policy::open(object, ask.to_owned())))
 }

@@ -152,7 +152,7 @@ fn differs<'a>(view: &View<'a>, service: &'a Object, spec: &ServiceSpec, near: &
             option: 0,
             kind: RemedyKind::Patch,
             reference: Some(Ref::from(&service.reference())),
-            managed_by: crate::ownership::managed_by(service).map(str::to_owned),
+            managed_by: crate::ownership::managed_by(service),
             patch_type: Some("merge".to_owned()),
             patch: Some(json!({"spec": {"selector": {key: has}}})),
             risk: Risk::Low,

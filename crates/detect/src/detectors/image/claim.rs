@@ -419,7 +419,7 @@ fn unknown(case: &Case<'_, '_>) -> Claim {
         case.pod.meta.name
     );
     let mut cause = case.image_cause(kind, sentence);
-    cause.managed_by = ownership::managed_by(case.workload).map(str::to_owned);
+    cause.managed_by = ownership::managed_by(case.workload);
     Claim {
         slug: "image-pull-failing",
         class: None,

@@ -168,6 +168,7 @@ fn secret_missing(case: &Case<'_, '_>, target: &ResourceRef, verdict: Verdict) -
         }
     };
     let create = spot::supply(
+        case.view,
         &cause,
         target,
         format!(

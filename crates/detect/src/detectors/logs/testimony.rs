@@ -44,13 +44,13 @@ pub(crate) enum Testimony {
     /// DNS itself does not answer.
     NoDns(Option<Far>),
     /// The certificate of the other end is not believed.
-    Untrusted,
-    /// One end speaks TLS and the other does not.
-    NoTls,
+    Untrusted(Fault, Option<Far>),
+    /// It speaks TLS and the other end does not.
+    NoTls(Option<Far>),
     /// Its own certificate or key cannot be used.
     OwnCertificate,
     /// Whoever it calls does not take its credentials.
-    Rejected(&'static str),
+    Rejected(&'static str, Option<Far>),
     /// Whoever it calls has as many connections as it takes.
     Full(&'static str),
     /// A variable or setting is missing.
@@ -67,6 +67,8 @@ pub(crate) enum Testimony {
     ExecFormat,
     /// The API server does not let it.
     Forbidden(Forbidden),
+    /// The cloud does not let the identity that its ServiceAccount names.
+    CloudDenied,
     /// The API server does not know who it is.
     Unauthorized,
     /// There is no token with which it could say who it is.
@@ -75,17 +77,27 @@ pub(crate) enum Testimony {
     NoKind(String),
 }
 
+/// Why a certificate is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// Nobody who is trusted signed it.
+    Authority,
+    /// It is for another name.
+    Name,
+    /// It is not valid now.
+    Time,
+}
+
 impl Testimony {
-    /// What it means, of those for which no rule stands: as the end of a sentence that begins with what the line says.
-    pub(crate) fn meaning(&self) -> Option<&'static str> {
+    /// Where whom it is about belongs, of those that a line may leave out.
+    fn far(&mut self) -> Option<&mut Option<Far>> {
         match self {
-            Testimony::PortDenied(_) => Some("it may not listen on a port below 1024 without being root"),
-            Testimony::NoFile(_) => Some("a file that it wants is neither in its image nor mounted"),
-            Testimony::Untrusted => Some("the certificate of the other end is not believed"),
-            Testimony::NoTls => Some("one end of the connection speaks TLS and the other does not"),
-            Testimony::OwnCertificate => Some("its own certificate or key cannot be used"),
-            Testimony::ExecFormat => Some("what it executes is made for another processor"),
-            Testimony::NoKind(_) => Some("the API server has no such kind: its CustomResourceDefinition is missing"),
+            Testimony::Refused(far)
+            | Testimony::TimedOut(far)
+            | Testimony::UnknownHost(far)
+            | Testimony::Untrusted(_, far)
+            | Testimony::NoTls(far)
+            | Testimony::Rejected(_, far) => Some(far),
             _ => None,
         }
     }
@@ -130,7 +142,7 @@ pub(crate) fn of(text: &str) -> Option<Testimony> {
     let line = Line::of(text);
     let ends = || network::of(&line).or_else(|| tls::of(&line));
     api(&line).or_else(|| port::of(&line)).or_else(|| limits::of(&line)).or_else(ends).or_else(|| {
-        let backend = rejected(&line).map(Testimony::Rejected);
+        let backend = rejected(&line).map(|by| Testimony::Rejected(by, Far::of(&line)));
         backend.or_else(|| setting::schema(&line)).or_else(|| setting::unset(&line)).or_else(|| files::of(&line))
     })
 }
@@ -141,20 +153,13 @@ const NEAR: usize = 3;
 /// What a line of a log says, with the address from the lines beside it where it has none: old clients of PostgreSQL use
 /// three lines, and Java says what it connects to in another exception.
 pub(crate) fn at(lines: &[LogLine], at: usize) -> Option<Testimony> {
-    let said = of(&lines.get(at)?.text)?;
-    let lacks = matches!(said, Testimony::Refused(None) | Testimony::TimedOut(None) | Testimony::UnknownHost(None));
-    if !lacks {
-        return Some(said);
+    let mut said = of(&lines.get(at)?.text)?;
+    if let Some(far) = said.far().filter(|far| far.is_none()) {
+        let after = lines.iter().skip(at + 1).take(NEAR);
+        let before = lines.get(at.saturating_sub(NEAR)..at).into_iter().flatten().rev();
+        *far = after.chain(before).find_map(|line| Far::of(&Line::of(&line.text)));
     }
-    let after = lines.iter().skip(at + 1).take(NEAR);
-    let before = lines.get(at.saturating_sub(NEAR)..at).into_iter().flatten().rev();
-    let far = after.chain(before).find_map(|line| Far::of(&Line::of(&line.text)));
-    Some(match said {
-        Testimony::Refused(None) => Testimony::Refused(far),
-        Testimony::TimedOut(None) => Testimony::TimedOut(far),
-        Testimony::UnknownHost(None) => Testimony::UnknownHost(far),
-        other => other,
-    })
+    Some(said)
 }
 
 /// What the API server of the cluster answered.
@@ -178,6 +183,20 @@ fn api(line: &Line) -> Option<Testimony> {
             && line.any(&["reflector", "client-go", "kube-apiserver", "failed to list *", "failed to watch *"])
     {
         return Some(Testimony::Unauthorized);
+    }
+    let cloud = [
+        "not authorized to perform: sts:assumerolewithwebidentity",
+        "assumerolewithwebidentity, https response error statuscode: 403",
+        "is not authorized to perform:",
+        "accessdenied: ",
+        "accessdeniedexception: user:",
+        "iam.serviceaccounts.getaccesstoken",
+        "aadsts70021",
+        "aadsts700016",
+        "authorizationpermissionmismatch",
+    ];
+    if line.any(&cloud) {
+        return Some(Testimony::CloudDenied);
     }
     let kind = line.after("no matches for kind ")?;
     Some(Testimony::NoKind(quoted(kind).unwrap_or("").to_owned()))

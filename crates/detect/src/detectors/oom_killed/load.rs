@@ -68,7 +68,7 @@ impl<'a> Load<'a> {
             self.object.kind, self.object.meta.name, self.autoscaler.spec.max_replicas
         );
         let mut remedy = spot::remedy(RemedyKind::Scale, &self.object.reference(), sentence);
-        remedy.managed_by = ownership::managed_by(self.object).map(str::to_owned);
+        remedy.managed_by = ownership::managed_by(self.object);
         self.open.then_some(remedy)
     }
 

@@ -3,13 +3,12 @@
 use super::Failing;
 use super::answer::{self, Answer, Which};
 use crate::blame;
+use crate::detectors::network_policy;
 use crate::{Fact, Finding, Place, describe, ownership, spot};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Severity, Source, Verdict};
 use reckon_model::k8s::{Condition, Pod, Probe};
-use reckon_model::selector::LabelSelector;
 use reckon_model::{Body, Kind, Object, Timestamp, text};
-use serde_json::Value;
 use std::collections::BTreeSet;
 
 /// So many pods of so many workloads do not hang all at once by themselves.
@@ -107,13 +106,7 @@ fn by_policy(failing: &Failing<'_, '_>, since: Timestamp) -> Option<Finding> {
         return None;
     }
     let from = since.checked_sub(SOON).ok()?;
-    let kind = Kind::of_group("networking.k8s.io", "NetworkPolicy");
-    let policies = view.all(&kind, failing.subject.meta.namespace.as_deref()).items;
-    let (policy, change) = policies.into_iter().find_map(|policy| {
-        let spec = policy.whole()?.get("spec")?.clone();
-        if !shuts(&spec, failing.subject) {
-            return None;
-        }
+    let (policy, change) = network_policy::shut_to_nodes(view, failing.subject).into_iter().find_map(|policy| {
         let change = blame::object_change(view, policy, None, |field| field.pointer.starts_with("/spec").then_some(0));
         let at = change.as_ref().map(|blame| blame.change.at).or(policy.meta.created)?;
         (from <= at && at <= since).then_some((policy, (change, at)))
@@ -130,7 +123,7 @@ fn by_policy(failing: &Failing<'_, '_>, since: Timestamp) -> Option<Finding> {
         Some(blame) => blame.cause(view, sentence),
         None => {
             let mut cause = Cause::plain(CauseKind::Change, Some(&policy.reference()), sentence);
-            cause.managed_by = ownership::managed_by(policy).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(policy);
             cause
         }
     };
@@ -146,22 +139,7 @@ fn by_policy(failing: &Failing<'_, '_>, since: Timestamp) -> Option<Finding> {
     finding.evidence.push(Fact::new(Role::Cause, Source::Change, Some(at), policy, words));
     let sentence = format!("Let the nodes' addresses in (ipBlock) for the pods of {whose}, or take the policy back.");
     let mut remedy = spot::remedy(RemedyKind::Patch, &policy.reference(), sentence);
-    remedy.managed_by = ownership::managed_by(policy).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(policy);
     finding.remedies.push(remedy);
     Some(finding)
-}
-
-/// Whether a policy selects the pod for what comes in, and has no rule for addresses or for everybody.
-fn shuts(spec: &Value, pod: &Object) -> bool {
-    let selector = spec.get("podSelector").cloned().unwrap_or_default();
-    let selects = serde_json::from_value::<LabelSelector>(selector)
-        .is_ok_and(|selector| selector.is_empty() || selector.matches(&pod.meta.labels));
-    let types = spec.get("policyTypes").and_then(Value::as_array);
-    let of_ingress = types.is_none_or(|types| types.iter().any(|it| it == "Ingress"));
-    let rules = spec.get("ingress").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let open = rules.iter().any(|rule| {
-        let from = rule.get("from").and_then(Value::as_array).filter(|from| !from.is_empty());
-        from.is_none_or(|from| from.iter().any(|peer| peer.get("ipBlock").is_some()))
-    });
-    selects && of_ingress && !open
 }

@@ -6,6 +6,7 @@ use super::*;
 fn sort(refusal: &Refusal<'_>) -> &'static str {
     match refusal {
         Refusal::Quota { .. } => "quota",
+        Refusal::QuotaScopes(_) => "scopes",
         Refusal::NeedsResources { .. } => "needs",
         Refusal::LimitRange { .. } => "range",
         Refusal::PodSecurity { .. } => "security",
@@ -25,6 +26,10 @@ fn every_refusal_is_read_from_the_words_of_the_api_server() {
         (
             r#"pods "web-5d-" is forbidden: exceeded quota: small, requested: pods=1, used: pods=5, limited: pods=5"#,
             "quota",
+        ),
+        (
+            r#"pods "x" is forbidden: insufficient quota to match these scopes: [{PriorityClass In [system-cluster-critical]}]"#,
+            "scopes",
         ),
         (
             r#"Error creating: pods "x" is forbidden: failed quota: small: must specify limits.cpu for: app; limits.memory for: app"#,

@@ -316,7 +316,7 @@ fn finding<'a>(view: &View<'a>, subject: &'a Object, body: &Workload, wanted: i6
     if before.is_some_and(|before| before == "Recreate") {
         let mut remedy = spot::remedy(RemedyKind::Patch, &subject.reference(), "Go back to strategy Recreate.");
         remedy.risk = Risk::Medium;
-        remedy.managed_by = ownership::managed_by(subject).map(str::to_owned);
+        remedy.managed_by = ownership::managed_by(subject);
         remedy.patch_type = Some("merge".to_owned());
         remedy.patch = Some(json!({"spec": {"strategy": {"type": "Recreate", "rollingUpdate": null}}}));
         finding.remedies.push(remedy);
@@ -325,7 +325,7 @@ fn finding<'a>(view: &View<'a>, subject: &'a Object, body: &Workload, wanted: i6
         "Let an old pod go before the new one is made: maxSurge 0, maxUnavailable 1. One pod is missing meanwhile.";
     let mut remedy = spot::remedy(RemedyKind::Patch, &subject.reference(), sentence);
     remedy.risk = Risk::Medium;
-    remedy.managed_by = ownership::managed_by(subject).map(str::to_owned);
+    remedy.managed_by = ownership::managed_by(subject);
     remedy.patch_type = Some("merge".to_owned());
     remedy.patch = Some(
         json!({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}}}),
@@ -365,7 +365,7 @@ fn cause<'a>(
         return (blame.cause(view, sentence), before);
     }
     let mut cause = Cause::plain(CauseKind::Resource, Some(&subject.reference()), format!("{resolved}: {follows}."));
-    cause.managed_by = ownership::managed_by(subject).map(str::to_owned);
+    cause.managed_by = ownership::managed_by(subject);
     let value = match bound {
         Some(IntOrString::Int(number)) => Some(json!(number)),
         Some(IntOrString::String(text)) => Some(json!(text)),

@@ -196,7 +196,7 @@ impl<'a> Case<'_, 'a> {
     fn request(&self, resource: Option<&str>, sentence: String) -> Cause {
         let plain = |sentence: String| {
             let mut cause = Cause::plain(CauseKind::Resource, Some(&self.workload.reference()), sentence);
-            cause.managed_by = ownership::managed_by(self.workload).map(str::to_owned);
+            cause.managed_by = ownership::managed_by(self.workload);
             cause
         };
         let (Some(resource), Some(spot)) = (resource, Spot::of(self.workload)) else { return plain(sentence) };
@@ -272,7 +272,7 @@ impl<'a> Case<'_, 'a> {
         let workload = self.workload.reference();
         let advice = |kind, sentence: String| {
             let mut remedy = spot::remedy(kind, &workload, sentence);
-            remedy.managed_by = ownership::managed_by(self.workload).map(str::to_owned);
+            remedy.managed_by = ownership::managed_by(self.workload);
             vec![remedy]
         };
         let resource = words::resource(decision, said).unwrap_or_default();

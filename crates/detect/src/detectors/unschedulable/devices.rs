@@ -6,7 +6,7 @@ use crate::spot::{self, Spot};
 use crate::{Fact, Finding, Lookup, Place, View, blame, describe};
 use reckon_model::document::{Cause, CauseKind, RemedyKind, Role, Source, Verdict};
 use reckon_model::k8s::Pod;
-use reckon_model::{Kind, Object, ResourceRef};
+use reckon_model::{Kind, Object, ResourceRef, text};
 
 const SLUG: &str = "extended-resource-absent";
 
@@ -61,7 +61,52 @@ pub(super) fn missing<'a>(view: &View<'a>, subject: &'a Object, pod: &Pod) -> Op
         raw: None,
     });
     let make = format!("Make the {} {}.", target.kind, target.name);
-    finding.remedies.push(spot::supply(&finding.cause, &target, make));
+    finding.remedies.push(spot::supply(view, &finding.cause, &target, make));
+    finding.evidence.extend(told(view, subject, "FailedResourceClaimCreation"));
+    Some(finding)
+}
+
+/// The newest Event about the pod with this reason.
+fn told(view: &View<'_>, subject: &Object, reason: &str) -> Option<Fact> {
+    let event = view.events(subject).into_iter().rev().find(|event| event.reason == reason)?;
+    let said = text::shorten(&text::clean_line(event.message.trim()), 300).into_owned();
+    Some(Fact::new(Role::Symptom, Source::Event, event.last_seen(), subject, said))
+}
+
+/// The node's driver does not get the devices ready that the scheduler allocated to the pod.
+pub(super) fn unprepared<'a>(view: &View<'a>, subject: &'a Object, pod: &Pod) -> Option<Finding> {
+    let begun = |status: &reckon_model::k8s::ContainerStatus| {
+        status.last_end().is_some() || status.state.running.is_some() || status.state.terminated.is_some()
+    };
+    if pod.spec.resource_claims.is_empty() || pod.containers().any(|(_, _, status)| status.is_some_and(begun)) {
+        return None;
+    }
+    let said = told(view, subject, "FailedPrepareDynamicResources")?;
+    let workload = view.workload_of(subject);
+    let node = ResourceRef::new(Kind::Node, None, &pod.spec.node_name);
+    // `DRA driver gpu.example.com is not registered`, `no registered DRA driver gpu.example.com`
+    let driver = said.text.split("driver ").nth(1).and_then(|rest| rest.split([' ', ':', ',']).next());
+    let driver = driver.map(|name| name.trim_matches('"')).filter(|name| name.contains('.'));
+    let who = driver.map_or("the driver of its devices".to_owned(), |name| format!("driver {name}"));
+    let sentence = format!(
+        "{who} on node {} does not get the devices ready that were allocated to {}.",
+        node.name,
+        describe::object(subject)
+    );
+    let title = format!(
+        "{}: its pod cannot start, {who} on node {} does not prepare its devices",
+        describe::object(workload),
+        node.name
+    );
+    let cause = Cause::plain(CauseKind::Node, Some(&node), sentence);
+    let mut finding = Finding::new(SLUG, Place::of(workload), title, cause);
+    finding.class = Some("device-driver");
+    finding.opened = said.at;
+    finding.severity = spot::severity(workload);
+    finding.shows_on = [subject.reference()].into();
+    finding.evidence.push(said);
+    let sentence = format!("Look at the pod of {who} on node {}: its DaemonSet may not run there.", node.name);
+    finding.remedies.push(spot::remedy(RemedyKind::Outside, &node, sentence));
     Some(finding)
 }
 

@@ -161,7 +161,7 @@ fn in_use(case: &Case<'_, '_>, what: &str, holder: &Object, claim: Option<&Objec
         )
     };
     let mut cause = Cause::plain(CauseKind::Resource, Some(&case.workload.reference()), sentence);
-    cause.managed_by = crate::ownership::managed_by(case.workload).map(str::to_owned);
+    cause.managed_by = crate::ownership::managed_by(case.workload);
     let mut finding = case.finding("multi-attach", Some(class), &title, cause.at_field(field, pointer, value));
     finding.verdict = Verdict::Confirmed;
     let mut remedy = spot::remedy(RemedyKind::Patch, &case.workload.reference(), fix);

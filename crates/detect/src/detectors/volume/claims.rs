@@ -82,7 +82,7 @@ fn absent(case: &Case<'_, '_>, said: &str) -> Option<Finding> {
         }
         _ => format!("Make the claim {name}; if it was deleted, its data is with its volume, if that was retained."),
     };
-    finding.remedies.push(spot::supply(&finding.cause, &target, make));
+    finding.remedies.push(spot::supply(case.view, &finding.cause, &target, make));
     Some(finding)
 }
 

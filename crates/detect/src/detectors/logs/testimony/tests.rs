@@ -244,28 +244,35 @@ fn paths_are_read_with_what_is_wrong_with_them() {
     }
 }
 
+fn rejected(by: &'static str) -> Option<Testimony> {
+    Some(Testimony::Rejected(by, None))
+}
+
+/// What a line says, without of whom.
+fn bare(text: &str) -> Option<Testimony> {
+    let mut said = of(text)?;
+    if let Some(far) = said.far() {
+        *far = None;
+    }
+    Some(said)
+}
+
 #[test]
 fn credentials_limits_and_settings_are_read() {
     let unset = |name: &str| Some(Testimony::Unset(name.to_owned()));
     let schema = |what: &str| Some(Testimony::Schema(what.to_owned()));
     for (line, said) in [
-        ("FATAL: password authentication failed for user \"app\"", Some(Testimony::Rejected("PostgreSQL"))),
+        ("FATAL: password authentication failed for user \"app\"", rejected("PostgreSQL")),
         (
             "connection to server at \"db\" (10.96.0.5), port 5432 failed: FATAL:  password authentication failed for user \"app\"",
-            Some(Testimony::Rejected("PostgreSQL")),
+            rejected("PostgreSQL"),
         ),
-        (
-            "ERROR 1045 (28000): Access denied for user 'app'@'10.1.1.1' (using password: YES)",
-            Some(Testimony::Rejected("MySQL")),
-        ),
-        ("WRONGPASS invalid username-password pair or user is disabled.", Some(Testimony::Rejected("Redis"))),
-        ("NOAUTH Authentication required.", Some(Testimony::Rejected("Redis"))),
-        ("MongoServerError: Authentication failed.", Some(Testimony::Rejected("MongoDB"))),
-        (
-            "ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN",
-            Some(Testimony::Rejected("RabbitMQ")),
-        ),
-        ("GET https://api/x: 401 Unauthorized", Some(Testimony::Rejected("the server"))),
+        ("ERROR 1045 (28000): Access denied for user 'app'@'10.1.1.1' (using password: YES)", rejected("MySQL")),
+        ("WRONGPASS invalid username-password pair or user is disabled.", rejected("Redis")),
+        ("NOAUTH Authentication required.", rejected("Redis")),
+        ("MongoServerError: Authentication failed.", rejected("MongoDB")),
+        ("ACCESS_REFUSED - Login was refused using authentication mechanism PLAIN", rejected("RabbitMQ")),
+        ("GET https://api/x: 401 Unauthorized", rejected("the server")),
         ("FATAL: sorry, too many clients already", Some(Testimony::Full("PostgreSQL"))),
         (
             "FATAL: remaining connection slots are reserved for non-replication superuser connections",
@@ -296,9 +303,9 @@ fn credentials_limits_and_settings_are_read() {
         ("Table 'shop.orders' doesn't exist", schema("table shop.orders")),
         ("sqlite3.OperationalError: no such table: orders", schema("table orders")),
         ("You have 3 unapplied migrations. exiting", schema("a migration")),
-        ("x509: certificate signed by unknown authority", Some(Testimony::Untrusted)),
+        ("x509: certificate signed by unknown authority", Some(Testimony::Untrusted(Fault::Authority, None))),
     ] {
-        assert_eq!(of(line), said, "{line}");
+        assert_eq!(bare(line), said, "{line}");
     }
 }
 
@@ -317,7 +324,7 @@ fn connections_that_would_be_secure_are_read_in_the_words_of_many_programs() {
         "AuthenticationException: The remote certificate is invalid according to the validation procedure.",
         "SSL routines:ssl3_read_bytes:tlsv1 alert unknown ca",
     ] {
-        assert_eq!(of(line), Some(Testimony::Untrusted), "{line}");
+        assert!(matches!(of(line), Some(Testimony::Untrusted(..))), "{line}");
     }
     for line in [
         "Post \"https://api:8080/\": http: server gave HTTP response to HTTPS client",
@@ -329,15 +336,47 @@ fn connections_that_would_be_secure_are_read_in_the_words_of_many_programs() {
         "psql: error: server does not support SSL, but SSL was required",
         "pq: SSL is not enabled on the server",
     ] {
-        assert_eq!(of(line), Some(Testimony::NoTls), "{line}");
+        assert!(matches!(of(line), Some(Testimony::NoTls(_))), "{line}");
     }
     for line in [
         "nginx: [emerg] SSL_CTX_use_PrivateKey(\"/etc/tls/tls.key\") failed (SSL: error:0B080074:x509 certificate routines:X509_check_private_key:key values mismatch)",
         "tls: private key does not match public key",
         "tls: failed to find any PEM data in certificate input",
         "java.io.IOException: Keystore was tampered with, or password was incorrect",
+        "handshake with api.bank.example: tls: client certificate /etc/tls/tls.crt: x509: certificate has expired or is not yet valid",
+        "remote error: tls: expired certificate",
     ] {
         assert_eq!(of(line), Some(Testimony::OwnCertificate), "{line}");
+    }
+}
+
+#[test]
+fn whom_a_program_does_not_trust_or_is_turned_away_by_is_read_with_its_address() {
+    for (line, address) in [
+        (
+            "Get \"https://billing/\": tls: failed to verify certificate: x509: certificate signed by unknown authority",
+            "billing:443",
+        ),
+        ("Post \"https://api:8080/\": http: server gave HTTP response to HTTPS client", "api:8080"),
+        (
+            "connection to server at \"db\" (10.1.1.1), port 5432 failed: FATAL:  password authentication failed for user \"app\"",
+            "db:5432",
+        ),
+        ("GET https://api/x: 401 Unauthorized", "api:443"),
+        ("WRONGPASS invalid username-password pair or user is disabled.", "nobody"),
+        // Who logs in is not who is called.
+        ("ERROR 1045 (28000): Access denied for user 'app'@'10.1.1.1' (using password: YES)", "nobody"),
+    ] {
+        let far = of(line).and_then(|mut said| said.far()?.take());
+        assert_eq!(far.map_or("nobody".to_owned(), |far| far.address.words()), address, "{line}");
+    }
+    for (line, fault) in [
+        ("x509: certificate signed by unknown authority", Fault::Authority),
+        ("x509: certificate has expired or is not yet valid: current time", Fault::Time),
+        ("x509: certificate is valid for billing.example.com, not billing", Fault::Name),
+        ("Error [ERR_TLS_CERT_ALTNAME_INVALID]: Hostname/IP does not match certificate's altnames", Fault::Name),
+    ] {
+        assert_eq!(of(line), Some(Testimony::Untrusted(fault, None)), "{line}");
     }
 }
 

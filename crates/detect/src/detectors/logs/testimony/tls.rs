@@ -1,11 +1,15 @@
 //! Connections that would be secure and do not come about.
 
-use super::{Line, Testimony};
+use super::{Far, Fault, Line, Testimony};
 
 /// What a line says of TLS.
 pub(super) fn of(line: &Line) -> Option<Testimony> {
     // A server that tells of its callers: scanners and probes make it say so all day.
     if line.any(&["tls handshake error from", "ssl_do_handshake() failed", "client sent an http request to an https"]) {
+        return None;
+    }
+    // That is between the API server and whom it calls.
+    if line.any(&["failed calling webhook", "conversion webhook"]) {
         return None;
     }
     let own = [
@@ -18,7 +22,9 @@ pub(super) fn of(line: &Line) -> Option<Testimony> {
         "could not parse certificate",
         "keystore was tampered with, or password was incorrect",
     ];
-    if line.any(&own) {
+    // What the other end says of it, or the program itself.
+    let expired = line.has("client certificate") && line.any(&["has expired", "not yet valid"]);
+    if line.any(&own) || expired || line.has("remote error: tls: expired certificate") {
         return Some(Testimony::OwnCertificate);
     }
     let plain = [
@@ -34,7 +40,7 @@ pub(super) fn of(line: &Line) -> Option<Testimony> {
         "not an ssl/tls record",
     ];
     if line.any(&plain) {
-        return Some(Testimony::NoTls);
+        return Some(Testimony::NoTls(Far::of(line)));
     }
     let untrusted = [
         "x509: certificate",
@@ -67,5 +73,25 @@ pub(super) fn of(line: &Line) -> Option<Testimony> {
         "alert bad certificate",
         "alert: certificate_unknown",
     ];
-    line.any(&untrusted).then_some(Testimony::Untrusted)
+    line.any(&untrusted).then(|| Testimony::Untrusted(fault(line), Far::of(line)))
+}
+
+/// What is wrong with a certificate that is not believed.
+fn fault(line: &Line) -> Fault {
+    let time = ["has expired", "cert_has_expired", "not yet valid", "certificateexpired", "certexpired", "notafter"];
+    let name = [
+        "is valid for",
+        "is not valid for any names",
+        "altname",
+        "no subject alternative",
+        "hostname mismatch",
+        "doesn't contain any ip sans",
+        "notvalidforname",
+        "certificate name does not match",
+    ];
+    match () {
+        () if line.any(&time) => Fault::Time,
+        () if line.any(&name) => Fault::Name,
+        () => Fault::Authority,
+    }
 }
