@@ -516,8 +516,8 @@ impl Failing<'_, '_> {
     }
 }
 
-/// The probe's own fields first, the one that its answer speaks of before the others; then what decides where, when and
-/// whether the program answers.
+/// The probe's own fields first: its times where the start is too slow for it, else what its answer speaks of. Then what
+/// decides where, when and whether the program answers.
 fn plausible(which: Which, timing: bool, answer: Answer, below: &str) -> Option<u8> {
     let part = below.split(['.', '[']).next().unwrap_or(below);
     match part {
@@ -529,7 +529,8 @@ fn plausible(which: Which, timing: bool, answer: Answer, below: &str) -> Option<
                 Answer::Scheme(_) => ".scheme",
                 _ => "",
             };
-            (timing || !of_time).then_some(u8::from(!below.ends_with(spoken_of)))
+            let first = if timing { of_time } else { below.ends_with(spoken_of) };
+            (timing || !of_time).then_some(u8::from(!first))
         }
         "ports" => (!timing).then_some(2),
         "resources" => timing.then_some(2),
