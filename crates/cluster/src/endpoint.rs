@@ -88,12 +88,16 @@ impl Endpoint {
         &self,
         namespace: Option<&str>,
         name: &str,
+        below: Option<&str>,
         query: &[(&str, &str)],
         content: &'static str,
         body: Vec<u8>,
     ) -> Ask {
-        let target = with_query(format!("{}/{}", self.path(namespace), encode(name)), query);
-        Ask { method: Method::PATCH, body, content, ..self.writing(target, "patch", namespace) }
+        let below = below.map(|below| format!("/{below}")).unwrap_or_default();
+        let target = with_query(format!("{}/{}{below}", self.path(namespace), encode(name)), query);
+        let mut ask = self.writing(target, "patch", namespace);
+        ask.intent.resource.push_str(&below);
+        Ask { method: Method::PATCH, body, content, ..ask }
     }
 
     /// POST to a sub-resource of one object.
@@ -107,12 +111,6 @@ impl Endpoint {
     /// POST of a new object.
     pub(crate) fn create(&self, namespace: Option<&str>, body: Vec<u8>) -> Ask {
         Ask { method: Method::POST, body, ..self.writing(self.path(namespace), "create", namespace) }
-    }
-
-    /// DELETE of one object with these options.
-    pub(crate) fn delete(&self, namespace: Option<&str>, name: &str, body: Vec<u8>) -> Ask {
-        let target = format!("{}/{}", self.path(namespace), encode(name));
-        Ask { method: Method::DELETE, body, ..self.writing(target, "delete", namespace) }
     }
 
     fn writing(&self, target: String, verb: &'static str, namespace: Option<&str>) -> Ask {

@@ -72,10 +72,12 @@ impl Connection {
         })
     }
 
-    /// Patches an object and gives what came of it. The patch has to carry the version that it is meant for.
+    /// Patches an object, or what lies below it such as `resize`, and gives what came of it. The patch has to carry the
+    /// version that it is meant for.
     pub async fn patch(
         &self,
         object: &ResourceRef,
+        below: Option<&str>,
         patch_type: PatchType,
         patch: &Value,
         mode: Mode,
@@ -83,7 +85,8 @@ impl Connection {
         let endpoint = self.endpoint_for_write(&object.kind).await?;
         let query = [mode.query(), ("fieldManager", WRITER)];
         let body = patch.to_string().into_bytes();
-        let ask = endpoint.patch(object.namespace.as_deref(), &object.name, &query, patch_type.media_type(), body);
+        let content = patch_type.media_type();
+        let ask = endpoint.patch(object.namespace.as_deref(), &object.name, below, &query, content, body);
         self.json(&ask).await
     }
 
@@ -102,17 +105,6 @@ impl Connection {
         let endpoint = self.endpoint_for_write(&Kind::Pod).await?;
         let ask = endpoint.post_to(pod.namespace.as_deref(), &pod.name, "eviction", body.to_string().into_bytes());
         self.json::<Value>(&Ask { once: true, ..ask }).await.map(drop)
-    }
-
-    /// Deletes the pod of this UID, within its own grace period.
-    pub async fn delete_pod(&self, pod: &ResourceRef, uid: &str, mode: Mode) -> Result<(), ReadError> {
-        let mut options = json!({"apiVersion": "v1", "kind": "DeleteOptions", "preconditions": {"uid": uid}});
-        if mode == Mode::DryRun {
-            options["dryRun"] = json!(["All"]);
-        }
-        let endpoint = self.endpoint_for_write(&Kind::Pod).await?;
-        let ask = endpoint.delete(pod.namespace.as_deref(), &pod.name, options.to_string().into_bytes());
-        self.json::<Value>(&ask).await.map(drop)
     }
 
     /// Leaves an Event on an object, as the server holds it: what was done to it, for whoever looks at it next.

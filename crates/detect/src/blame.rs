@@ -146,8 +146,10 @@ pub fn missing_reference<'a>(
         cause.managed_by = gone;
         return cause;
     }
-    if let Some(blame) = reference_changed(view, referrer, target) {
-        let sentence = format!("{who} refers to {what}, which does not exist: {}.", blame.words_of(target, pointer));
+    if let Some(blame) = reference_changed(view, referrer, target, pointer) {
+        let meant = near(view, target).map(|(near, why)| format!("; {near} does ({why})")).unwrap_or_default();
+        let words = blame.words_of(target, pointer);
+        let sentence = format!("{who} refers to {what}, which does not exist{meant}: {words}.");
         return blame.cause(view, sentence);
     }
     if let Some((near, why)) = near(view, target) {
@@ -160,7 +162,7 @@ pub fn missing_reference<'a>(
 }
 
 /// The newest change of the referrer that made it name the target, if what it named before is there, or it named nothing.
-fn reference_changed<'a>(view: &View<'a>, referrer: &'a Object, target: &ResourceRef) -> Option<Blame> {
+fn reference_changed<'a>(view: &View<'a>, referrer: &'a Object, target: &ResourceRef, pointer: &str) -> Option<Blame> {
     let rank = |field: &FieldChange| {
         let to = field.to.as_ref()?;
         if !mentions(to, &target.name) {
@@ -168,8 +170,9 @@ fn reference_changed<'a>(view: &View<'a>, referrer: &'a Object, target: &Resourc
         }
         match &field.from {
             // The old name of another field, which is written along with that one.
-            _ if field.pointer.ends_with("/serviceAccount") => Some(2),
-            None => Some(1),
+            _ if field.pointer.ends_with("/serviceAccount") => Some(3),
+            // A volume and its mounts may have the name of what they hold: the reference itself comes first.
+            None => Some(if pointer.starts_with(&*field.pointer) { 1 } else { 2 }),
             // A list that is written as a whole may have named it all along.
             Some(from) if mentions(from, &target.name) => None,
             Some(from) => texts(from)

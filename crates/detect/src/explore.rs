@@ -14,6 +14,9 @@ use reckon_model::document::Problem;
 use reckon_model::{Body, Kind, Object, ResourceRef, Shared};
 use std::collections::{BTreeMap, BTreeSet};
 
+/// So many pods of a node are looked at: what is of the node shows in each of them.
+const STRUCK: usize = 3;
+
 /// Which problems concern the question.
 pub(crate) enum Explored {
     /// All of them.
@@ -26,6 +29,8 @@ pub(crate) enum Explored {
         target: ResourceRef,
         /// It and what it is part of.
         related: BTreeSet<ResourceRef>,
+        /// What is looked at besides: what ails the target may show in these alone. What else ails them is not its affair.
+        beside: BTreeSet<ResourceRef>,
         /// The labels of the pods among them, to find the Services in front.
         labels: Vec<(String, Shared<BTreeMap<String, String>>)>,
     },
@@ -58,10 +63,11 @@ impl Explored {
                             && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
                     })
             }
-            (Explored::Objects { related, .. }, _) => {
+            (Explored::Objects { related, beside, .. }, _) => {
                 !subject.kind.namespaced()
                     || subject.kind == Kind::PersistentVolumeClaim
                     || related.contains(&subject.reference())
+                    || beside.contains(&subject.reference())
             }
         }
     }
@@ -89,8 +95,10 @@ pub(crate) fn around(view: &View<'_>, scope: &Scope) -> Explored {
         }
         Scope::Object(target) => {
             let mut related = BTreeSet::from([target.clone()]);
+            let mut beside = BTreeSet::new();
             if let Some(object) = view.look_up(target).found() {
                 neighbours(view, object, &mut related);
+                beside.extend(struck(view, object).map(Object::reference));
             }
             let labels = related
                 .iter()
@@ -98,9 +106,19 @@ pub(crate) fn around(view: &View<'_>, scope: &Scope) -> Explored {
                 .filter_map(|pod| view.look_up(pod).found())
                 .map(|pod| (pod.namespace().to_owned(), pod.meta.labels.clone()))
                 .collect();
-            Explored::Objects { target: target.clone(), related, labels }
+            Explored::Objects { target: target.clone(), related, beside, labels }
         }
     }
+}
+
+/// Running pods of a node that are not ready, some of them: that probes reach none says something of the node.
+fn struck<'a>(view: &View<'a>, object: &'a Object) -> impl Iterator<Item = &'a Object> {
+    let pods = match &object.body {
+        Body::Node(_) => view.pods_on(&object.meta.name),
+        _ => None,
+    };
+    let is_struck = |pod: &&Object| pod.pod().is_some_and(|body| body.status.phase == "Running" && !body.is_ready());
+    pods.into_iter().flatten().filter(is_struck).take(STRUCK)
 }
 
 fn whole_namespace(view: &View<'_>, namespace: &str) -> Explored {

@@ -234,6 +234,11 @@ pub(crate) fn exchange(remedy: &mut Remedy, pointer: &str, wrong: &str, right: &
 
 /// A remedy without a patch: low risk, reversible, with the right that an action of this kind needs.
 pub(crate) fn remedy(kind: RemedyKind, on: &ResourceRef, sentence: impl Into<String>) -> Remedy {
+    // A pod is its own workload where nothing would make it again: somebody has to.
+    let kind = match kind {
+        RemedyKind::Restart if on.kind == Kind::Pod => RemedyKind::Create,
+        kind => kind,
+    };
     let requires = |verb: &str, resource: String| Some(Requires { verb: verb.to_owned(), resource });
     let requires = match kind {
         RemedyKind::Create => requires("create", on.kind.resource()),

@@ -570,7 +570,7 @@ impl Remedy {
         match self.kind {
             RemedyKind::Patch | RemedyKind::SetResources | RemedyKind::Scale => self.patch.is_some(),
             RemedyKind::RollBack => self.patch.is_some() || rolled_out,
-            RemedyKind::Restart => rolled_out || reference.kind == "Pod",
+            RemedyKind::Restart => rolled_out,
             RemedyKind::Cordon | RemedyKind::Uncordon => reference.kind == "Node",
             RemedyKind::Evict => reference.kind == "Pod",
             RemedyKind::Create | RemedyKind::Delete | RemedyKind::Outside => false,

@@ -17,7 +17,7 @@ use crate::session::{self, Answered};
 use crate::style::{Paint, Style};
 use crate::terminal::{Terminal, value};
 use plan::{Action, Plan};
-use reckon_cluster::{Connection, Mode, ReadError};
+use reckon_cluster::{Connection, Mode, PatchType, ReadError};
 use reckon_model::document::{Problem, Remedy};
 use reckon_model::kubectl;
 use reckon_model::text::{clean, clean_line, enumerate};
@@ -68,7 +68,7 @@ pub(crate) async fn run(global: &Global, terminal: &Terminal, options: &FixOptio
     if human {
         terminal.data(&fix.introduction(&report, terminal.paint(), terminal.width()))?;
     }
-    let idle = report.checked && report.changes.is_empty() && matches!(fix.plan.action, Action::Patch(..));
+    let idle = report.checked && report.changes.is_empty() && fix.plan.action != Action::Evict;
     if idle || !options.apply {
         if human {
             terminal.data(&fix.ending(&report, idle, &Again::cluster(global), terminal.program, options))?;
@@ -229,21 +229,18 @@ impl Fix<'_> {
     /// Writes, or lets the server try; gives the object as it is then and what changed in it.
     async fn write(&self, now: &Value, mode: Mode) -> Result<(Value, Vec<FieldChange>), Failure> {
         let uid = now.pointer("/metadata/uid").and_then(Value::as_str).unwrap_or_default();
-        let (patch_type, patch) = match &self.plan.action {
+        let (patch_type, below, patch) = match &self.plan.action {
             Action::Evict => {
                 self.connection.evict(&self.target, uid, mode).await.map_err(|error| self.refused(error))?;
                 return Ok((now.clone(), Vec::new()));
             }
-            Action::Delete => {
-                self.connection.delete_pod(&self.target, uid, mode).await.map_err(|error| self.refused(error))?;
-                return Ok((now.clone(), Vec::new()));
-            }
-            Action::Patch(patch_type, patch) => (*patch_type, patch),
+            Action::Patch(patch_type, patch) => (*patch_type, None, patch),
+            Action::Resize(patch) => (PatchType::Strategic, Some("resize"), patch),
         };
         let mut now = now.clone();
         for attempt in 1.. {
             let guarded = plan::for_version(patch_type, patch, &now);
-            match self.connection.patch(&self.target, patch_type, &guarded, mode).await {
+            match self.connection.patch(&self.target, below, patch_type, &guarded, mode).await {
                 Ok(after) => {
                     let changes = plan::changes(&now, &after);
                     return Ok((after, changes));
@@ -334,9 +331,8 @@ impl Fix<'_> {
             again.reckon
         );
         let asked = match self.plan.action {
-            Action::Patch(..) => "the API server would take it",
+            Action::Patch(..) | Action::Resize(_) => "the API server would take it",
             Action::Evict => "the API server would let the pod be moved away",
-            Action::Delete => "the API server would delete the pod",
         };
         format!("{asked}; nothing was changed (dry run)\nnext: {}\n", clean_line(&next))
     }

@@ -91,7 +91,6 @@ pub(crate) fn command(remedy: &Remedy, flags: &str) -> Option<String> {
         (RemedyKind::RollBack, None) if has_rollouts(&reference.kind) => {
             format!("kubectl{flags} rollout undo {object}")
         }
-        (RemedyKind::Restart, None) if reference.kind == "Pod" => format!("kubectl{flags} delete {object}"),
         (RemedyKind::Restart, None)
             if matches!(reference.kind.as_str(), "Deployment" | "StatefulSet" | "DaemonSet") =>
         {
@@ -105,12 +104,16 @@ pub(crate) fn command(remedy: &Remedy, flags: &str) -> Option<String> {
         }
         (_, None) => return None,
         (_, Some(patch)) => {
+            let below = match (remedy.kind, reference.kind.as_str()) {
+                (RemedyKind::SetResources, "Pod") => " --subresource resize",
+                _ => "",
+            };
             let patch_type = match remedy.patch_type.as_deref() {
                 Some("merge") => " --type merge",
                 Some("json") => " --type json",
                 _ => "",
             };
-            format!("kubectl{flags} patch {object}{patch_type} -p {}", kubectl::word(&patch.to_string()))
+            format!("kubectl{flags} patch {object}{below}{patch_type} -p {}", kubectl::word(&patch.to_string()))
         }
     };
     // A command is copied as it stands: one that would have to be cleaned is not offered.

@@ -150,6 +150,35 @@ impl Case {
     pub fn ask(&self) -> &str {
         self.ask.as_deref().unwrap_or("problems")
     }
+
+    /// For how many seconds it only lets time pass.
+    pub fn pauses(&self) -> u64 {
+        let pause = |step: &Step| if let Step::Seconds(seconds) = step { *seconds } else { 0 };
+        self.steps.iter().map(pause).sum()
+    }
+
+    /// At which of its steps a failure begins: the first that changes anything, once something was waited for. Before it,
+    /// nothing may be wrong. `None` of what is broken from the start, and of what is no failure.
+    pub fn healthy_until(&self) -> Option<usize> {
+        let first = self.steps.iter().position(|step| !matches!(step, Step::Until(_) | Step::Seconds(_)))?;
+        let waited = self.steps[..first].iter().any(|step| matches!(step, Step::Until(_)));
+        (waited && self.group != Group::LookAlike).then_some(first)
+    }
+
+    /// Whether it is broken by one change, and nothing was wrong before that.
+    pub fn is_one_change(&self) -> bool {
+        self.healthy_until().is_some() && self.changes() == 1
+    }
+
+    /// How much is changed in all. That pods are made anew, which lets a change show, is none.
+    fn changes(&self) -> usize {
+        let changes = |step: &&Step| match step {
+            Step::Kubectl(line) => !line.starts_with("delete pod ") && !line.starts_with("rollout status "),
+            Step::Apply(_) | Step::Testbed(_) | Step::Fix(_) => true,
+            Step::Until(_) | Step::Seconds(_) => false,
+        };
+        self.steps.iter().filter(changes).count()
+    }
 }
 
 impl Expect {
@@ -161,5 +190,29 @@ impl Expect {
     /// The problems that must be there.
     pub fn all(&self) -> impl Iterator<Item = &Value> {
         self.problem.iter().chain(&self.problems)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn case(group: &str, steps: &str) -> Case {
+        let text = format!("{{shows: it, group: {group}, steps: {steps}, expect: {{answer: [problem]}}}}");
+        serde_saphyr::from_str(&text).unwrap()
+    }
+
+    #[test]
+    fn a_failure_begins_with_the_first_change_after_something_was_waited_for() {
+        let ready = "{until: {get: pods, at: items}}";
+        let steps = format!("[{ready}, {{seconds: 2}}, {{kubectl: set image a b}}, {{kubectl: delete pod a}}]");
+        let changed = case("failure", &steps);
+        assert_eq!((changed.healthy_until(), changed.changes()), (Some(2), 1));
+        assert!(changed.is_one_change());
+        assert_eq!(case("look-alike", &steps).healthy_until(), None);
+        let broken = case("failure", &format!("[{ready}, {{seconds: 2}}]"));
+        assert_eq!((broken.healthy_until(), broken.changes()), (None, 0));
+        let at_once = case("failure", &format!("[{{kubectl: set image a b}}, {ready}, {{apply: x}}]"));
+        assert_eq!((at_once.healthy_until(), at_once.changes()), (None, 2));
     }
 }

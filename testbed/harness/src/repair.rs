@@ -8,8 +8,9 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 use std::time::Duration;
 
-/// In which the watch has to have opened what is there: its first lists, and what is asked for afterwards.
-const OPENED: Duration = Duration::from_secs(60);
+/// In which the watch has to have opened what is there: its first lists, what is asked for afterwards, and of what comes
+/// and goes the next time. A pod that fills its volume is evicted about once a minute.
+const OPENED: Duration = Duration::from_secs(100);
 
 /// In which all has to be over: controllers that wait between their attempts, new pods, and the time for which these have to be
 /// ready.

@@ -1,6 +1,6 @@
 //! Runs a case.
 
-use crate::expect::wrong;
+use crate::expect::{self, wrong};
 use crate::question::{Question, words};
 use crate::{Case, Cluster, Namespace, Reckon, Step, Until, collect, differences, matches, recording, repair, wait};
 use anyhow::{Context, Result, bail};
@@ -27,7 +27,10 @@ fn attempt(namespace: &Namespace<'_>, case: &Case, recorded: bool, last: &mut Op
     if !case.objects.trim().is_empty() {
         namespace.apply(&case.objects)?;
     }
-    for step in &case.steps {
+    for (index, step) in case.steps.iter().enumerate() {
+        if case.healthy_until() == Some(index) {
+            healthy(namespace)?;
+        }
         take(namespace, step)?;
     }
     let question = Question::of(case, namespace.name())?;
@@ -36,6 +39,17 @@ fn attempt(namespace: &Namespace<'_>, case: &Case, recorded: bool, last: &mut Op
         recording::record(namespace, case, &question, after)?;
     }
     if case.repair.is_empty() { Ok(()) } else { repair::repaired(namespace, case, last) }
+}
+
+/// What is to be broken is whole before.
+fn healthy(namespace: &Namespace<'_>) -> Result<()> {
+    let question = Question::problems(namespace.name());
+    wait(Duration::from_secs(60), "health before the change", || {
+        let document = question.live(namespace.cluster().kubeconfig())?;
+        let found = expect::open(&document);
+        let sound = document["answer"] == "no-fault" && found.is_empty();
+        if sound { Ok(true) } else { bail!("the answer is {}: {}", document["answer"], expect::titles(&found)) }
+    })
 }
 
 /// Asks until the answer is right, and of a look-alike as long as it must be. How long it took to be right.

@@ -528,6 +528,8 @@ fn plausible(sort: &Sort, below: &str, change: &FieldChange, line: Option<&str>)
     match sort.slug {
         // What cannot matter for these, cannot be blamed.
         "command-not-found" | "command-not-executable" | "exec-format-error" | "library-missing" if rank > 5 => None,
+        // Where a command is given, it is the program, and the arguments are what it was to get.
+        "command-not-found" | "command-not-executable" if part == "args" => Some(1),
         _ => Some(if fits { 0 } else { rank }),
     }
 }

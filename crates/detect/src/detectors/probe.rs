@@ -224,7 +224,7 @@ impl Failing<'_, '_> {
                 self.subject,
                 name,
                 revision::onset(self.subject, self.status, end),
-                |below, change| plausible(self.which, slow, below, change),
+                |below, _| plausible(self.which, slow, self.answer, below),
             )
         };
         let wrong = target::wrong(self).filter(|_| early);
@@ -306,10 +306,11 @@ impl Failing<'_, '_> {
         suspect.contrast.is_some() || field.contains(self.which.field()) || field.contains(".resources.")
     }
 
-    /// Whether the change that is blamed made the probe ask elsewhere.
+    /// Whether the change that is blamed made the probe ask elsewhere than it had.
     fn moved(&self, suspect: &Suspect) -> bool {
-        let field = &suspect.blame.field().field;
-        field.contains(self.which.field())
+        let FieldChange { field, from, .. } = suspect.blame.field();
+        from.is_some()
+            && field.contains(self.which.field())
             && [".port", ".path", ".scheme", ".command"].iter().any(|part| field.ends_with(part))
             && self.answer != Answer::Timeout
     }
@@ -384,8 +385,8 @@ impl Failing<'_, '_> {
         let suspect = if was_ready || standby.is_some() {
             None
         } else {
-            revision::suspect(self.view, self.workload, self.subject, name, Some(since), |below, change| {
-                plausible(Which::Readiness, false, below, change)
+            revision::suspect(self.view, self.workload, self.subject, name, Some(since), |below, _| {
+                plausible(Which::Readiness, false, self.answer, below)
             })
         };
         let undeclared = match (self.answer, target::asked(self)) {
@@ -515,20 +516,28 @@ impl Failing<'_, '_> {
     }
 }
 
-/// The probe's own fields first, then what decides where, when and whether the program answers.
-fn plausible(which: Which, timing: bool, below: &str, _change: &FieldChange) -> Option<u8> {
+/// The probe's own fields first: its times where the start is too slow for it, else what its answer speaks of. Then what
+/// decides where, when and whether the program answers.
+fn plausible(which: Which, timing: bool, answer: Answer, below: &str) -> Option<u8> {
     let part = below.split(['.', '[']).next().unwrap_or(below);
     match part {
         _ if part == which.field() => {
             let of_time = ["Seconds", "Threshold"].iter().any(|end| below.ends_with(end));
-            (timing || !of_time).then_some(0)
+            let spoken_of = match answer {
+                Answer::Refused | Answer::NoSuchPort => ".port",
+                Answer::Status(_) => ".path",
+                Answer::Scheme(_) => ".scheme",
+                _ => "",
+            };
+            let first = if timing { of_time } else { below.ends_with(spoken_of) };
+            (timing || !of_time).then_some(u8::from(!first))
         }
-        "ports" => (!timing).then_some(1),
-        "resources" => timing.then_some(1),
-        "command" | "args" => Some(2),
-        "" | "image" => Some(3),
-        "env" | "envFrom" => Some(4),
-        "volumeMounts" | "securityContext" => Some(5),
+        "ports" => (!timing).then_some(2),
+        "resources" => timing.then_some(2),
+        "command" | "args" => Some(3),
+        "" | "image" => Some(4),
+        "env" | "envFrom" => Some(5),
+        "volumeMounts" | "securityContext" => Some(6),
         _ => None,
     }
 }

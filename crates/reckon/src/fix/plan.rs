@@ -13,10 +13,10 @@ use serde_json::{Map, Value, json};
 pub(super) enum Action {
     /// A patch, without a version yet.
     Patch(PatchType, Value),
+    /// The resources of a running pod, which are changed by a way of their own. As a strategic patch.
+    Resize(Value),
     /// The pod is to be moved away.
     Evict,
-    /// The pod is to be deleted, so that its controller makes another.
-    Delete,
 }
 
 /// The write and what to call it.
@@ -72,10 +72,17 @@ impl Plan {
             Ok(Action::Patch(patch_type, patch))
         };
         Ok(match (remedy.kind, remedy.patch.clone()) {
+            (RemedyKind::Evict, _) if !made_again(now) => {
+                return Err("no controller would make the pod again".to_owned());
+            }
             (RemedyKind::Evict, _) => plan(Action::Evict, "Evict", "evicted"),
             (RemedyKind::Cordon, _) => plan(unschedulable(true), "Cordon", "cordoned"),
             (RemedyKind::Uncordon, _) => plan(unschedulable(false), "Uncordon", "uncordoned"),
-            (RemedyKind::Restart, _) if target.kind == Kind::Pod => plan(Action::Delete, "Delete", "deleted"),
+            (RemedyKind::Restart, _) if now.pointer("/spec/updateStrategy/type") == Some(&json!("OnDelete")) => {
+                return Err(
+                    "its pods are made anew only when somebody deletes them (updateStrategy OnDelete)".to_owned()
+                );
+            }
             (RemedyKind::Restart, _) => {
                 let at = connection.now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
                 let annotations = json!({"kubectl.kubernetes.io/restartedAt": at});
@@ -87,6 +94,9 @@ impl Plan {
                 Plan { note: Some(back.note), ..plan(back.action, "Roll back", "rolled back") }
             }
             (RemedyKind::Scale, Some(it)) => plan(patch(it)?, "Scale", "scaled"),
+            (RemedyKind::SetResources, Some(it)) if target.kind == Kind::Pod => {
+                plan(Action::Resize(it), "Resize", "resized")
+            }
             (RemedyKind::RollBack, Some(it)) => plan(patch(it)?, "Roll back", "rolled back"),
             (_, Some(it)) => plan(patch(it)?, "Patch", "patched"),
             (_, None) => return Err("the right value cannot be told from what is known".to_owned()),
@@ -100,6 +110,12 @@ impl Plan {
         merge(&mut after, patch);
         changes(now, &after)
     }
+}
+
+/// Whether something makes a pod again that is gone.
+fn made_again(pod: &Value) -> bool {
+    let owners = pod.pointer("/metadata/ownerReferences").and_then(Value::as_array);
+    owners.into_iter().flatten().any(|owner| owner["controller"] == true)
 }
 
 fn unschedulable(wanted: bool) -> Action {
@@ -172,6 +188,14 @@ pub(super) fn changes(before: &Value, after: &Value) -> Vec<FieldChange> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pod_is_made_again_by_its_controller_and_by_no_other_owner() {
+        let pod = |owners: Value| made_again(&json!({"metadata": {"ownerReferences": owners}}));
+        assert!(pod(json!([{"kind": "Gang"}, {"kind": "ReplicaSet", "controller": true}])));
+        assert!(!pod(json!([{"kind": "Gang", "controller": false}])));
+        assert!(!made_again(&json!({"metadata": {}})));
+    }
 
     #[test]
     fn a_patch_counts_for_one_version_alone() {

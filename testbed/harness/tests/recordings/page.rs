@@ -75,6 +75,7 @@ fn totals(page: &mut String, replayed: &[Replayed]) {
     let at = |share: usize| times.get(times.len() * share / 100).or(times.last()).copied().unwrap_or_default();
     let rows = [
         ("Recorded cases", replayed.len().to_string()),
+        ("Failures by one change in what was healthy before", injected(replayed)),
         ("Cause objects, at first place", score.causes.to_string()),
         ("Failures, classes and symptoms", score.symptoms.to_string()),
         ("Findings where nothing is wrong", score.unfounded.to_string()),
@@ -85,6 +86,13 @@ fn totals(page: &mut String, replayed: &[Replayed]) {
     for (what, figure) in rows {
         let _ = writeln!(page, "| {what} | {figure} |");
     }
+}
+
+/// How many of the failures that are one thing began so.
+fn injected(replayed: &[Replayed]) -> String {
+    let failures = of(replayed, Group::Failure);
+    let injected = failures.iter().filter(|one| one.case.is_one_change()).count();
+    format!("{injected} of {}", failures.len())
 }
 
 fn heading(page: &mut String, title: &str, count: usize) {

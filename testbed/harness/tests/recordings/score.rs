@@ -42,15 +42,38 @@ impl Score {
     }
 }
 
-/// Each problem that is expected, with the one at first place; where several are expected, with the likest.
+/// Each problem that is expected, with the one at first place. Where several are expected, they stand at the first places
+/// together, and each is the answer to one of them only: the likest go together first.
 pub(crate) fn pairs(replayed: &Replayed) -> Vec<(&Value, Option<&Value>)> {
-    let open = open(&replayed.document);
-    let wanted: Vec<&Value> = replayed.case.expect.all().collect();
-    if let [only] = wanted.as_slice() {
-        return vec![(only, open.first().copied())];
+    paired(&replayed.case.expect.all().collect::<Vec<_>>(), &open(&replayed.document))
+}
+
+fn paired<'a>(wanted: &[&'a Value], open: &[&'a Value]) -> Vec<(&'a Value, Option<&'a Value>)> {
+    let first = &open[..open.len().min(wanted.len())];
+    let mut likeness: Vec<(usize, usize, usize)> = Vec::new();
+    for (at, wanted) in wanted.iter().enumerate() {
+        likeness.extend(first.iter().enumerate().map(|(place, found)| (differences(wanted, found).len(), at, place)));
     }
-    let likest = |wanted: &Value| open.iter().copied().min_by_key(|found| differences(wanted, found).len());
-    wanted.into_iter().map(|wanted| (wanted, likest(wanted))).collect()
+    likeness.sort_unstable();
+    let mut pairs: Vec<(&Value, Option<&Value>)> = wanted.iter().map(|wanted| (*wanted, None)).collect();
+    let mut taken = vec![false; first.len()];
+    for (_, at, place) in likeness {
+        if pairs[at].1.is_none() && !taken[place] {
+            pairs[at].1 = Some(first[place]);
+            taken[place] = true;
+        }
+    }
+    pairs
+}
+
+#[test]
+fn a_problem_answers_one_expectation_and_only_from_the_first_places() {
+    let problem = |name: &str| serde_json::json!({"failure": name, "cause": {"ref": {"name": name}}});
+    let (a, b, loud) = (problem("a"), problem("b"), problem("loud"));
+    assert_eq!(paired(&[&a, &b], &[&b, &a]), [(&a, Some(&a)), (&b, Some(&b))]);
+    assert_eq!(paired(&[&a, &b], &[&loud, &b, &a]), [(&a, Some(&loud)), (&b, Some(&b))]);
+    assert_eq!(paired(&[&a, &a], &[&a]), [(&a, Some(&a)), (&a, None)]);
+    assert_eq!(paired(&[&a], &[&loud, &a]), [(&a, Some(&loud))]);
 }
 
 impl Share {

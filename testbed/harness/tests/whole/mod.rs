@@ -49,9 +49,6 @@ pub(crate) const TESTS: &[(&str, Test)] = &[
     ("a_node_that_went_silent_is_the_cause_of_all_that_follows", node::test),
 ];
 
-/// The failures that they find and no case does.
-pub(crate) const FAILURES: &[&str] = &["node-unreachable", "cpu-throttled"];
-
 /// Waits until the namespaces of earlier tests are gone. One that somebody else made is not waited for: it is not ours to
 /// delete, and what is wrong in it would be found.
 pub(crate) fn quiet(cluster: &Cluster) -> Result<()> {

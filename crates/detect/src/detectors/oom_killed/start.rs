@@ -1,6 +1,7 @@
 //! A memory limit so small that not even the container runtime fits in: the pod never starts, and no word of memory is
 //! said.
 
+use crate::blame::{self, Blame};
 use crate::detectors::killed_by;
 use crate::detectors::template::Site;
 use crate::spot::{self, Spot};
@@ -8,7 +9,7 @@ use crate::{Fact, Finding, Place, View, describe};
 use reckon_model::document::{Cause, CauseKind, Death, DeathScope, Effect, Remedy, RemedyKind, Role, Source, Verdict};
 use reckon_model::k8s::{Container, ContainerStatus, ContainerType, Pod, Volume};
 use reckon_model::kernel::MemoryKind;
-use reckon_model::{Object, Quantity, Timestamp};
+use reckon_model::{FieldChange, Object, Quantity, Timestamp};
 use serde_json::json;
 
 /// Below this a limit is a slip of its unit: `512m` is half a byte, `512` are bytes, and no program of any kind fits.
@@ -31,8 +32,16 @@ pub(super) fn finding<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) ->
         "The memory limit of {name} is {limit}{hint}: not even the runtime that sets the container up fits into that."
     );
     let site = Site::new(workload, name);
-    let cause = Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence);
-    let cause = site.blame(cause, "resources.limits.memory", Some(limit.as_str().into()));
+    let cause = match changed(view, subject, workload, name) {
+        Some(blame) => {
+            let words = format!("{} was {}.", blame.field().field, blame.words());
+            blame.cause(view, format!("{sentence} {words}"))
+        }
+        None => {
+            let cause = Cause::plain(CauseKind::Resource, Some(&workload.reference()), sentence);
+            site.blame(cause, "resources.limits.memory", Some(limit.as_str().into()))
+        }
+    };
     let title = format!("{whose}: {name} cannot start, its memory limit of {limit} leaves no room{hint}");
     let mut finding = Finding::new("killed-before-start", Place::container(workload, name, kind), title, cause);
     finding.class = Some("killed-before-start");
@@ -53,6 +62,13 @@ pub(super) fn finding<'a>(view: &View<'a>, subject: &'a Object, pod: &'a Pod) ->
     });
     finding.remedies.push(room(&site, container, limit));
     Some(finding)
+}
+
+/// Who made the limit of a container what it is.
+fn changed<'a>(view: &View<'a>, pod: &'a Object, workload: &'a Object, container: &str) -> Option<Blame> {
+    let path = Spot::of(workload)?.container(container)?.key("resources").key("limits").key("memory");
+    let touches = |change: &FieldChange| path.is_touched_by(change).then_some(0);
+    blame::template_change(view, workload, Some(pod), pod.meta.created, touches)
 }
 
 /// A limit that the program fits into.
