@@ -47,7 +47,7 @@ pub(super) fn metadata(object: &Object, edges: &mut Vec<Edge>) {
     }
     match (ownership::helm_release(object), ownership::managed_by(object)) {
         (Some(release), _) => edges.push(program(Relation::Release, "metadata", &format!("helm release {release}"))),
-        (None, Some(by)) => edges.push(program(Relation::Release, "metadata", by)),
+        (None, Some(by)) => edges.push(program(Relation::Release, "metadata", &by)),
         (None, None) => {}
     }
 }

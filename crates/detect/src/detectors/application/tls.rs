@@ -173,7 +173,7 @@ pub(super) fn own(speaker: &Speaker<'_, '_>) -> Finding {
     const SLUG: &str = "certificate-unusable";
     let why = "its own certificate or key cannot be used".to_owned();
     let namespace = speaker.subject.meta.namespace.as_deref();
-    let read = configuration::read_by(speaker.pod, speaker.container, namespace);
+    let read = configuration::read_by(&speaker.pod.spec, speaker.container, namespace);
     let secret = only(read.keys().filter_map(|reference| held(speaker.view, reference)));
     if let Some(edited) = secret.and_then(|secret| lately(speaker, secret)) {
         let cause = edited.cause(&format!("; {} cannot use what is in it.", speaker.who()));
@@ -257,7 +257,7 @@ fn shown<'a>(view: &View<'a>, service: &'a Object) -> Option<&'a Object> {
     let mut found: BTreeMap<ResourceRef, &'a Object> = BTreeMap::new();
     for pod in pods.into_iter().take(SHOWN_BY).filter_map(Object::pod) {
         for (_, container, _) in pod.containers() {
-            let read = configuration::read_by(pod, container, namespace);
+            let read = configuration::read_by(&pod.spec, container, namespace);
             let held = read.keys().filter_map(|reference| held(view, reference));
             found.extend(held.map(|secret| (secret.reference(), secret)));
         }
