@@ -1,10 +1,12 @@
 //! The edges of one object, followed: what is there, what is missing, what may have been meant.
 
 use super::{Edge, End, Relation};
+use crate::impact::MANY;
 use crate::view::{There, View};
 use crate::{addresses, blame, describe};
 use reckon_model::document::{Connected, Connection, Ref};
 use reckon_model::{Body, Kind, Object, ResourceRef, text};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// So many edges of an object are followed: a route may name hundreds of backends.
 const MOST: usize = 40;
@@ -15,7 +17,8 @@ pub(crate) fn connected<'a>(view: &View<'a>, object: &'a Object) -> Vec<Connecte
     edges.extend(callees(view, object));
     edges.extend(parameters(view, object));
     edges.truncate(MOST);
-    let mut found: Vec<Connected> = edges.iter().map(|edge| followed(view, edge)).collect();
+    let unread = crowds_unread(view, &edges);
+    let mut found: Vec<Connected> = edges.iter().map(|edge| followed(view, edge, &unread)).collect();
     found.extend(attachments(view, object));
     found.extend(definition(view, object));
     found
@@ -36,7 +39,22 @@ pub(crate) fn dangling(connected: &[Connected]) -> Option<String> {
     (!told.is_empty()).then(|| text::enumerate(&told))
 }
 
-fn followed(view: &View<'_>, edge: &Edge) -> Connected {
+/// A kind in a namespace.
+type Place = (Kind, Option<String>);
+
+/// Of which so many are named that they are asked for as a list, and that list is not there.
+fn crowds_unread(view: &View<'_>, edges: &[Edge]) -> BTreeSet<Place> {
+    let mut named: BTreeMap<Place, usize> = BTreeMap::new();
+    for edge in edges {
+        if let End::One(reference) = &edge.end {
+            *named.entry((reference.kind.clone(), reference.namespace.clone())).or_default() += 1;
+        }
+    }
+    let crowds = named.into_iter().filter(|(_, count)| *count > MANY).map(|(place, _)| place);
+    crowds.filter(|(kind, namespace)| !view.all(kind, namespace.as_deref()).complete).collect()
+}
+
+fn followed(view: &View<'_>, edge: &Edge, unread: &BTreeSet<Place>) -> Connected {
     let mut found = Connected {
         relation: edge.relation.as_str().to_owned(),
         field: edge.field.clone(),
@@ -53,7 +71,9 @@ fn followed(view: &View<'_>, edge: &Edge) -> Connected {
             let reference = placed(view, edge, reference);
             found.what = format!("{} {}", reference.kind.name(), describe::name(&reference));
             found.reference = Some(Ref::from(&reference));
-            found.state = match view.there(&reference) {
+            let place = (reference.kind.clone(), reference.namespace.clone());
+            let there = if unread.contains(&place) { There::Unread } else { view.there(&reference) };
+            found.state = match there {
                 There::Yes => Connection::There,
                 There::Unread => Connection::Unknown,
                 There::No { deleted } => {
