@@ -119,6 +119,23 @@ fn a_log_beside_the_objects_is_read_when_it_is_asked_for() {
 }
 
 #[test]
+fn where_nothing_can_be_carried_out_why_says_where_to_look() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut ended = killed("a", "shop", "2026-01-01T00:10:00Z");
+    ended["status"]["containerStatuses"][0]["lastState"]["terminated"]["exitCode"] = json!(1);
+    ended["status"]["containerStatuses"][0]["lastState"]["terminated"]["reason"] = json!("Error");
+    write(directory.path(), "objects/pods.json", json!({"kind": "List", "items": [ended]}).to_string());
+    write(directory.path(), "logs/shop/a/app.previous.log", "2026-01-01T00:09:59Z fatal: cannot read the price list\n");
+    let path = directory.path().to_str().unwrap();
+    let output = run(&["why", "pod/a", "-f", path]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("SHOW (E1)\n  kubectl logs pod/a -n shop -c app --previous\n"), "{text}");
+    let json = document(&run(&["why", "pod/a", "-f", path, "-o", "json"]));
+    let show = &json["problems"][0]["show"];
+    assert_eq!((&show["look"], &show["previous"], &show["ref"]["name"]), (&json!("log"), &json!(true), &json!("a")));
+}
+
+#[test]
 fn a_dump_of_kubectl_is_read_namespace_by_namespace() {
     let directory = tempfile::tempdir().unwrap();
     let list = |kind: &str, items: Vec<Value>| {

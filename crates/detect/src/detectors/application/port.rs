@@ -1,4 +1,4 @@
-//! A port that somebody else listens on.
+//! Ports on which a program cannot listen: somebody else does, or its user may not.
 
 use super::Speaker;
 use crate::addresses::in_text;

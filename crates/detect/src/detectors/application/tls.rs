@@ -273,7 +273,9 @@ fn held<'a>(view: &View<'a>, reference: &ResourceRef) -> Option<&'a Object> {
     let secret = view.look_up(reference).found()?;
     let Body::Config(config) = &secret.body else { return None };
     let pair = config.keys.as_ref().is_some_and(|keys| keys.contains("tls.crt") && keys.contains("tls.key"));
-    (config.kind == "kubernetes.io/tls" || pair).then_some(secret)
+    // Of a Secret whose values are not asked for, neither its type nor its keys need be known.
+    let issued = secret.meta.annotations.contains_key("cert-manager.io/certificate-name");
+    (config.kind == "kubernetes.io/tls" || pair || issued).then_some(secret)
 }
 
 fn only<'a>(mut all: impl Iterator<Item = &'a Object>) -> Option<&'a Object> {
