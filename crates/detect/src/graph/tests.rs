@@ -1,7 +1,5 @@
 //! Every row of the catalogue of edges, by an object as the API gives it.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use super::{End, connected, dangling, of};
 use crate::{State, View};
 use reckon_model::document::Connection;
