@@ -6,6 +6,7 @@ use reckon_detect::{Diagnosis, Engine, Scope, State};
 use reckon_model::{Answer, Demand, Kind, LogLine, Object, Specs};
 use reckon_sim::{Bulk, Config, World};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::hint::black_box;
 use std::io::Write;
 
@@ -74,7 +75,8 @@ fn world() -> Result<World> {
 
 /// Makes a pod fail: it ends again and again, was killed for memory, has no image, is not ready, or finds no node.
 fn fail(pod: &mut Value, how: usize) {
-    const SINCE: &str = "2025-12-31T23:50:00Z";
+    // Longer ago than what is not ready is waited for.
+    const SINCE: &str = "2025-12-31T23:45:00Z";
     for condition in pod["status"]["conditions"].as_array_mut().into_iter().flatten() {
         if condition["type"] == "Ready" || condition["type"] == "ContainersReady" {
             condition["status"] = "False".into();
@@ -97,7 +99,7 @@ fn fail(pod: &mut Value, how: usize) {
             status["started"] = false.into();
             status["state"] = json!({"waiting": {"reason": "ImagePullBackOff", "message": message}});
         }
-        3 => {}
+        3 => status["state"] = json!({"running": {"startedAt": "2025-12-31T23:00:00Z"}}),
         _ => {
             pod["spec"]["nodeName"] = Value::Null;
             pod["spec"]["containers"][0]["resources"]["requests"]["memory"] = "512Gi".into();
@@ -136,8 +138,12 @@ pub(crate) fn full(count: usize) -> Result<()> {
     for _ in 0..count {
         engine.forget_runs();
         engine.forget_problems();
-        let found = black_box(detect(&mut engine)?).problems.len();
-        ensure!(found >= PODS / ONE_ILL_IN * 9 / 10, "only {found} problems");
+        let found = black_box(detect(&mut engine)?).problems;
+        let failures: BTreeMap<&str, usize> = found.iter().fold(BTreeMap::new(), |mut counted, problem| {
+            *counted.entry(&*problem.failure).or_default() += 1;
+            counted
+        });
+        ensure!(found.len() >= PODS / ONE_ILL_IN * 9 / 10, "only {} problems: {failures:?}", found.len());
     }
     Ok(())
 }

@@ -177,12 +177,11 @@ impl Mirror {
     /// `undone` has the revision that each rewinding went back to.
     pub(super) fn judge(&mut self, kinds: &[Kind], times: &[Timestamp], undone: &[u64], leave: &Leave) {
         let writes: Vec<Write> = self.server.world().writes().all().to_vec();
-        let died: HashMap<&str, Timestamp> = writes
-            .iter()
-            .zip(times)
-            .filter(|(write, _)| write.verb == Verb::Deleted)
-            .map(|(write, at)| (&*write.uid, *at))
-            .collect();
+        // Who was restored from a backup dies twice.
+        let mut died: HashMap<&str, Vec<Timestamp>> = HashMap::new();
+        for (write, at) in writes.iter().zip(times).filter(|(write, _)| write.verb == Verb::Deleted) {
+            died.entry(&*write.uid).or_default().push(*at);
+        }
         let mut newest: HashMap<&str, u64> = HashMap::new();
         for (_, uid, version) in self.told.keys() {
             let entry = newest.entry(uid).or_default();
@@ -202,7 +201,9 @@ impl Mirror {
             // What came after something newer of the same object is told no more.
             let newer = newest.get(&*uid).is_some_and(|newest| *newest > write.revision);
             // Nor is what came and went before anybody looked.
-            let dead = died.get(&*uid).is_some_and(|died| died.duration_since(*at) <= SignedDuration::from_secs(600));
+            let soon = SignedDuration::ZERO..=SignedDuration::from_secs(600);
+            let dead =
+                died.get(&*uid).is_some_and(|died| died.iter().any(|died| soon.contains(&died.duration_since(*at))));
             let overtaken = leave.overtaken && (newer || dead);
             // What was undone before it was told never was, for all that anybody can find out.
             let undone = undone.get(write.epoch as usize).is_some_and(|back_to| write.revision > *back_to);
