@@ -461,7 +461,8 @@ impl Follower {
             // The newest version was not: it is this server that is behind the others.
             return End::Expired(format!("the list is of version {version}, older than what was seen"));
         }
-        if self.known.is_behind() && self.floor != Version::None {
+        // That may be so of a first list, too: one that was cut off before it was of another history.
+        if self.known.is_behind() {
             return rewound_as("its list is older than what was seen");
         }
         self.mark = Some(version);

@@ -26,7 +26,7 @@ pub(crate) struct Known {
     unread: BTreeSet<Box<str>>,
     /// Whether this pass met an object it could not name: then nothing can be said to be gone.
     blind: bool,
-    /// Whether this list showed something older than what is known: it, or the history, is of the past.
+    /// Whether this list showed something older than what is known, or alive that was dead: it, or the history, is of the past.
     behind: bool,
 }
 
@@ -88,11 +88,8 @@ impl Known {
         if let Some(grave) = self.graves.of(uid)
             && !planted(Bug::ForgetsTheDead)
         {
-            if grave.version.is_before(now) {
-                return Saw::Risen;
-            }
             self.behind = true;
-            return Saw::Old;
+            return if grave.version.is_before(now) { Saw::Risen } else { Saw::Old };
         }
         let pass = self.pass;
         let Some(seen) = self.objects.get_mut(&key) else {

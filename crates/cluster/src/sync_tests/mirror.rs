@@ -210,6 +210,12 @@ impl Mirror {
             let what = || format!("{} {:?} {uid}@{} of {at}", write.kind, write.verb, write.revision);
             match told {
                 None if in_gap || overtaken || undone => {}
+                // A history that was rewound for a moment came to the same version of the same object, which was told.
+                None if write.epoch > 0
+                    && writes.iter().any(|twin| {
+                        twin.epoch < write.epoch && (&twin.uid, twin.revision) == (&write.uid, write.revision)
+                    })
+                    && self.told.contains_key(&(kind.clone(), uid.clone(), write.revision)) => {}
                 None => wrong.push(format!("{} was lost", what())),
                 Some(told) => {
                     let late = at.checked_add(leave.late).unwrap_or(Timestamp::MAX);
