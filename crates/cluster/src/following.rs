@@ -107,7 +107,8 @@ impl OneKind {
                     }
                     false
                 }
-                () = &mut again => true,
+                // Where all are to end, nobody is to begin: a time that has passed would be heard of without a pause.
+                () = &mut again, if !stop.is_called() => true,
             };
             if stop.is_called() && followers.is_empty() {
                 return Some(known);
