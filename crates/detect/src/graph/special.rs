@@ -14,7 +14,7 @@ const LEASES: &str = "kube-node-lease";
 /// What a Node of Cluster API says of its Machine.
 const MACHINE: (&str, &str) = ("cluster.x-k8s.io/machine", "cluster.x-k8s.io/cluster-namespace");
 
-/// What writes `spec.storageClassName` but names no class.
+/// The `provisioner` of a class whose volumes people make by hand: no program has this name.
 const NO_PROVISIONER: &str = "kubernetes.io/no-provisioner";
 
 fn one(relation: Relation, field: impl Into<String>, end: ResourceRef) -> Edge {
