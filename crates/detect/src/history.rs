@@ -15,7 +15,7 @@ use crate::view::View;
 use jiff::SignedDuration;
 use reckon_model::diff::diff;
 use reckon_model::selector::LabelSelector;
-use reckon_model::{Actor, Change, FieldChange, Kind, Object, Timestamp, Verb};
+use reckon_model::{Actor, ActorSource, Change, FieldChange, Kind, Object, Timestamp, Verb};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -132,7 +132,7 @@ fn last_writer(object: &Object) -> Option<(Actor, Timestamp)> {
         .filter(|manager| manager.subresource != "status")
         .max_by_key(|manager| manager.time)?;
     let at = last.time.filter(|at| at.duration_since(created) > CREATION)?;
-    Some((Actor { manager: last.manager.clone(), user: None, source: "managedFields" }, at))
+    Some((Actor { manager: last.manager.clone(), user: None, source: ActorSource::ManagedFields }, at))
 }
 
 /// That somebody wrote after the creation, when nothing tells what.
@@ -170,7 +170,7 @@ fn helm<'a>(view: &View<'a>, object: &'a Object) -> Option<Change> {
         subject: object.reference(),
         verb: Verb::Updated,
         fields,
-        actor: Some(Actor { manager: "helm".to_owned(), user: None, source: "helm" }),
+        actor: Some(Actor { manager: "helm".to_owned(), user: None, source: ActorSource::Helm }),
     })
 }
 

@@ -2,7 +2,7 @@
 
 use reckon_model::diff::escape;
 use reckon_model::object::Owner;
-use reckon_model::{Actor, Meta, Object, Timestamp};
+use reckon_model::{Actor, ActorSource, Meta, Object, Timestamp};
 use serde_json::Value;
 
 /// What keeps the object as it is, so that a live patch would be reverted: `helm`, `argocd`, `flux`, or the custom resource
@@ -74,7 +74,7 @@ pub(crate) fn entries(live: &Value) -> impl Iterator<Item = Entry<'_>> {
 impl Entry<'_> {
     /// Who it is.
     pub(crate) fn actor(&self) -> Actor {
-        Actor { manager: self.manager.to_owned(), user: None, source: "managedFields" }
+        Actor { manager: self.manager.to_owned(), user: None, source: ActorSource::ManagedFields }
     }
 
     /// How many fields it owns.

@@ -1,6 +1,7 @@
 //! What happened to objects.
 
 use crate::{ResourceRef, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// What happened to an object: when, which fields, who. Never why.
@@ -19,7 +20,8 @@ pub struct Change {
 }
 
 /// What was done to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Verb {
     /// It appeared.
     Created,
@@ -30,25 +32,51 @@ pub enum Verb {
 }
 
 /// One field that differs between two states of an object.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FieldChange {
     /// For people, list items by name: `spec.template.spec.containers[app].resources.limits.memory`.
     pub field: String,
     /// RFC 6901 pointer into the newer object (into the older one for a removal): unambiguous where keys have dots.
     pub pointer: String,
     /// The older value as written; `None` if absent or not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Value>,
     /// The newer value as written; `None` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub to: Option<Value>,
 }
 
 /// Who wrote, as far as the cluster remembers.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Actor {
     /// Field manager, such as `kubectl-edit`, `helm`, `argocd-controller`.
     pub manager: String,
     /// The person or account; only from an audit log or a Helm release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<String>,
-    /// Where this is known from: `managedFields`, `helm`, `audit`.
-    pub source: &'static str,
+    /// Where this is known from.
+    pub source: ActorSource,
+}
+
+/// Where it is known from who wrote.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum ActorSource {
+    /// The object's own `managedFields`.
+    ManagedFields,
+    /// A Helm release.
+    Helm,
+    /// The API server's audit log.
+    Audit,
+}
+
+impl ActorSource {
+    /// The word for it, as in the JSON.
+    pub const fn word(self) -> &'static str {
+        match self {
+            ActorSource::ManagedFields => "managedFields",
+            ActorSource::Helm => "helm",
+            ActorSource::Audit => "audit",
+        }
+    }
 }

@@ -629,7 +629,7 @@ pub struct Requires {
 
 impl From<&crate::Actor> for Actor {
     fn from(actor: &crate::Actor) -> Self {
-        Actor { manager: actor.manager.clone(), user: actor.user.clone(), source: actor.source.to_owned() }
+        Actor { manager: actor.manager.clone(), user: actor.user.clone(), source: actor.source.word().to_owned() }
     }
 }
 

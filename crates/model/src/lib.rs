@@ -18,13 +18,14 @@ pub mod kubectl;
 pub mod object;
 pub mod observation;
 pub mod quantity;
+pub mod record;
 pub mod selector;
 pub mod shared;
 pub mod specs;
 pub mod text;
 pub mod whole;
 
-pub use change::{Actor, Change, FieldChange, Verb};
+pub use change::{Actor, ActorSource, Change, FieldChange, Verb};
 pub use demand::{Answer, Demand, Gap, Obstacle};
 pub use ident::{ClusterId, ProblemId, ResourceRef};
 pub use jiff::{SignedDuration, Timestamp};

@@ -5,7 +5,7 @@ use crate::spot::Path;
 use crate::{Fact, View, blame, describe, ownership};
 use jiff::SignedDuration;
 use reckon_model::document::{Cause, Role, Source};
-use reckon_model::{Actor, Change, FieldChange, Object, Timestamp, Verb};
+use reckon_model::{Actor, ActorSource, Change, FieldChange, Object, Timestamp, Verb};
 use serde_json::Value;
 
 /// Clocks differ by less than this.
@@ -122,7 +122,7 @@ fn narrowed(mut change: Change, path: &Path) -> Change {
 fn made(object: &Object, path: &Path, value: Option<Value>) -> Option<Change> {
     let at = object.meta.created?;
     let first = object.meta.managers.iter().filter(|manager| manager.subresource != "status").min_by_key(|m| m.time);
-    let actor = first.map(|first| Actor { manager: first.manager.clone(), user: None, source: "managedFields" });
+    let actor = first.map(|first| Actor { manager: first.manager.clone(), user: None, source: ActorSource::ManagedFields });
     let field = FieldChange { field: path.field.clone(), pointer: path.pointer.clone(), from: None, to: value };
     Some(Change { at, subject: object.reference(), verb: Verb::Created, fields: vec![field], actor })
 }

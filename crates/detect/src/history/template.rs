@@ -6,7 +6,7 @@ use crate::view::View;
 use jiff::SignedDuration;
 use reckon_model::diff::diff;
 use reckon_model::object::at;
-use reckon_model::{Actor, Change, FieldChange, Kind, Object, Timestamp, Verb};
+use reckon_model::{Actor, ActorSource, Change, FieldChange, Kind, Object, Timestamp, Verb};
 use serde_json::Value;
 
 /// A controller makes the revision of a new template within moments of the write; a manager's time this close is the
@@ -93,7 +93,7 @@ fn writer(
         _ => {}
     }
     let close = writers(workload).find(|(_, at)| at.duration_since(created).abs() <= SAME_WRITE);
-    let actor = close.map(|(manager, _)| Actor { manager: manager.to_owned(), user: None, source: "managedFields" });
+    let actor = close.map(|(manager, _)| Actor { manager: manager.to_owned(), user: None, source: ActorSource::ManagedFields });
     Some((actor, created))
 }
 
