@@ -59,10 +59,18 @@ pub fn enumerate<S: AsRef<str>>(words: &[S]) -> String {
 
 /// `1 pod`, `3 pods`: a count with its noun.
 pub fn count(n: usize, noun: &str) -> String {
-    match (n, noun.ends_with('y')) {
-        (1, _) => format!("1 {noun}"),
-        (_, true) if !noun.ends_with("ey") => format!("{n} {}ies", &noun[..noun.len() - 1]),
-        _ => format!("{n} {noun}s"),
+    match n {
+        1 => format!("1 {noun}"),
+        _ => format!("{n} {}", plural(noun)),
+    }
+}
+
+/// Several of what a regular noun names: `pods`, `policies`, `gateways`, `ingresses`.
+pub fn plural(noun: &str) -> String {
+    match noun.strip_suffix('y').filter(|stem| !stem.ends_with('e')) {
+        Some(stem) => format!("{stem}ies"),
+        None if noun.ends_with("ss") => format!("{noun}es"),
+        None => format!("{noun}s"),
     }
 }
 

@@ -85,7 +85,12 @@ fn followed(view: &View<'_>, edge: &Edge, unread: &BTreeSet<Place>) -> Connected
         }
         End::Selected { kind, namespace, selector } => {
             let many = view.matching(kind, namespace.as_deref(), selector);
-            let count = text::count(many.items.len(), &kind.singular());
+            let count = match (many.complete, many.items.len()) {
+                (true, count) => text::count(count, &kind.singular()),
+                // How many there are is what was not read.
+                (false, 0) => text::plural(&kind.singular()),
+                (false, known) => format!("at least {}", text::count(known, &kind.singular())),
+            };
             found.what = match selector.is_empty() {
                 true => count,
                 false => format!("{count} with {}", selector.query()),

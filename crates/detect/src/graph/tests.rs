@@ -391,3 +391,22 @@ fn an_end_that_is_not_there_is_told_with_what_may_have_been_meant() {
     assert_eq!(dangling(&connected(&view, &object)), None);
     assert_eq!(connected(&view, &object).first().unwrap().state, Connection::Unknown);
 }
+
+#[test]
+fn how_many_a_selector_matches_is_told_only_where_it_is_known() {
+    let budget = json!({"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"namespace": "shop", "name": "web"},
+        "spec": {"selector": {"matchLabels": {"app": "web"}}}});
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"namespace": "shop", "name": "web-1", "labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "app", "image": "web"}]}});
+    let told = |objects: &[Value], kinds: &[(&str, &str)]| {
+        let state = state(objects, kinds);
+        let view = View::new(&state, Timestamp::UNIX_EPOCH);
+        let found = connected(&view, &object(&budget)).remove(0);
+        (found.what, found.state)
+    };
+    let both = [budget.clone(), pod];
+    assert_eq!(told(&both, &[("", "Pod")]), ("1 pod with app=web".to_owned(), Connection::There));
+    assert_eq!(told(&both[..1], &[("", "Pod")]), ("0 pods with app=web".to_owned(), Connection::Missing));
+    assert_eq!(told(&both, &[]), ("at least 1 pod with app=web".to_owned(), Connection::There));
+    assert_eq!(told(&both[..1], &[]), ("pods with app=web".to_owned(), Connection::Unknown));
+}
