@@ -112,6 +112,10 @@ impl Follower {
             Found::NotYet => return ControlFlow::Continue(()),
             Found::Right if page.is_whole() => self.sound_at = [self.sound_at[1], *asked],
             Found::Right => {}
+            // What is wrong is all newer than the watch has come: it says nothing yet, which is no other history.
+            Found::Wrong if in_any_case && page.is_ahead(&self.known, self.mark()) => {
+                return ControlFlow::Break(End::Expired("the watch does not come to what a list shows".to_owned()));
+            }
             Found::Wrong => {
                 return ControlFlow::Break(self.left_out("a look at the list showed other objects"));
             }

@@ -105,18 +105,27 @@ impl Page {
                 _ => {}
             }
         }
-        if mark.reaches(at) && !planted(Bug::OverlooksTheMissing) {
-            let missing = known.iter().any(|(key, seen)| {
-                !newer(seen.version)
+        if mark.reaches(at) && self.lacks(known) {
+            found = Found::Wrong;
+        }
+        found
+    }
+
+    /// Whether something that is known, and as old as the page, is not on it.
+    fn lacks(&self, known: &Known) -> bool {
+        let at = self.version();
+        !planted(Bug::OverlooksTheMissing)
+            && known.iter().any(|(key, seen)| {
+                !at.is_before(seen.version)
                     && seen.version != Version::None
                     && !self.names.contains_key(key)
                     && self.covers(key)
-            });
-            if missing {
-                found = Found::Wrong;
-            }
-        }
-        found
+            })
+    }
+
+    /// Whether all that it shows otherwise than it is known is newer than `mark`, up to which everything was told.
+    pub(super) fn is_ahead(&self, known: &Known, mark: Version) -> bool {
+        self.judge(known, mark) == Found::NotYet && !self.lacks(known)
     }
 }
 
@@ -227,6 +236,16 @@ mod tests {
         let more = page(9, &[("x", "1", 5), ("y", "2", 7)]);
         assert_eq!(more.judge(&known, Version::Number(6)), Found::NotYet);
         assert_eq!(more.judge(&known, Version::Number(7)), Found::Wrong);
+    }
+
+    #[test]
+    fn what_is_newer_than_the_watch_has_come_is_no_other_history() {
+        let known = known(&[("x", "1", 5)]);
+        let newer = page(9, &[("x", "3", 8), ("y", "2", 7)]);
+        assert_eq!(newer.judge(&known, Version::Number(9)), Found::Wrong);
+        assert!(newer.is_ahead(&known, Version::Number(6)));
+        assert!(!newer.is_ahead(&known, Version::Number(7)), "the watch has come to what it did not tell");
+        assert!(!page(9, &[("y", "2", 7)]).is_ahead(&known, Version::Number(6)), "what was told is not there");
     }
 
     #[test]
