@@ -174,13 +174,14 @@ fn of_moments(place: Place, read: Read<Result<Told, Untold>>, lost: bool) -> Res
 
 /// Why there is no comparison; what could not be read may be the reason.
 fn failure(target: &ResourceRef, untold: &Untold, not_checked: &[NotChecked]) -> Failure {
+    let gaps: Vec<String> = not_checked.iter().map(|gap| format!("{}: {}", gap.what, gap.why)).collect();
     let exit = match untold {
-        Untold::Unread | Untold::Unreadable { .. } => Exit::Partial,
+        Untold::Unread | Untold::Hidden | Untold::Unreadable { .. } => Exit::Partial,
+        // A release that may not be looked for may be there.
+        Untold::NoRevisions { .. } if !gaps.is_empty() => Exit::Partial,
         Untold::NoRevisions { .. } => Exit::Usage,
         Untold::Missing { .. } | Untold::NotYet { .. } | Untold::Forgotten { .. } => Exit::NotFound,
     };
-    let gaps: Vec<String> = not_checked.iter().map(|gap| format!("{}: {}", gap.what, gap.why)).collect();
-    let exit = if gaps.is_empty() { exit } else { exit.max(Exit::Partial) };
     let because = if gaps.is_empty() { String::new() } else { format!(" (not read: {})", gaps.join("; ")) };
     Failure::new(exit, clean_line(&format!("{} {untold}{because}", target::describe(target))))
 }

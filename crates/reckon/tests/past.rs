@@ -67,6 +67,20 @@ fn a_timeline_has_a_line_for_each_thing_the_newest_last_and_says_what_is_not_rem
 }
 
 #[test]
+fn of_a_pod_that_is_gone_its_events_tell() {
+    let api = revised();
+    let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e2", "namespace": "shop", "uid": "u-e2"},
+        "involvedObject": {"kind": "Pod", "namespace": "shop", "name": "checkout-1-gone"}, "reason": "Evicted", "type": "Warning",
+        "message": "The node was low on memory", "lastTimestamp": "2026-01-01T00:02:05Z"});
+    api.serve("/api/v1", "events", "Event", &[event]);
+    let output = api.run(&["timeline", "pod/checkout-1-gone"]);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    assert!(stdout(&output).contains("Evicted: The node was low on memory"), "{}", stdout(&output));
+    assert!(stderr(&output).contains("checkout-1-gone in namespace shop does not exist"), "{}", stderr(&output));
+    one_sentence(&api.run(&["timeline", "pod/checkout-1-never"]), 5);
+}
+
+#[test]
 fn a_timeline_of_a_node_a_service_and_a_namespace_is_told_too() {
     let api = revised();
     for (target, part) in [("node/n1", "joined"), ("ns/shop", "OOMKilled"), ("pod/checkout-1-a", "OOMKilled")] {

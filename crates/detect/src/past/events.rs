@@ -1,6 +1,6 @@
 //! Events about the parts, those of one reason about one object folded into one.
 
-use super::parts::Parts;
+use super::parts::{Parts, Tell};
 use crate::view::View;
 use reckon_model::k8s::Event;
 use reckon_model::record::{Entry, Fact, Folded};
@@ -9,20 +9,22 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// Entries for the Events about the parts, and about pods that are gone, which are known by their makers' names.
 pub(super) fn entries(view: &View<'_>, parts: &Parts<'_>) -> Vec<Entry> {
+    // Of pods on a node, and of the nodes of pods, it is not asked what is said of them.
+    let known: BTreeMap<ResourceRef, (&Object, Option<&ResourceRef>)> = parts
+        .members
+        .iter()
+        .filter(|member| !matches!(member.tell, Tell::Ills | Tell::Ends))
+        .map(|member| (member.object.reference(), (member.object, member.line.as_ref())))
+        .collect();
     // One list for each namespace holds what is said of pods that are gone as well; what lives in no namespace is asked one by
     // one, as its Events may be in any.
+    let absent = parts.absent.iter().filter_map(|absent| absent.namespace.as_deref());
     let namespaces: BTreeSet<&str> =
-        parts.members.iter().filter_map(|member| member.object.meta.namespace.as_deref()).collect();
+        known.values().filter_map(|(object, _)| object.meta.namespace.as_deref()).chain(absent).collect();
     for namespace in &namespaces {
         let _ = view.all(&Kind::Event, Some(namespace));
     }
     let mut folds: BTreeMap<(ResourceRef, Option<ResourceRef>, &str, &str), Vec<&Event>> = BTreeMap::new();
-    let known: BTreeMap<ResourceRef, (&Object, Option<&ResourceRef>)> = parts
-        .members
-        .iter()
-        .filter(|member| !matches!(member.tell, super::Tell::Ills | super::Tell::Ends))
-        .map(|member| (member.object.reference(), (member.object, member.line.as_ref())))
-        .collect();
     for (object, _) in known.values().filter(|(object, _)| object.meta.namespace.is_none()) {
         for event in view.events(object) {
             let key = (object.reference(), None, event.reason.as_str(), event.container().unwrap_or(""));
@@ -43,6 +45,10 @@ pub(super) fn entries(view: &View<'_>, parts: &Parts<'_>) -> Vec<Entry> {
                         !involved.uid.is_empty() && involved.uid != object.meta.uid && !object.meta.uid.is_empty();
                     let uid = Some(if is_other { &involved.uid } else { &object.meta.uid });
                     (ResourceRef { uid: uid.filter(|uid| !uid.is_empty()).cloned(), ..about }, line.cloned())
+                }
+                None if parts.absent.as_ref() == Some(&about) => {
+                    let uid = Some(involved.uid.clone()).filter(|uid| !uid.is_empty());
+                    (ResourceRef { uid, ..about }, None)
                 }
                 None if matches!(about.kind, Kind::Pod | Kind::ReplicaSet | Kind::Job) => {
                     let Some(line) = parts.line_of_name(namespace, &involved.name) else { continue };

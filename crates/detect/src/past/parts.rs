@@ -41,6 +41,8 @@ pub(super) struct Parts<'a> {
     pub(super) members: Vec<Member<'a>>,
     /// What is known to be gone, with the time.
     pub(super) gone: Vec<(&'a Object, reckon_model::Timestamp)>,
+    /// What was asked about and is not there: Events may tell of it.
+    pub(super) absent: Option<ResourceRef>,
     /// What makes pods, with the line these are in: pods that are gone are known by their names.
     pub(super) makers: Vec<(ResourceRef, ResourceRef)>,
 }
@@ -55,12 +57,13 @@ struct Collection<'a, 'v> {
 /// The parts of what was asked about.
 pub(super) fn of<'a>(view: &View<'a>, scope: &Scope) -> Parts<'a> {
     let mut all = Collection { view, members: BTreeMap::new(), makers: BTreeMap::new() };
-    let mut gone = Vec::new();
+    let (mut gone, mut absent) = (Vec::new(), None);
     match scope {
         Scope::Cluster | Scope::Namespace(_) => all.everything(namespace_of(scope)),
         Scope::Object(target) => match view.look_up(target) {
             Lookup::Found(object) => all.around(object),
-            Lookup::Absent { .. } | Lookup::Unread => {}
+            Lookup::Absent { .. } => absent = Some(target.clone()),
+            Lookup::Unread => {}
         },
     }
     let kinds: BTreeSet<Kind> = match scope {
@@ -87,7 +90,7 @@ pub(super) fn of<'a>(view: &View<'a>, scope: &Scope) -> Parts<'a> {
         }
     }
     let Collection { members, makers, .. } = all;
-    Parts { members: members.into_values().collect(), gone, makers: makers.into_iter().collect() }
+    Parts { members: members.into_values().collect(), gone, absent, makers: makers.into_iter().collect() }
 }
 
 impl<'a> Collection<'a, '_> {

@@ -47,6 +47,8 @@ pub struct Comparison {
 pub enum Untold {
     /// The object was not read, or more has to be known first.
     Unread,
+    /// What keeps its revisions was not read.
+    Hidden,
     /// Nothing keeps earlier states of it.
     NoRevisions {
         /// Its kind.
@@ -88,6 +90,7 @@ impl fmt::Display for Untold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Untold::Unread => f.write_str("could not be read"),
+            Untold::Hidden => f.write_str("has revisions that could not be read"),
             Untold::NoRevisions { kind, whose: Whose::Own } => write!(
                 f,
                 "has no revisions: Kubernetes keeps none of a {}, and it is of no Helm release whose revisions can be read; \
@@ -164,6 +167,9 @@ fn compared<'a>(view: &View<'a>, object: &'a Object, which: Which, whose: Whose)
                 Err(Untold::Missing { wanted, kept, release: None, helm })
             }
         };
+    }
+    if whose == Whose::Own && keeps_revisions(object) && view.has_gaps() {
+        return Err(Untold::Hidden);
     }
     let none = || Untold::NoRevisions { kind: object.kind.clone(), whose };
     let (namespace, name) = history::release_of(object).ok_or_else(none)?;
@@ -242,9 +248,14 @@ pub(super) fn template_place(object: &Object) -> (&'static str, &'static str) {
     }
 }
 
-/// The kept states of a template that have numbers; the Jobs of a CronJob have none.
+/// Whether Kubernetes keeps numbered revisions of an object; the Jobs of a CronJob have no numbers.
+fn keeps_revisions(object: &Object) -> bool {
+    matches!(object.kind, Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet)
+}
+
+/// The kept states of a template that have numbers.
 fn states_of_template<'a>(view: &View<'a>, object: &'a Object) -> Vec<Kept<Value>> {
-    if !matches!(object.kind, Kind::Deployment | Kind::StatefulSet | Kind::DaemonSet) {
+    if !keeps_revisions(object) {
         return Vec::new();
     }
     let state = |revised: Revised| {

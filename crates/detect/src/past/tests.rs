@@ -136,6 +136,16 @@ fn events_of_one_reason_are_one_entry_and_pods_that_are_gone_are_known_by_their_
 }
 
 #[test]
+fn of_what_is_gone_events_tell() {
+    let objects = [
+        event("e1", "Pod", "checkout-b-gone", "Evicted", "The node was low on memory", "11:20:00", 1),
+        event("e2", "Pod", "checkout-b-other", "BackOff", "of somebody else", "11:20:00", 1),
+    ];
+    let lines = told(&past(&state(&objects), &target(Kind::Pod, "checkout-b-gone"), None));
+    assert_eq!(lines, ["11:20:00 event pod/checkout-b-gone: Evicted: The node was low on memory"]);
+}
+
+#[test]
 fn a_pods_phases_are_those_that_its_conditions_tell() {
     let phases = |pod: Value| told(&past(&state(&[pod]), &target(Kind::Pod, "p"), None));
     let condition = |kind: &str, status: &str, time: &str, reason: &str| json!({"type": kind, "status": status, "reason": reason, "lastTransitionTime": day(time)});
