@@ -81,7 +81,7 @@ pub fn of(state: &State, scope: &Scope, since: Option<Timestamp>, problems: &[Pr
             Tell::Events => {}
         }
     }
-    entries.extend(parts.gone.iter().flat_map(|gone| written::deleted(gone)));
+    entries.extend(parts.gone.iter().flat_map(written::deleted));
     entries.extend(releases::entries(&view, &parts, since));
     let events = events::entries(&view, &parts);
     let unseen = unseen::of(&view, scope, &parts, &entries, since, now);

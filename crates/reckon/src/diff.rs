@@ -142,7 +142,9 @@ fn moments(global: &Global, options: &DiffOptions, now: Timestamp) -> Result<Opt
     let Some((from, to)) = options.at else { return Ok(None) };
     let usage = |sentence: &str| Failure::new(Exit::Usage, sentence);
     let moment = |when: crate::args::DiffMoment| {
-        when.resolve(now, global.local).ok_or_else(|| usage("--at: a time before all times"))
+        let at = when.resolve(now, global.local).ok_or_else(|| usage("--at: a time before all times"))?;
+        // Kubernetes tells times by the second.
+        Ok(Timestamp::from_second(at.as_second()).unwrap_or(at))
     };
     let (from, to) = (moment(from)?, moment(to)?);
     if to > now {

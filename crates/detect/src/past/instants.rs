@@ -47,7 +47,7 @@ fn compared<'a>(view: &View<'a>, object: &'a Object, (from, to): (Timestamp, Tim
     }
     let told: Vec<Change> = templates.iter().filter_map(|revised| revised.change.clone()).collect();
     let within = |change: &Change| from < change.at && change.at <= to;
-    let others = history::beside(object, &told, &templates);
+    let others = super::written::beside(object, &told, &templates);
     for change in others.iter().filter(|change| within(change)) {
         for field in &change.fields {
             if field.from.is_none() {
@@ -58,7 +58,7 @@ fn compared<'a>(view: &View<'a>, object: &'a Object, (from, to): (Timestamp, Tim
     }
     if templates.is_empty() && others.is_empty() {
         fields.extend(of_release(view, object, from, to));
-        if let Some(change) = history::written(object).filter(|change| fields.is_empty() && within(change)) {
+        if let Some(change) = super::written::last(object).filter(|change| fields.is_empty() && within(change)) {
             let by = change.actor.map(|actor| format!(" by {}", actor.manager)).unwrap_or_default();
             let what = format!("what was written at {}{by}", change.at);
             untold.push(NotChecked { what, why: "nothing keeps what the object was before".to_owned() });

@@ -36,7 +36,7 @@ pub(super) fn ends(object: &Object, line: Option<&ResourceRef>) -> Vec<Entry> {
 
 /// The last step of a pod that is gone.
 pub(super) fn deleted(object: &Object) -> Fact {
-    let node = object.pod().and_then(|pod| node(pod));
+    let node = object.pod().and_then(node);
     Fact::Phase(PhaseTurn { to: Phase::Deleted, from: None, node, reason: None })
 }
 

@@ -87,7 +87,7 @@ pub fn field(change: &FieldChange) -> String {
         }
         (None, Some(to)) => format!("{name} set to {}", value(to)),
         (Some(from), None) => format!("{name} removed, was {}", value(from)),
-        (None, None) => format!("{name} removed"),
+        (None, None) => format!("{name} written"),
     }
 }
 

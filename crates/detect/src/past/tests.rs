@@ -64,6 +64,23 @@ fn a_deployment_is_told_with_its_rollouts_its_pods_and_their_deaths() {
 }
 
 #[test]
+fn of_a_manager_whose_last_write_was_a_rollout_no_other_field_is_told() {
+    let mut workload = deployment("64Mi");
+    let edit = &mut workload["metadata"]["managedFields"][2]["fieldsV1"];
+    edit["f:metadata"] = json!({"f:labels": {"f:team": {}}});
+    workload["metadata"]["labels"] = json!({"team": "shop"});
+    let rolled = [replica_set("a", "1", "09:00:01", "256Mi"), replica_set("b", "2", "11:50:00", "64Mi")];
+    let lines = |sets: &[Value]| {
+        let objects = [std::slice::from_ref(&workload), sets].concat();
+        told(&past(&state(&objects), &target(Kind::Deployment, "checkout"), Some("11:00:00")))
+    };
+    assert_eq!(lines(&rolled).len(), 1, "{:#?}", lines(&rolled));
+    // Where nothing else explains its time, it wrote this.
+    let label = "11:49:59 change deployment/checkout: metadata.labels.team set to shop (kubectl-edit)";
+    assert_eq!(lines(&rolled[..1]), [label]);
+}
+
+#[test]
 fn who_looks_at_a_pod_sees_the_writes_to_its_workload_and_not_the_other_pods() {
     let objects = [
         deployment("64Mi"),
@@ -228,6 +245,14 @@ fn what_its_pods_read_is_part_of_a_workload() {
     let objects = [workload, replica_set("b", "1", "09:00:01", "64Mi"), settings("db-2")];
     let lines = told(&past(&state(&objects), &target(Kind::Deployment, "checkout"), Some("11:00:00")));
     assert_eq!(lines, ["11:40:00 change configmap/settings: data.DATABASE_HOST db-1 → db-2 (kubectl-edit)"]);
+}
+
+#[test]
+fn of_what_was_listed_without_its_data_it_is_told_that_it_was_written_and_not_that_it_lost_its_data() {
+    let mut listed = settings("db-2");
+    listed.as_object_mut().unwrap().remove("data");
+    let lines = told(&past(&state(&[listed]), &target(Kind::ConfigMap, "settings"), Some("11:00:00")));
+    assert_eq!(lines, ["11:40:00 change configmap/settings: data.DATABASE_HOST written (kubectl-edit)"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What was written to an object: that it was made, changes of its fields, rollouts of its template.
 
-use crate::history;
+use crate::history::{self, Revised};
 use crate::view::View;
 use jiff::SignedDuration;
 use reckon_model::record::{Entry, Fact, Rollout, RolloutState, Written};
@@ -26,14 +26,36 @@ pub(super) fn entries<'a>(view: &View<'a>, object: &'a Object) -> Vec<Entry> {
         before = Some(revised.number);
     }
     entries.extend(outcome(object, templates.last().map(|revised| revised.number)));
-    let mut others = history::beside(object, &told, &templates);
-    // That somebody wrote is worth telling where nothing else is known of it, and where people write.
-    let by_machines = matches!(object.kind, Kind::Pod | Kind::Node | Kind::ReplicaSet | Kind::Job);
-    if others.is_empty() && told.is_empty() && templates.is_empty() && !by_machines {
-        others.extend(history::written(object));
+    let mut others = beside(object, &told, &templates);
+    if others.is_empty() && told.is_empty() && templates.is_empty() {
+        others.extend(last(object));
     }
     entries.extend(others.into_iter().map(|change| updated(change, object)));
     entries
+}
+
+/// That somebody wrote last: worth telling where nothing else is known of it, and where people write.
+pub(super) fn last(object: &Object) -> Option<Change> {
+    let by_machines = matches!(object.kind, Kind::Pod | Kind::Node | Kind::ReplicaSet | Kind::Job);
+    history::written(object).filter(|_| !by_machines)
+}
+
+/// Two times this close are those of one write: a controller makes a revision within moments of it.
+const SAME_WRITE: SignedDuration = SignedDuration::from_secs(10);
+
+/// The changes beside those of the template that are sure. A manager's time is that of its last write; where a rollout was
+/// that write, of its other fields nothing is known.
+pub(super) fn beside(object: &Object, told: &[Change], templates: &[Revised]) -> Vec<Change> {
+    let mut changes = history::beside(object, told, templates);
+    for change in &mut changes {
+        let is_that =
+            |other: &Change| other.actor == change.actor && other.at.duration_since(change.at).abs() <= SAME_WRITE;
+        if told.iter().any(is_that) {
+            change.fields.retain(|field| field.from.is_some());
+        }
+    }
+    changes.retain(|change| !change.fields.is_empty());
+    changes
 }
 
 /// That an object is gone.

@@ -7,7 +7,7 @@ use reckon_detect::past;
 use reckon_model::Timestamp;
 use reckon_model::document::{Severity, Timeline};
 use reckon_model::kubectl;
-use reckon_model::record::{Entry, Fact, Phase, PhaseTurn, Turn};
+use reckon_model::record::{Entry, Fact, Phase, RolloutState, Turn};
 use reckon_model::text::{clean_line, count, shorten};
 use std::fmt::Write;
 
@@ -52,7 +52,30 @@ pub(super) struct Table<'a> {
 struct Row<'a> {
     first: &'a Entry,
     others: usize,
-    sentence: String,
+    /// What is true of all of them, where they are several.
+    common: Option<Entry>,
+}
+
+impl Row<'_> {
+    fn add(&mut self, entry: &Entry) {
+        self.others += 1;
+        let common = self.common.get_or_insert_with(|| self.first.clone());
+        common.at = entry.at;
+        match (&mut common.fact, &entry.fact) {
+            (Fact::Phase(turn), _) => turn.node = None,
+            (Fact::Death(death), _) => death.restarts = 0,
+            (Fact::Event(all), Fact::Event(one)) => {
+                all.count += one.count;
+                all.first = all.first.min(one.first);
+                all.message.clone_from(&one.message);
+            }
+            _ => {}
+        }
+    }
+
+    fn sentence(&self) -> String {
+        past::sentence(self.common.as_ref().unwrap_or(self.first))
+    }
 }
 
 impl Table<'_> {
@@ -97,11 +120,8 @@ impl Table<'_> {
             // Those of one moment are near the end; what came long before is not gone through.
             let recent = rows.iter_mut().rev().take_while(|row| entry.at.duration_since(row.first.at) <= AT_ONCE);
             match recent.filter(|_| !self.wide).find(fits) {
-                Some(row) => {
-                    row.others += 1;
-                    row.sentence = common(entry);
-                }
-                None => rows.push(Row { first: entry, others: 0, sentence: past::sentence(entry) }),
+                Some(row) => row.add(entry),
+                None => rows.push(Row { first: entry, others: 0, common: None }),
             }
         }
         (rows, ordinary)
@@ -119,7 +139,7 @@ impl Table<'_> {
         let widths = [0, 1, 2].map(|at| cells.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
         let used: usize = widths.iter().map(|width| width + 2).sum();
         let texts = std::iter::once((Style::Muted, "HAPPENED".to_owned()))
-            .chain(rows.iter().map(|row| (style(row.first), clean_line(&row.sentence))));
+            .chain(rows.iter().map(|row| (style(row.first), clean_line(&row.sentence()))));
         for (at, (row, (style, text))) in cells.iter().zip(texts).enumerate() {
             let plain = if at == 0 { Style::Muted } else { Style::Plain };
             for (cell, width) in row.iter().zip(widths) {
@@ -167,20 +187,15 @@ fn alike(one: &Entry, other: &Entry) -> bool {
         }
 }
 
-/// What is true of several: without the node that each is on.
-fn common(entry: &Entry) -> String {
-    match &entry.fact {
-        Fact::Phase(turn) => {
-            let turn = PhaseTurn { node: None, ..turn.clone() };
-            past::sentence(&Entry { fact: Fact::Phase(turn), ..entry.clone() })
-        }
-        _ => past::sentence(entry),
-    }
-}
-
 fn style(entry: &Entry) -> Style {
     match &entry.fact {
-        Fact::Change(_) | Fact::Rollout(_) | Fact::Release(_) | Fact::Sync(_) | Fact::Mark(_) => Style::Accent,
+        Fact::Rollout(rollout) => match rollout.state {
+            RolloutState::Started => Style::Accent,
+            RolloutState::RolledBack => Style::Warning,
+            RolloutState::Done => Style::Good,
+            RolloutState::Failed => Style::Critical,
+        },
+        Fact::Change(_) | Fact::Release(_) | Fact::Sync(_) | Fact::Mark(_) => Style::Accent,
         Fact::Death(_) => Style::Critical,
         Fact::Phase(turn) => match turn.to {
             Phase::Ready | Phase::Succeeded => Style::Good,

@@ -15,7 +15,7 @@ fn three_revisions() -> State {
     state(&[
         deployment("64Mi"),
         replica_set("a", "1", "09:00:01", "256Mi"),
-        replica_set("b", "2", "10:30:00", "128Mi"),
+        replica_set("b", "2", "10:45:00", "128Mi"),
         replica_set("c", "3", "11:50:00", "64Mi"),
     ])
 }
