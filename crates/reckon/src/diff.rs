@@ -144,7 +144,7 @@ fn moments(global: &Global, options: &DiffOptions, now: Timestamp) -> Result<Opt
     let moment = |when: crate::args::DiffMoment| {
         let at = when.resolve(now, global.local).ok_or_else(|| usage("--at: a time before all times"))?;
         // Kubernetes tells times by the second.
-        Ok(Timestamp::from_second(at.as_second()).unwrap_or(at))
+        Ok::<Timestamp, Failure>(Timestamp::from_second(at.as_second()).unwrap_or(at))
     };
     let (from, to) = (moment(from)?, moment(to)?);
     if to > now {
