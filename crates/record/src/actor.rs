@@ -27,12 +27,13 @@ pub(crate) fn owner(live: Option<&Value>, field: &FieldChange) -> Option<Wrote> 
     ownership::owner_in(live?, &field.pointer)
 }
 
-/// Who wrote last, other than the status: of those whose time moved the newest, else the newest of all.
+/// Who wrote last, other than the status, between two states: of those whose time moved the newest. Nobody, where nobody's
+/// did: who only takes a field away and owns no other leaves no trace.
 pub(crate) fn last(before: Option<&Object>, now: &Object) -> Option<Wrote> {
-    let all = || now.meta.managers.iter().filter(|manager| manager.subresource != "status");
+    let all = now.meta.managers.iter().filter(|manager| manager.subresource != "status");
     let moved = |manager: &&Manager| before.is_none_or(|before| !before.meta.managers.contains(manager));
     // Of two of one second the later in the list: the API server puts who wrote at its end.
-    let newest = all().filter(moved).max_by_key(|manager| manager.time).or_else(|| all().max_by_key(|manager| manager.time))?;
+    let newest = all.filter(moved).max_by_key(|manager| manager.time)?;
     Some((named(&newest.manager), newest.time))
 }
 

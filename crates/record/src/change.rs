@@ -120,7 +120,9 @@ fn unseen(
     if !written || !written::hides(&new.written) {
         return Vec::new();
     }
-    let (Some(live), Some((actor, at))) = (new.live.as_deref(), last) else { return Vec::new() };
+    let (Some(live), Some((actor, at))) = (new.live.as_deref(), last) else {
+        return vec![(look.now, of(Verb::Updated, look, now, version, None, Vec::new()))];
+    };
     let parts = new.written.as_object().into_iter().flatten().map(|(part, _)| part.as_str());
     let owned = parts.flat_map(|part| actor::unseen(old.live.as_deref(), live, &actor.manager, part));
     let mut fields: Vec<FieldChange> = owned

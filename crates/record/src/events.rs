@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 pub const WINDOW: SignedDuration = SignedDuration::from_mins(10);
 
 /// About how many objects and reasons something is remembered: beyond, the oldest is told at once. Each takes about 500 bytes.
-pub const MOST: usize = 4_096;
+const MOST: usize = 4_096;
 
 /// What was said lately.
 #[derive(Debug, Default)]

@@ -1,8 +1,8 @@
 //! What a recorder that starts again has to know of what it told before.
 
-use reckon_model::record::{Entry, Fact, Phase};
+use reckon_model::record::Phase;
 use reckon_model::shared::digest;
-use reckon_model::{Kind, ResourceRef, Timestamp, Verb};
+use reckon_model::{Kind, ResourceRef, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -114,7 +114,3 @@ pub(crate) fn of_written(written: &Value) -> u64 {
     digest(&written.to_string())
 }
 
-/// Whether an entry is a write of its subject.
-pub(crate) fn is_write(entry: &Entry) -> bool {
-    matches!(&entry.fact, Fact::Change(written) if written.verb != Verb::Deleted)
-}

@@ -45,10 +45,12 @@ fn chart(look: &Look<'_>, namespace: &str, release: &str) -> Option<(String, Str
     let label = own.find_map(|object| {
         object.meta.labels.get("helm.sh/chart").filter(|_| ownership::helm_release(object) == Some(release))
     })?;
-    // A version begins with a digit; names of charts may hold dashes and digits, too.
+    // Names of charts may hold dashes and digits, too, and versions dashes: a version begins with three numbers.
+    let is_number = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
     let at = label.match_indices('-').map(|(at, _)| at).find(|at| {
         let version = label.get(at + 1..).unwrap_or_default();
-        version.starts_with(|c: char| c.is_ascii_digit()) && version.contains('.')
+        let numbers = version.split(['-', '+', '_']).next().unwrap_or_default();
+        numbers.split('.').count() == 3 && numbers.split('.').all(is_number)
     })?;
     Some((label.get(..at)?.to_owned(), label.get(at + 1..)?.to_owned()))
 }

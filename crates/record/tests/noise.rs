@@ -29,6 +29,7 @@ fn told(off: &[&str], around: &[Value], before: Option<&Value>, now: &Value) -> 
     let mut feed = Feed::with(Noise::without(off.iter().copied()).unwrap());
     around.iter().chain(before).for_each(|object| drop(feed.apply(object)));
     feed.pass(10);
+    feed.steps();
     feed.apply(now)
 }
 

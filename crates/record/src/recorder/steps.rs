@@ -86,7 +86,9 @@ impl Recorder {
         if let Some(digest) = mark.written
             && memory::of_written(&written::read(object, look.noise).written) != digest
         {
-            let (actor, at) = crate::actor::last(None, object).unzip();
+            let since = |at: &Option<Timestamp>| at.is_some_and(|at| look.since.is_none_or(|since| at > since));
+            let last = crate::actor::last(None, object).filter(|(_, at)| since(at));
+            let (actor, at) = last.unzip();
             let written = Written {
                 verb: Verb::Updated,
                 fields: Vec::new(),
@@ -96,8 +98,7 @@ impl Recorder {
                 object: Some(change::keyframe(object, look.noise)),
                 after: look.since,
             };
-            let within = at.flatten().filter(|at| look.since.is_none_or(|since| *at > since));
-            self.told.entries.push(look.entry(look.moment(within), object, Fact::Change(written)));
+            self.told.entries.push(look.entry(look.moment(at.flatten()), object, Fact::Change(written)));
         }
         if let Some(pod) = object.pod() {
             self.told.entries.extend(pod::turn(look, mark.phase, object, pod));

@@ -1,5 +1,6 @@
 //! Of kinds that are not kept whole: what may be written of them once they are there, and what they are told from.
 
+use reckon_detect::redact;
 use reckon_model::k8s::{Container, EndpointSlice, Pod, Resources, Toleration};
 use reckon_model::shared::digest;
 use reckon_model::{Meta, Quantity};
@@ -73,7 +74,8 @@ pub(super) fn pod(meta: &Meta, pod: &Pod) -> Value {
 }
 
 fn container(container: &Container) -> Value {
-    let mut out = json!({"name": container.name, "image": container.image});
+    // No image has one, and whoever writes a credential there all the same will not find it in the record.
+    let mut out = json!({"name": container.name, "image": redact::text(&container.image)});
     if *container.resources != Resources::default() {
         out["resources"] = resources(&container.resources);
     }
