@@ -12,8 +12,6 @@ pub(crate) use changes::{Changes, Digest, Topic};
 pub use nodes::Full;
 pub(crate) use objects::Number;
 use objects::{Objects, Places, request_alike};
-pub use steps::Step;
-use steps::Steps;
 use reckon_model::kernel::NodeFacts;
 use reckon_model::{
     Answer, Body, ClusterId, Demand, Gap, Kind, LogLine, Object, ResourceRef, Sample, Specs, Timestamp,
@@ -21,6 +19,8 @@ use reckon_model::{
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+pub use steps::Step;
+use steps::Steps;
 
 /// What is known of a cluster: objects, what went away, what was answered, and how far the knowledge reaches.
 ///
@@ -358,11 +358,7 @@ impl State {
     }
 
     /// The known objects of a kind, in a namespace if one is given, by namespace and name.
-    pub fn objects<'a>(
-        &'a self,
-        kind: &Kind,
-        namespace: Option<&str>,
-    ) -> impl Iterator<Item = &'a Object> + use<'a> {
+    pub fn objects<'a>(&'a self, kind: &Kind, namespace: Option<&str>) -> impl Iterator<Item = &'a Object> + use<'a> {
         self.numbered(kind, namespace).map(|(_, object)| object)
     }
 

@@ -23,7 +23,8 @@ fn deployment(i: usize, round: usize) -> Value {
     let name = format!("app-{i}");
     let fields = json!({"f:metadata": {"f:labels": {".": {}, "f:app": {}}}, "f:spec": {"f:replicas": {}, "f:strategy": {"f:type": {}},
         "f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {".": {}, "f:args": {}, "f:env": {}, "f:resources": {".": {}, "f:limits": {}}}}}}}});
-    let image = json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {"f:image": {}}}}}}});
+    let image =
+        json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {"f:image": {}}}}}}});
     let time = format!("2026-01-01T{:02}:{:02}:00Z", 12 + round / 60, round % 60);
     let env: Value = (0..12).map(|n| json!({"name": format!("SETTING_{n}"), "value": format!("value-{n}")})).collect();
     json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": format!("team-{}", i % 10), "uid": format!("{i:032x}"),
@@ -47,7 +48,9 @@ fn main() {
     let mut writes = 0;
     for round in 0..ROUNDS {
         let now = start + SignedDuration::from_mins(i64::try_from(round).unwrap());
-        let objects: Vec<Object> = (0..WORKLOADS).map(|i| Object::decode(deployment(i, round).to_string().as_bytes(), None).unwrap()).collect();
+        let objects: Vec<Object> = (0..WORKLOADS)
+            .map(|i| Object::decode(deployment(i, round).to_string().as_bytes(), None).unwrap())
+            .collect();
         for object in objects {
             let begin = Instant::now();
             state.apply(object);

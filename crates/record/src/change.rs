@@ -87,7 +87,9 @@ fn of(
 fn is_untouched(noise: &Noise, before: &Object, now: &Object) -> bool {
     let (old, new) = (&before.meta, &now.meta);
     let body = match (&before.body, &now.body) {
-        (Body::Pod(old), Body::Pod(new)) => old.spec.common.is_one(&new.spec.common) || old.spec.common == new.spec.common,
+        (Body::Pod(old), Body::Pod(new)) => {
+            old.spec.common.is_one(&new.spec.common) || old.spec.common == new.spec.common
+        }
         // Each write of anything else counts as a generation, where there are any.
         _ => noise.holds(STATUS) && old.generation.is_some() && old.generation == new.generation,
     };
@@ -144,7 +146,11 @@ pub(crate) fn is_untold(noise: &Noise, state: &reckon_detect::State, object: &Ob
         Kind::EndpointSlice => {
             noise.holds(ENDPOINTS)
                 && (object.meta.controller().is_some()
-                    || object.meta.labels.get("endpointslice.kubernetes.io/managed-by").is_some_and(|by| by.ends_with(".k8s.io")))
+                    || object
+                        .meta
+                        .labels
+                        .get("endpointslice.kubernetes.io/managed-by")
+                        .is_some_and(|by| by.ends_with(".k8s.io")))
         }
         Kind::Other(other) if other.group.is_empty() && other.kind == "Endpoints" => {
             let service = ResourceRef::new(Kind::Service, object.meta.namespace.as_deref(), &object.meta.name);

@@ -32,7 +32,13 @@ struct Window {
 impl Events {
     /// Something is said, for the first time or again. The first time it is told at once, and then what came until the
     /// window ends.
-    pub(crate) fn hear(&mut self, look: &Look<'_>, before: Option<&Event>, object: &Object, event: &Event) -> Vec<Entry> {
+    pub(crate) fn hear(
+        &mut self,
+        look: &Look<'_>,
+        before: Option<&Event>,
+        object: &Object,
+        event: &Event,
+    ) -> Vec<Entry> {
         let warning = event.severity == "Warning";
         let count = event.count().saturating_sub(before.map_or(0, Event::count));
         if count == 0 || (!warning && look.noise.drops_event(&event.reason)) {

@@ -113,4 +113,3 @@ pub fn line(reference: &ResourceRef, mark: Option<&Mark>) -> String {
 pub(crate) fn of_written(written: &Value) -> u64 {
     digest(&written.to_string())
 }
-

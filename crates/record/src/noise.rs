@@ -60,7 +60,8 @@ impl Noise {
     /// Where one of the names is no rule's.
     pub fn without<'a>(ids: impl IntoIterator<Item = &'a str>) -> Result<Noise, UnknownRule> {
         let known = |id: &str| RULES.iter().map(|rule| rule.id).find(|known| *known == id);
-        let off = ids.into_iter().map(|id| known(id).ok_or_else(|| UnknownRule(id.to_owned()))).collect::<Result<_, _>>()?;
+        let off =
+            ids.into_iter().map(|id| known(id).ok_or_else(|| UnknownRule(id.to_owned()))).collect::<Result<_, _>>()?;
         Ok(Noise { off })
     }
 
@@ -123,8 +124,7 @@ fn remove(object: &mut Value, pointer: &str) {
 }
 
 /// Where objects have labels and annotations of their own, and for the pods that they make.
-const METADATA: [&str; 3] =
-    ["/metadata", "/spec/template/metadata", "/spec/jobTemplate/spec/template/metadata"];
+const METADATA: [&str; 3] = ["/metadata", "/spec/template/metadata", "/spec/jobTemplate/spec/template/metadata"];
 
 fn strip_keys(object: &mut Value, map: &str, keys: &[&str]) {
     for place in METADATA {

@@ -30,7 +30,8 @@ pub(crate) fn phase(object: &Object, pod: &Pod) -> (Phase, Option<Timestamp>) {
 
 /// Whether it was ready before, or its containers ended before: then it is not just starting.
 fn has_run(pod: &Pod) -> bool {
-    let restarted = pod.status.container_statuses.iter().any(|status| status.restart_count > 0 || status.last_end().is_some());
+    let restarted =
+        pod.status.container_statuses.iter().any(|status| status.restart_count > 0 || status.last_end().is_some());
     let turned = pod.condition("Ready").and_then(|ready| ready.since).zip(pod.status.start_time);
     restarted || turned.is_some_and(|(turned, taken)| turned.duration_since(taken) > TAKEN)
 }
@@ -40,7 +41,9 @@ fn reason(pod: &Pod) -> Option<String> {
     if !pod.status.reason.is_empty() {
         return Some(pod.status.reason.clone());
     }
-    if let Some(placed) = pod.condition("PodScheduled").filter(|placed| placed.status == "False" && !placed.reason.is_empty()) {
+    if let Some(placed) =
+        pod.condition("PodScheduled").filter(|placed| placed.status == "False" && !placed.reason.is_empty())
+    {
         return Some(placed.reason.clone());
     }
     let waiting = pod.containers().filter_map(|(_, _, status)| status?.state.waiting.as_deref());
@@ -114,7 +117,9 @@ pub(crate) fn deaths(look: &Look<'_>, before: &Before<'_>, object: &Object, pod:
     for (kind, container, status) in pod.containers() {
         let Some(status) = status else { continue };
         let old = match before {
-            Before::Pod(old) => old.containers().find(|(_, other, _)| other.name == container.name).and_then(|(_, _, old)| old),
+            Before::Pod(old) => {
+                old.containers().find(|(_, other, _)| other.name == container.name).and_then(|(_, _, old)| old)
+            }
             _ => None,
         };
         let known = |end: &Terminated| match before {

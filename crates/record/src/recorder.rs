@@ -84,7 +84,9 @@ impl Recorder {
         let noise = self.noise.clone();
         let look = Look { state, noise: &noise, now, since };
         match (&step.before, &step.now) {
-            (Some(before), Ok(now)) if before.meta.uid == now.meta.uid => self.changed(&look, before, now, &step.version),
+            (Some(before), Ok(now)) if before.meta.uid == now.meta.uid => {
+                self.changed(&look, before, now, &step.version)
+            }
             (before, Ok(now)) => {
                 if let Some(before) = before {
                     // Another object has its name: it was gone by then.

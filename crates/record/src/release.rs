@@ -65,7 +65,9 @@ fn objects(look: &Look<'_>, secret: &Object, name: &str, revision: u64) -> BTree
         look.state.manifest(&demand)
     };
     let mut objects = BTreeMap::new();
-    let (Some(old), Some(new)) = (revision.checked_sub(1).and_then(manifest), manifest(revision)) else { return objects };
+    let (Some(old), Some(new)) = (revision.checked_sub(1).and_then(manifest), manifest(revision)) else {
+        return objects;
+    };
     for object in new.iter().chain(old) {
         let Some(called) = called(object) else { continue };
         let of = |objects: &[Value]| {

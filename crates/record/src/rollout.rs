@@ -43,7 +43,10 @@ impl Rollouts {
         let rose = before.is_none_or(|before| revision(before).is_some_and(|(old, _)| old < number));
         let Some(owner) = object.meta.controller().filter(|_| rose) else { return Vec::new() };
         let workload = owner.reference(object.meta.namespace.as_deref());
-        let others = look.state.children(&workload).filter(|other| other.kind == object.kind && other.meta.name != object.meta.name);
+        let others = look
+            .state
+            .children(&workload)
+            .filter(|other| other.kind == object.kind && other.meta.name != object.meta.name);
         let mut others: Vec<(i64, Value, &Object)> =
             others.filter_map(|other| revision(other).map(|(number, template)| (number, template, other))).collect();
         others.sort_by_key(|(number, _, other)| (*number, other.meta.name.clone()));
@@ -106,13 +109,20 @@ impl Rollouts {
     }
 
     /// A workload was written, or reports another status.
-    pub(crate) fn workload(&mut self, look: &Look<'_>, before: (&Object, &Workload), now: (&Object, &Workload)) -> Vec<Entry> {
+    pub(crate) fn workload(
+        &mut self,
+        look: &Look<'_>,
+        before: (&Object, &Workload),
+        now: (&Object, &Workload),
+    ) -> Vec<Entry> {
         let (object, workload) = now;
         let reference = object.reference();
         let mut told: Vec<Entry> = self.try_tell(look, &reference).into_iter().collect();
         let outcome = match object.kind {
             Kind::Deployment => deployment(before.1, workload),
-            Kind::StatefulSet => is_rolled(workload).then_some(()).filter(|()| !is_rolled(before.1)).map(|()| (RolloutState::Done, None)),
+            Kind::StatefulSet => {
+                is_rolled(workload).then_some(()).filter(|()| !is_rolled(before.1)).map(|()| (RolloutState::Done, None))
+            }
             Kind::DaemonSet if self.rolling.contains(&reference) && is_spread(object, workload) => {
                 self.rolling.remove(&reference);
                 Some((RolloutState::Done, None))
@@ -124,8 +134,7 @@ impl Rollouts {
         told.extend(self.held.remove(&reference).map(|held| held.entry));
         let at = Condition::find(&workload.status.conditions, "Progressing").and_then(|progress| progress.since);
         let Some(to) = current(look, object, workload) else { return told };
-        let rollout =
-            Rollout { state, to, from: None, images: BTreeMap::new(), fields: Vec::new(), actor: None, why };
+        let rollout = Rollout { state, to, from: None, images: BTreeMap::new(), fields: Vec::new(), actor: None, why };
         let at = if state == RolloutState::Failed { look.moment(at) } else { look.now };
         told.push(look.entry(at, object, Fact::Rollout(rollout)));
         told
@@ -221,7 +230,9 @@ fn revision(object: &Object) -> Option<(i64, Value)> {
 /// The images of two templates that differ, by container.
 fn images(old: &Value, new: &Value) -> BTreeMap<String, (Option<String>, Option<String>)> {
     let of = |template: &Value| -> BTreeMap<String, String> {
-        let lists = ["/spec/initContainers", "/spec/containers"].into_iter().filter_map(|list| template.pointer(list)?.as_array());
+        let lists = ["/spec/initContainers", "/spec/containers"]
+            .into_iter()
+            .filter_map(|list| template.pointer(list)?.as_array());
         let text = |container: &Value, key: &str| Some(container.get(key)?.as_str()?.to_owned());
         lists.flatten().filter_map(|container| Some((text(container, "name")?, text(container, "image")?))).collect()
     };
@@ -234,4 +245,3 @@ fn images(old: &Value, new: &Value) -> BTreeMap<String, (Option<String>, Option<
 fn is_image(field: &FieldChange) -> bool {
     field.pointer.ends_with("/image")
 }
-

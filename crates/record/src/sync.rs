@@ -15,7 +15,10 @@ pub(crate) fn turn(look: &Look<'_>, before: Option<&Object>, object: &Object) ->
     };
     let now = read(&*object.whole()?)?;
     let old = before.and_then(Object::whole).and_then(|before| read(&before));
-    if old.as_ref().is_some_and(|old| old.synced.to == now.synced.to && old.synced.status == now.synced.status && old.at == now.at) {
+    if old
+        .as_ref()
+        .is_some_and(|old| old.synced.to == now.synced.to && old.synced.status == now.synced.status && old.at == now.at)
+    {
         return None;
     }
     let from = old.map(|old| old.synced.to).filter(|from| *from != now.synced.to);

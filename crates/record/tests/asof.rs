@@ -28,8 +28,9 @@ fn edit() -> impl Strategy<Value = (String, Value)> {
         Just("/data/0"),
         Just("/status/replicas"),
     ];
-    let env = prop::collection::btree_map("[A-C]", "[x-z]{0,2}", 0..4)
-        .prop_map(|env| env.into_iter().rev().map(|(name, value)| json!({"name": name, "value": value})).collect::<Value>());
+    let env = prop::collection::btree_map("[A-C]", "[x-z]{0,2}", 0..4).prop_map(|env| {
+        env.into_iter().rev().map(|(name, value)| json!({"name": name, "value": value})).collect::<Value>()
+    });
     let containers = prop::collection::btree_map("[a-c](\\.[0-9])?", "[x-z]:[0-9]", 0..4)
         .prop_map(|all| all.into_iter().map(|(name, image)| json!({"name": name, "image": image})).collect::<Value>());
     let value = prop_oneof![

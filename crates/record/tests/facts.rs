@@ -3,7 +3,9 @@
 
 mod feed;
 
-use feed::{Feed, at, change, changes, deployment, fields, object, owned, pod, replica_set, running, with, words, wrote};
+use feed::{
+    Feed, at, change, changes, deployment, fields, object, owned, pod, replica_set, running, with, words, wrote,
+};
 use reckon_model::record::{Entry, Fact, Folded, Phase, RolloutState};
 use reckon_model::{Kind, Verb};
 use reckon_record::{LONGEST, Memory, Noise, kinds, line};
@@ -34,13 +36,20 @@ fn a_change_says_which_field_who_and_when() {
     feed.pass(60);
     let managers = [
         wrote("helm", feed::NOON, &json!({"f:spec": {"f:replicas": {}}})),
-        wrote("kubectl-edit", "2026-01-01T12:00:59Z", &json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {"f:image": {}}}}}}})),
+        wrote(
+            "kubectl-edit",
+            "2026-01-01T12:00:59Z",
+            &json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {"f:image": {}}}}}}}),
+        ),
     ];
     let now = with(&deployment("web", "app:2"), &json!({"metadata": {"generation": 2, "managedFields": managers}}));
     let entries = feed.apply(&now);
     let written = change(&entries);
     assert_eq!(fields(written), ["spec.template.spec.containers[app].image"]);
-    assert_eq!((written.fields[0].from.clone(), written.fields[0].to.clone()), (Some(json!("app:1")), Some(json!("app:2"))));
+    assert_eq!(
+        (written.fields[0].from.clone(), written.fields[0].to.clone()),
+        (Some(json!("app:1")), Some(json!("app:2")))
+    );
     assert_eq!((written.actor.as_ref().unwrap().manager.as_str(), written.generation), ("kubectl-edit", Some(2)));
     // The API server's time is cut to the second: what was just now is now.
     assert_eq!(entries[0].at, at("2026-01-01T12:01:00Z"));
@@ -55,9 +64,20 @@ fn fields_of_two_writers_are_two_entries() {
         wrote("alice", "2026-01-01T12:05:00Z", &json!({"f:data": {"f:a": {}}})),
         wrote("bob", "2026-01-01T12:06:00Z", &json!({"f:data": {"f:b": {}}})),
     ];
-    let entries = feed.apply(&with(&settings(&json!({"a": "2", "b": "2"})), &json!({"metadata": {"managedFields": managers}})));
-    let said: Vec<_> = entries.iter().zip(changes(&entries)).map(|(entry, it)| (entry.at, it.actor.clone().unwrap().manager, fields(it))).collect();
-    assert_eq!(said, [(at("2026-01-01T12:05:00Z"), "alice".to_owned(), vec!["data.a"]), (at("2026-01-01T12:06:00Z"), "bob".to_owned(), vec!["data.b"])]);
+    let entries =
+        feed.apply(&with(&settings(&json!({"a": "2", "b": "2"})), &json!({"metadata": {"managedFields": managers}})));
+    let said: Vec<_> = entries
+        .iter()
+        .zip(changes(&entries))
+        .map(|(entry, it)| (entry.at, it.actor.clone().unwrap().manager, fields(it)))
+        .collect();
+    assert_eq!(
+        said,
+        [
+            (at("2026-01-01T12:05:00Z"), "alice".to_owned(), vec!["data.a"]),
+            (at("2026-01-01T12:06:00Z"), "bob".to_owned(), vec!["data.b"])
+        ]
+    );
 }
 
 #[test]
@@ -66,9 +86,15 @@ fn a_field_that_is_gone_was_taken_by_who_wrote_last() {
     let first = wrote("helm", feed::NOON, &json!({"f:data": {"f:a": {}, "f:b": {}}}));
     feed.apply(&with(&settings(&json!({"a": "1", "b": "1"})), &json!({"metadata": {"managedFields": [first]}})));
     feed.pass(60);
-    let managers = [wrote("helm", feed::NOON, &json!({"f:data": {"f:a": {}}})), wrote("kubectl-patch", "2026-01-01T12:00:59Z", &json!({"f:metadata": {}}))];
+    let managers = [
+        wrote("helm", feed::NOON, &json!({"f:data": {"f:a": {}}})),
+        wrote("kubectl-patch", "2026-01-01T12:00:59Z", &json!({"f:metadata": {}})),
+    ];
     let entries = feed.apply(&with(&settings(&json!({"a": "1"})), &json!({"metadata": {"managedFields": managers}})));
-    assert_eq!((fields(change(&entries)), change(&entries).actor.as_ref().unwrap().manager.as_str()), (vec!["data.b"], "kubectl-patch"));
+    assert_eq!(
+        (fields(change(&entries)), change(&entries).actor.as_ref().unwrap().manager.as_str()),
+        (vec!["data.b"], "kubectl-patch")
+    );
 }
 
 #[test]
@@ -86,14 +112,22 @@ fn of_a_secret_the_names_of_keys_are_told_and_that_they_were_written() {
     let secret = |keys: &[&str], time: &str| {
         let data: Value = keys.iter().map(|key| ((*key).to_owned(), json!("c2VjcmV0"))).collect();
         let owned: Value = keys.iter().map(|key| (format!("f:{key}"), json!({}))).collect();
-        object("v1", "Secret", "db", &json!({"data": data, "metadata": {"managedFields": [wrote("vault", time, &json!({"f:data": owned}))]}}))
+        object(
+            "v1",
+            "Secret",
+            "db",
+            &json!({"data": data, "metadata": {"managedFields": [wrote("vault", time, &json!({"f:data": owned}))]}}),
+        )
     };
     let mut feed = Feed::new();
     let entries = feed.apply(&secret(&["password"], feed::NOON));
     assert_eq!(change(&entries).object, Some(json!({"data": {"password": "[not read]"}})));
     feed.pass(60);
     let entries = feed.apply(&secret(&["password"], "2026-01-01T12:00:59Z"));
-    assert_eq!((fields(change(&entries)), change(&entries).actor.as_ref().unwrap().manager.as_str()), (vec!["data.password"], "vault"));
+    assert_eq!(
+        (fields(change(&entries)), change(&entries).actor.as_ref().unwrap().manager.as_str()),
+        (vec!["data.password"], "vault")
+    );
     let entries = feed.apply(&secret(&["password", "user"], "2026-01-01T12:00:59Z"));
     assert_eq!(fields(change(&entries)), ["data.user"]);
 }
@@ -102,8 +136,11 @@ fn of_a_secret_the_names_of_keys_are_told_and_that_they_were_written() {
 fn a_write_that_redaction_hides_is_told_without_its_value() {
     let web = |password: &str, generation: u32| {
         let own = json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {"f:env": {"k:{\"name\":\"DB_PASSWORD\"}": {"f:value": {}}}}}}}}});
-        with(&deployment("web", "app:1"), &json!({"metadata": {"generation": generation, "managedFields": [wrote("kubectl-edit", &format!("2026-01-01T12:00:0{generation}Z"), &own)]},
-            "spec": {"template": {"spec": {"containers": [{"name": "app", "image": "app:1", "env": [{"name": "DB_PASSWORD", "value": password}]}]}}}}))
+        with(
+            &deployment("web", "app:1"),
+            &json!({"metadata": {"generation": generation, "managedFields": [wrote("kubectl-edit", &format!("2026-01-01T12:00:0{generation}Z"), &own)]},
+            "spec": {"template": {"spec": {"containers": [{"name": "app", "image": "app:1", "env": [{"name": "DB_PASSWORD", "value": password}]}]}}}}),
+        )
     };
     let mut feed = Feed::new();
     feed.apply(&web("hunter2", 1));
@@ -113,14 +150,18 @@ fn a_write_that_redaction_hides_is_told_without_its_value() {
     assert_eq!(change(&entries).fields[0].to, Some(json!("[redacted]")));
     // Within the second in which the same manager wrote before, it is not known of which field it is.
     let entries = feed.apply(&with(&web("hunter4", 2), &json!({"metadata": {"generation": 3}})));
-    assert_eq!((fields(change(&entries)).len(), &change(&entries).actor, change(&entries).generation), (0, &None, Some(3)));
+    assert_eq!(
+        (fields(change(&entries)).len(), &change(&entries).actor, change(&entries).generation),
+        (0, &None, Some(3))
+    );
 }
 
 #[test]
 fn each_twentieth_change_of_an_object_keeps_all_of_it() {
     let mut feed = Feed::new();
     feed.apply(&settings(&json!({"n": "0"})));
-    let kept: Vec<usize> = (1..=40).filter(|n| change(&feed.apply(&settings(&json!({"n": n.to_string()})))).object.is_some()).collect();
+    let kept: Vec<usize> =
+        (1..=40).filter(|n| change(&feed.apply(&settings(&json!({"n": n.to_string()})))).object.is_some()).collect();
     assert_eq!(kept, [20, 40]);
 }
 
@@ -128,7 +169,13 @@ fn each_twentieth_change_of_an_object_keeps_all_of_it() {
 fn what_was_there_before_is_seen_and_not_created() {
     let mut feed = Feed::starting(Noise::default(), Memory::default());
     let mut entries = feed.apply(&settings(&json!({"a": "1"})));
-    entries.extend(feed.apply(&running(&pod("web-h1-x", Some(("ReplicaSet", "web-h1"))), true, 0, &json!({"running": {}}), &json!({}))));
+    entries.extend(feed.apply(&running(
+        &pod("web-h1-x", Some(("ReplicaSet", "web-h1"))),
+        true,
+        0,
+        &json!({"running": {}}),
+        &json!({}),
+    )));
     feed.listed(&Kind::ConfigMap);
     feed.listed(&Kind::Pod);
     entries.extend(feed.steps().entries);
@@ -152,7 +199,10 @@ fn what_happened_in_a_gap_says_since_when_and_the_gap_is_told() {
     let new = object("v1", "ConfigMap", "new", &json!({"metadata": {"creationTimestamp": "2026-01-01T12:02:00Z"}}));
     let entries = feed.apply(&new);
     // When it was created is known.
-    assert_eq!((change(&entries).verb, change(&entries).after, entries[0].at), (Verb::Created, None, at("2026-01-01T12:02:00Z")));
+    assert_eq!(
+        (change(&entries).verb, change(&entries).after, entries[0].at),
+        (Verb::Created, None, at("2026-01-01T12:02:00Z"))
+    );
     assert_eq!(change(&feed.delete(&gone)).after, Some(since));
     feed.listed(&Kind::ConfigMap);
     let entries = feed.steps().entries;
@@ -165,7 +215,11 @@ fn what_happened_in_a_gap_says_since_when_and_the_gap_is_told() {
 fn a_recorder_that_starts_again_tells_nothing_twice_and_what_it_missed() {
     let mut feed = Feed::new();
     let dead = json!({"terminated": {"exitCode": 1, "reason": "Error", "finishedAt": "2026-01-01T12:00:01Z", "containerID": "c://1"}});
-    let (stays, changes_, goes) = (settings(&json!({"a": "1"})), object("v1", "ConfigMap", "changes", &json!({"data": {"a": "1"}})), object("v1", "ConfigMap", "goes", &json!({})));
+    let (stays, changes_, goes) = (
+        settings(&json!({"a": "1"})),
+        object("v1", "ConfigMap", "changes", &json!({"data": {"a": "1"}})),
+        object("v1", "ConfigMap", "goes", &json!({})),
+    );
     let crashed = running(&pod("x", None), true, 1, &json!({"running": {}}), &dead);
     let lines: String = [&stays, &changes_, &goes, &crashed]
         .into_iter()
@@ -181,7 +235,10 @@ fn a_recorder_that_starts_again_tells_nothing_twice_and_what_it_missed() {
     assert_eq!(again.apply(&stays), Vec::new());
     assert_eq!(again.apply(&crashed), Vec::new());
     let entries = again.apply(&with(&changes_, &json!({"data": {"a": "2"}})));
-    assert_eq!((change(&entries).verb, change(&entries).after, change(&entries).object.clone()), (Verb::Updated, Some(feed.now), Some(json!({"data": {"a": "2"}}))));
+    assert_eq!(
+        (change(&entries).verb, change(&entries).after, change(&entries).object.clone()),
+        (Verb::Updated, Some(feed.now), Some(json!({"data": {"a": "2"}})))
+    );
     let young = object("v1", "ConfigMap", "young", &json!({"metadata": {"creationTimestamp": "2026-01-01T12:30:00Z"}}));
     let entries = again.apply(&young);
     assert_eq!((change(&entries).verb, entries[0].at), (Verb::Created, at("2026-01-01T12:30:00Z")));
@@ -205,16 +262,33 @@ fn an_object_belongs_to_the_nearest_owner_with_a_template() {
     let of_set = pod("web-h1-x", Some(("ReplicaSet", "web-h1")));
     assert_eq!(workload(&feed.apply(&ready(&of_set))), Some((Kind::Deployment, "web".to_owned())));
     // Of a ReplicaSet that nobody knows.
-    let lost = with(&pod("api-h2-x", Some(("ReplicaSet", "api-h2"))), &json!({"metadata": {"labels": {"pod-template-hash": "h2"}}}));
+    let lost = with(
+        &pod("api-h2-x", Some(("ReplicaSet", "api-h2"))),
+        &json!({"metadata": {"labels": {"pod-template-hash": "h2"}}}),
+    );
     assert_eq!(workload(&feed.apply(&ready(&lost))), Some((Kind::Deployment, "api".to_owned())));
     feed.apply(&with(&object("batch/v1", "Job", "nightly-1", &json!({"spec": {}})), &owned("CronJob", "nightly")));
-    assert_eq!(workload(&feed.apply(&ready(&pod("nightly-1-x", Some(("Job", "nightly-1")))))), Some((Kind::CronJob, "nightly".to_owned())));
-    assert_eq!(workload(&feed.apply(&ready(&pod("db-0", Some(("StatefulSet", "db")))))), Some((Kind::StatefulSet, "db".to_owned())));
+    assert_eq!(
+        workload(&feed.apply(&ready(&pod("nightly-1-x", Some(("Job", "nightly-1")))))),
+        Some((Kind::CronJob, "nightly".to_owned()))
+    );
+    assert_eq!(
+        workload(&feed.apply(&ready(&pod("db-0", Some(("StatefulSet", "db")))))),
+        Some((Kind::StatefulSet, "db".to_owned()))
+    );
     assert_eq!(workload(&feed.apply(&ready(&pod("bare", None)))), None);
-    let event = object("v1", "Event", "e", &json!({"reason": "Unhealthy", "type": "Warning", "message": "m", "count": 1, "lastTimestamp": feed::NOON,
-        "involvedObject": {"kind": "Pod", "apiVersion": "v1", "name": "web-h1-x", "namespace": "shop"}}));
+    let event = object(
+        "v1",
+        "Event",
+        "e",
+        &json!({"reason": "Unhealthy", "type": "Warning", "message": "m", "count": 1, "lastTimestamp": feed::NOON,
+        "involvedObject": {"kind": "Pod", "apiVersion": "v1", "name": "web-h1-x", "namespace": "shop"}}),
+    );
     let entries = feed.apply(&event);
-    assert_eq!((entries[0].subject.kind.clone(), workload(&entries)), (Kind::Pod, Some((Kind::Deployment, "web".to_owned()))));
+    assert_eq!(
+        (entries[0].subject.kind.clone(), workload(&entries)),
+        (Kind::Pod, Some((Kind::Deployment, "web".to_owned())))
+    );
 }
 
 fn phases(entries: &[Entry]) -> Vec<(Option<Phase>, Phase)> {
@@ -231,15 +305,28 @@ fn a_pod_goes_through_the_phases_that_people_speak_of() {
     let made = pod("web-h1-x", Some(("ReplicaSet", "web-h1")));
     let waits = |ready| running(&made, ready, 0, &json!({"waiting": {"reason": "ContainerCreating"}}), &json!({}));
     let mut entries = feed.apply(&made);
-    let taken = with(&waits(false), &json!({"status": {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": feed::NOON}]}}));
+    let taken = with(
+        &waits(false),
+        &json!({"status": {"phase": "Pending", "conditions": [{"type": "Ready", "status": "False", "lastTransitionTime": feed::NOON}]}}),
+    );
     entries.extend(feed.apply(&taken));
     entries.extend(feed.apply(&running(&made, true, 0, &json!({"running": {}}), &json!({}))));
     entries.extend(feed.apply(&running(&made, false, 0, &json!({"running": {}}), &json!({}))));
-    let ends = with(&running(&made, false, 0, &json!({"running": {}}), &json!({})), &json!({"metadata": {"deletionTimestamp": "2026-01-01T12:01:00Z"}}));
+    let ends = with(
+        &running(&made, false, 0, &json!({"running": {}}), &json!({})),
+        &json!({"metadata": {"deletionTimestamp": "2026-01-01T12:01:00Z"}}),
+    );
     entries.extend(feed.apply(&ends));
     entries.extend(feed.delete(&ends));
     use Phase::{Deleted, NotReady, Pending, Ready, Starting, Terminating};
-    let steps = [(None, Pending), (Some(Pending), Starting), (Some(Starting), Ready), (Some(Ready), NotReady), (Some(NotReady), Terminating), (Some(Terminating), Deleted)];
+    let steps = [
+        (None, Pending),
+        (Some(Pending), Starting),
+        (Some(Starting), Ready),
+        (Some(Ready), NotReady),
+        (Some(NotReady), Terminating),
+        (Some(Terminating), Deleted),
+    ];
     assert_eq!(phases(&entries), steps);
 }
 
@@ -263,17 +350,28 @@ fn each_death_is_told_once_also_when_it_is_seen_late() {
     // The same, now the one before.
     assert_eq!(deaths(&feed.apply(&running(&made, true, 1, &runs, &end("c://1", "OOMKilled")))), []);
     // Seen only as the one before.
-    assert_eq!(deaths(&feed.apply(&running(&made, true, 2, &runs, &end("c://2", "Error")))), [("Error".to_owned(), 1, 0)]);
+    assert_eq!(
+        deaths(&feed.apply(&running(&made, true, 2, &runs, &end("c://2", "Error")))),
+        [("Error".to_owned(), 1, 0)]
+    );
     // Three at once.
-    assert_eq!(deaths(&feed.apply(&running(&made, true, 5, &runs, &end("c://5", "Error")))), [("Error".to_owned(), 4, 2)]);
+    assert_eq!(
+        deaths(&feed.apply(&running(&made, true, 5, &runs, &end("c://5", "Error")))),
+        [("Error".to_owned(), 4, 2)]
+    );
     assert_eq!(deaths(&feed.apply(&running(&made, false, 5, &runs, &end("c://5", "Error")))), []);
 }
 
 #[test]
 fn a_node_that_joins_turns_is_cordoned_and_leaves() {
     let mut feed = Feed::new();
-    let mut node = object("v1", "Node", "n1", &json!({"spec": {}, "status": {"conditions": [
-        {"type": "Ready", "status": "True"}, {"type": "MemoryPressure", "status": "False"}]}}));
+    let mut node = object(
+        "v1",
+        "Node",
+        "n1",
+        &json!({"spec": {}, "status": {"conditions": [
+        {"type": "Ready", "status": "True"}, {"type": "MemoryPressure", "status": "False"}]}}),
+    );
     node["metadata"].as_object_mut().unwrap().remove("namespace");
     let turns = |entries: &[Entry]| -> Vec<String> {
         let of = |entry: &Entry| match &entry.fact {
@@ -304,9 +402,14 @@ fn folded(entries: &[Entry]) -> Vec<&Folded> {
 fn what_is_said_again_is_one_entry_in_ten_minutes() {
     let mut feed = Feed::new();
     let event = |count: u32, time: &str| {
-        object("v1", "Event", "e", &json!({"reason": "BackOff", "type": "Warning", "message": format!("said {count}"), "count": count,
+        object(
+            "v1",
+            "Event",
+            "e",
+            &json!({"reason": "BackOff", "type": "Warning", "message": format!("said {count}"), "count": count,
             "firstTimestamp": feed::NOON, "lastTimestamp": time, "source": {"component": "kubelet"},
-            "involvedObject": {"kind": "Pod", "apiVersion": "v1", "name": "x", "namespace": "shop", "uid": "u"}}))
+            "involvedObject": {"kind": "Pod", "apiVersion": "v1", "name": "x", "namespace": "shop", "uid": "u"}}),
+        )
     };
     let entries = feed.apply(&event(1, feed::NOON));
     assert_eq!((folded(&entries)[0].count, folded(&entries)[0].component.as_str()), (1, "kubelet"));
@@ -317,7 +420,10 @@ fn what_is_said_again_is_one_entry_in_ten_minutes() {
     assert_eq!(feed.recorder.due(), Some(at("2026-01-01T12:10:00Z")));
     feed.pass(120);
     let entries = feed.steps().entries;
-    assert_eq!((folded(&entries)[0].count, folded(&entries)[0].message.as_str(), entries[0].at), (8, "said 9", at("2026-01-01T12:08:00Z")));
+    assert_eq!(
+        (folded(&entries)[0].count, folded(&entries)[0].message.as_str(), entries[0].at),
+        (8, "said 9", at("2026-01-01T12:08:00Z"))
+    );
     feed.pass(1200);
     assert_eq!((feed.steps().entries, feed.recorder.due()), (Vec::new(), None));
 }
@@ -333,8 +439,11 @@ fn rollouts(entries: &[Entry]) -> Vec<&reckon_model::record::Rollout> {
 }
 
 fn progress(deployment: &Value, revision: u32, reason: &str) -> Value {
-    with(deployment, &json!({"metadata": {"annotations": {"deployment.kubernetes.io/revision": revision.to_string()}},
-        "status": {"conditions": [{"type": "Progressing", "status": "True", "reason": reason, "message": "said so"}]}}))
+    with(
+        deployment,
+        &json!({"metadata": {"annotations": {"deployment.kubernetes.io/revision": revision.to_string()}},
+        "status": {"conditions": [{"type": "Progressing", "status": "True", "reason": reason, "message": "said so"}]}}),
+    )
 }
 
 #[test]
@@ -344,10 +453,17 @@ fn a_rollout_is_told_when_it_starts_is_done_fails_and_is_rolled_back() {
     feed.apply(&progress(&first, 1, "NewReplicaSetAvailable"));
     let old = replica_set(&first, "h1", 1, feed::NOON);
     let entries = feed.apply(&old);
-    assert_eq!((rollouts(&entries)[0].state, rollouts(&entries)[0].to.as_str(), rollouts(&entries)[0].from.clone()), (RolloutState::Started, "1", None));
+    assert_eq!(
+        (rollouts(&entries)[0].state, rollouts(&entries)[0].to.as_str(), rollouts(&entries)[0].from.clone()),
+        (RolloutState::Started, "1", None)
+    );
     feed.pass(600);
-    let own = json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {"f:image": {}}}}}}});
-    let second = with(&deployment("web", "app:2"), &json!({"metadata": {"generation": 2, "managedFields": [wrote("argocd-controller", "2026-01-01T12:09:59Z", &own)]}}));
+    let own =
+        json!({"f:spec": {"f:template": {"f:spec": {"f:containers": {"k:{\"name\":\"app\"}": {"f:image": {}}}}}}});
+    let second = with(
+        &deployment("web", "app:2"),
+        &json!({"metadata": {"generation": 2, "managedFields": [wrote("argocd-controller", "2026-01-01T12:09:59Z", &own)]}}),
+    );
     // The watch of ReplicaSets may be ahead: who wrote is known a moment later.
     let new = replica_set(&second, "h2", 2, "2026-01-01T12:10:00Z");
     assert_eq!(feed.apply(&new), Vec::new());
@@ -357,18 +473,30 @@ fn a_rollout_is_told_when_it_starts_is_done_fails_and_is_rolled_back() {
     assert_eq!(started.images["app"], (Some("app:1".to_owned()), Some("app:2".to_owned())));
     assert_eq!((started.actor.as_ref().unwrap().manager.as_str(), started.fields.len()), ("argocd-controller", 0));
     let entries = feed.apply(&progress(&second, 2, "ProgressDeadlineExceeded"));
-    assert_eq!((rollouts(&entries)[0].state, rollouts(&entries)[0].why.as_deref()), (RolloutState::Failed, Some("said so")));
+    assert_eq!(
+        (rollouts(&entries)[0].state, rollouts(&entries)[0].why.as_deref()),
+        (RolloutState::Failed, Some("said so"))
+    );
     feed.pass(60);
     let back = with(&deployment("web", "app:1"), &json!({"metadata": {"generation": 3}}));
     let mut entries = feed.apply(&progress(&back, 2, "ReplicaSetUpdated"));
-    entries.extend(feed.apply(&with(&old, &json!({"metadata": {"annotations": {"deployment.kubernetes.io/revision": "3"}}}))));
+    entries.extend(
+        feed.apply(&with(&old, &json!({"metadata": {"annotations": {"deployment.kubernetes.io/revision": "3"}}}))),
+    );
     let rolled = rollouts(&entries)[0];
     assert_eq!((rolled.state, rolled.from.as_deref(), rolled.to.as_str()), (RolloutState::RolledBack, Some("2"), "3"));
     assert_eq!(rolled.images["app"].1.as_deref(), Some("app:1"));
     let entries = feed.apply(&progress(&back, 3, "NewReplicaSetAvailable"));
     assert_eq!((rollouts(&entries)[0].state, rollouts(&entries)[0].to.as_str()), (RolloutState::Done, "3"));
     // Scaling is no rollout.
-    assert_eq!(rollouts(&feed.apply(&with(&progress(&back, 3, "NewReplicaSetAvailable"), &json!({"metadata": {"generation": 4}, "spec": {"replicas": 5}})))).len(), 0);
+    assert_eq!(
+        rollouts(&feed.apply(&with(
+            &progress(&back, 3, "NewReplicaSetAvailable"),
+            &json!({"metadata": {"generation": 4}, "spec": {"replicas": 5}})
+        )))
+        .len(),
+        0
+    );
 }
 
 #[test]
@@ -386,11 +514,21 @@ fn stateful_sets_and_daemon_sets_roll_out_by_their_revisions() {
     for kind in ["StatefulSet", "DaemonSet"] {
         let set = |image: &str, generation: u32, status: &Value| {
             let template = json!({"spec": {"containers": [{"name": "app", "image": image}]}});
-            object("apps/v1", kind, "db", &json!({"metadata": {"generation": generation}, "spec": {"template": template}, "status": status}))
+            object(
+                "apps/v1",
+                kind,
+                "db",
+                &json!({"metadata": {"generation": generation}, "spec": {"template": template}, "status": status}),
+            )
         };
         let revision = |name: &str, number: u32, image: &str, created: &str| {
             let template = json!({"$patch": "replace", "spec": {"containers": [{"name": "app", "image": image}]}});
-            let revision = object("apps/v1", "ControllerRevision", name, &json!({"metadata": {"creationTimestamp": created}, "revision": number, "data": {"spec": {"template": template}}}));
+            let revision = object(
+                "apps/v1",
+                "ControllerRevision",
+                name,
+                &json!({"metadata": {"creationTimestamp": created}, "revision": number, "data": {"spec": {"template": template}}}),
+            );
             with(&revision, &owned(kind, "db"))
         };
         let mut feed = Feed::new();
@@ -400,15 +538,27 @@ fn stateful_sets_and_daemon_sets_roll_out_by_their_revisions() {
         feed.apply(&set("db:2", 2, &json!({"updateRevision": "db-a", "currentRevision": "db-a"})));
         let entries = feed.apply(&revision("db-b", 2, "db:2", "2026-01-01T12:10:00Z"));
         let started = rollouts(&entries)[0];
-        assert_eq!((started.state, started.from.as_deref(), started.to.as_str()), (RolloutState::Started, Some("db-a"), "db-b"), "{kind}");
+        assert_eq!(
+            (started.state, started.from.as_deref(), started.to.as_str()),
+            (RolloutState::Started, Some("db-a"), "db-b"),
+            "{kind}"
+        );
         let moves = json!({"observedGeneration": 2, "updateRevision": "db-b", "currentRevision": "db-a", "desiredNumberScheduled": 3, "updatedNumberScheduled": 1, "numberAvailable": 2});
         assert_eq!(rollouts(&feed.apply(&set("db:2", 2, &moves))).len(), 0);
         let there = json!({"observedGeneration": 2, "updateRevision": "db-b", "currentRevision": "db-b", "desiredNumberScheduled": 3, "updatedNumberScheduled": 3, "numberAvailable": 3});
         let entries = feed.apply(&set("db:2", 2, &there));
-        assert_eq!((rollouts(&entries)[0].state, rollouts(&entries)[0].to.as_str()), (RolloutState::Done, "db-b"), "{kind}");
+        assert_eq!(
+            (rollouts(&entries)[0].state, rollouts(&entries)[0].to.as_str()),
+            (RolloutState::Done, "db-b"),
+            "{kind}"
+        );
         feed.apply(&set("db:1", 3, &there));
         let entries = feed.apply(&revision("db-a", 3, "db:1", feed::NOON));
-        assert_eq!((rollouts(&entries)[0].state, rollouts(&entries)[0].to.as_str()), (RolloutState::RolledBack, "db-a"), "{kind}");
+        assert_eq!(
+            (rollouts(&entries)[0].state, rollouts(&entries)[0].to.as_str()),
+            (RolloutState::RolledBack, "db-a"),
+            "{kind}"
+        );
     }
 }
 
@@ -418,13 +568,21 @@ fn a_helm_release_is_one_entry_for_each_status_of_each_revision() {
     let chart = json!({"metadata": {"annotations": {"meta.helm.sh/release-name": "shop"}, "labels": {"helm.sh/chart": "my-shop-2-1.4.0-rc.1"}}});
     feed.apply(&with(&deployment("web", "app:1"), &chart));
     let secret = |status: &str| {
-        object("v1", "Secret", "sh.helm.release.v1.shop.v7", &json!({"metadata": {"labels": {"owner": "helm", "name": "shop", "version": "7", "status": status}}}))
+        object(
+            "v1",
+            "Secret",
+            "sh.helm.release.v1.shop.v7",
+            &json!({"metadata": {"labels": {"owner": "helm", "name": "shop", "version": "7", "status": status}}}),
+        )
     };
     for status in ["pending-upgrade", "deployed", "superseded"] {
         let entries = feed.apply(&secret(status));
         let [Entry { fact: Fact::Release(release), .. }] = &entries[..] else { panic!("{entries:?}") };
         assert_eq!((release.name.as_str(), release.revision, release.status.as_str()), ("shop", 7, status));
-        assert_eq!((release.chart.as_str(), release.version.clone()), ("my-shop-2", Some((None, "1.4.0-rc.1".to_owned()))));
+        assert_eq!(
+            (release.chart.as_str(), release.version.clone()),
+            ("my-shop-2", Some((None, "1.4.0-rc.1".to_owned())))
+        );
     }
     assert_eq!(feed.apply(&secret("superseded")), Vec::new());
     assert_eq!(feed.delete(&secret("superseded")), Vec::new());
@@ -434,12 +592,22 @@ fn a_helm_release_is_one_entry_for_each_status_of_each_revision() {
 fn syncs_of_argo_cd_and_flux_say_from_which_revision_to_which() {
     let mut feed = Feed::new();
     let app = |phase: &str, revision: &str, time: &str| {
-        object("argoproj.io/v1alpha1", "Application", "shop", &json!({"spec": {"project": "p"}, "status": {"operationState": {
-            "phase": phase, "message": "m", "finishedAt": time, "syncResult": {"revision": revision}}}}))
+        object(
+            "argoproj.io/v1alpha1",
+            "Application",
+            "shop",
+            &json!({"spec": {"project": "p"}, "status": {"operationState": {
+            "phase": phase, "message": "m", "finishedAt": time, "syncResult": {"revision": revision}}}}),
+        )
     };
     let flux = |ready: &str, reason: &str, applied: &str, attempted: &str| {
-        object("kustomize.toolkit.fluxcd.io/v1", "Kustomization", "apps", &json!({"spec": {}, "status": {"lastAppliedRevision": applied, "lastAttemptedRevision": attempted,
-            "conditions": [{"type": "Ready", "status": ready, "reason": reason, "message": "m"}]}}))
+        object(
+            "kustomize.toolkit.fluxcd.io/v1",
+            "Kustomization",
+            "apps",
+            &json!({"spec": {}, "status": {"lastAppliedRevision": applied, "lastAttemptedRevision": attempted,
+            "conditions": [{"type": "Ready", "status": ready, "reason": reason, "message": "m"}]}}),
+        )
     };
     let said = |entries: &[Entry]| -> Vec<(Option<String>, String, String, String)> {
         let of = |entry: &Entry| match &entry.fact {
@@ -448,13 +616,24 @@ fn syncs_of_argo_cd_and_flux_say_from_which_revision_to_which() {
         };
         entries.iter().filter_map(of).collect()
     };
-    let told = |from: Option<&str>, to: &str, status: &str, message: &str| (from.map(str::to_owned), to.to_owned(), status.to_owned(), message.to_owned());
+    let told = |from: Option<&str>, to: &str, status: &str, message: &str| {
+        (from.map(str::to_owned), to.to_owned(), status.to_owned(), message.to_owned())
+    };
     feed.apply(&app("Succeeded", "aaa", feed::NOON));
     assert_eq!(said(&feed.apply(&app("Running", "aaa", feed::NOON))), []);
     assert_eq!(said(&feed.apply(&app("Failed", "bbb", "2026-01-01T12:00:09Z"))), [told(None, "bbb", "Failed", "m")]);
-    assert_eq!(said(&feed.apply(&app("Succeeded", "ccc", "2026-01-01T12:00:19Z"))), [told(Some("bbb"), "ccc", "Succeeded", "")]);
+    assert_eq!(
+        said(&feed.apply(&app("Succeeded", "ccc", "2026-01-01T12:00:19Z"))),
+        [told(Some("bbb"), "ccc", "Succeeded", "")]
+    );
     assert_eq!(said(&feed.apply(&app("Succeeded", "ccc", "2026-01-01T12:00:19Z"))), []);
     feed.apply(&flux("True", "ReconciliationSucceeded", "main@a", "main@a"));
-    assert_eq!(said(&feed.apply(&flux("True", "ReconciliationSucceeded", "main@b", "main@b"))), [told(Some("main@a"), "main@b", "ReconciliationSucceeded", "")]);
-    assert_eq!(said(&feed.apply(&flux("False", "BuildFailed", "main@b", "main@c"))), [told(Some("main@b"), "main@c", "BuildFailed", "m")]);
+    assert_eq!(
+        said(&feed.apply(&flux("True", "ReconciliationSucceeded", "main@b", "main@b"))),
+        [told(Some("main@a"), "main@b", "ReconciliationSucceeded", "")]
+    );
+    assert_eq!(
+        said(&feed.apply(&flux("False", "BuildFailed", "main@b", "main@c"))),
+        [told(Some("main@b"), "main@c", "BuildFailed", "m")]
+    );
 }

@@ -48,8 +48,13 @@ fn config(rest: &Value) -> Value {
 }
 
 fn node(rest: &Value) -> Value {
-    let mut node = object("v1", "Node", "n1", &json!({"spec": {}, "status": {"conditions": [
-        {"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-01T12:00:00Z", "lastTransitionTime": "2026-01-01T12:00:00Z"}]}}));
+    let mut node = object(
+        "v1",
+        "Node",
+        "n1",
+        &json!({"spec": {}, "status": {"conditions": [
+        {"type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-01T12:00:00Z", "lastTransitionTime": "2026-01-01T12:00:00Z"}]}}),
+    );
     node["metadata"].as_object_mut().unwrap().remove("namespace");
     merge(&mut node, rest);
     node
@@ -57,7 +62,12 @@ fn node(rest: &Value) -> Value {
 
 #[test]
 fn status() {
-    let before = object("policy/v1", "PodDisruptionBudget", "b", &json!({"spec": {"minAvailable": 1}, "status": {"currentHealthy": 1}}));
+    let before = object(
+        "policy/v1",
+        "PodDisruptionBudget",
+        "b",
+        &json!({"spec": {"minAvailable": 1}, "status": {"currentHealthy": 1}}),
+    );
     only_by("status", &[], Some(&before), &with(&before, &json!({"status": {"currentHealthy": 2}})));
 }
 
@@ -68,13 +78,15 @@ fn bookkeeping() {
 
 #[test]
 fn leases() {
-    let lease = object("coordination.k8s.io/v1", "Lease", "n1", &json!({"spec": {"renewTime": "2026-01-01T12:00:00.000000Z"}}));
+    let lease =
+        object("coordination.k8s.io/v1", "Lease", "n1", &json!({"spec": {"renewTime": "2026-01-01T12:00:00.000000Z"}}));
     only_by("leases", &[], Some(&lease), &with(&lease, &json!({"spec": {"renewTime": "2026-01-01T12:00:10.000000Z"}})));
 }
 
 #[test]
 fn leader_election() {
-    let holds = |who: &str| config(&json!({"metadata": {"annotations": {"control-plane.alpha.kubernetes.io/leader": who}}}));
+    let holds =
+        |who: &str| config(&json!({"metadata": {"annotations": {"control-plane.alpha.kubernetes.io/leader": who}}}));
     only_by("leader-election", &[], Some(&holds("a")), &holds("b"));
 }
 
@@ -111,7 +123,10 @@ fn last_applied() {
 
 #[test]
 fn revision_numbers() {
-    let revised = with(&deployment("web", "a"), &json!({"metadata": {"annotations": {"deployment.kubernetes.io/revision": "2"}}}));
+    let revised = with(
+        &deployment("web", "a"),
+        &json!({"metadata": {"annotations": {"deployment.kubernetes.io/revision": "2"}}}),
+    );
     only_by("revision-numbers", &[], Some(&deployment("web", "a")), &revised);
 }
 
@@ -119,13 +134,21 @@ fn revision_numbers() {
 fn that_a_restart_was_asked_for_is_told() {
     let restarted = json!({"metadata": {"generation": 2}, "spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": "2026-01-01T12:00:00Z"}}}}});
     let entries = told(&[], &[], Some(&deployment("web", "a")), &with(&deployment("web", "a"), &restarted));
-    assert_eq!(fields(feed::change(&entries)), ["spec.template.metadata.annotations[kubectl.kubernetes.io/restartedAt]"]);
+    assert_eq!(
+        fields(feed::change(&entries)),
+        ["spec.template.metadata.annotations[kubectl.kubernetes.io/restartedAt]"]
+    );
 }
 
 #[test]
 fn controller_labels() {
     let bare = pod("x", None);
-    only_by("controller-labels", &[], Some(&bare), &with(&bare, &json!({"metadata": {"labels": {"controller-uid": "u"}}})));
+    only_by(
+        "controller-labels",
+        &[],
+        Some(&bare),
+        &with(&bare, &json!({"metadata": {"labels": {"controller-uid": "u"}}})),
+    );
 }
 
 #[test]
@@ -138,13 +161,23 @@ fn controller_finalizers() {
 #[test]
 fn network_of_pods() {
     let bare = pod("x", None);
-    only_by("network-of-pods", &[], Some(&bare), &with(&bare, &json!({"metadata": {"annotations": {"cni.projectcalico.org/podIP": "10.0.0.1/32"}}})));
+    only_by(
+        "network-of-pods",
+        &[],
+        Some(&bare),
+        &with(&bare, &json!({"metadata": {"annotations": {"cni.projectcalico.org/podIP": "10.0.0.1/32"}}})),
+    );
 }
 
 #[test]
 fn volume_binding() {
     let claim = object("v1", "PersistentVolumeClaim", "data", &json!({"spec": {"storageClassName": "fast"}}));
-    only_by("volume-binding", &[], Some(&claim), &with(&claim, &json!({"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}}})));
+    only_by(
+        "volume-binding",
+        &[],
+        Some(&claim),
+        &with(&claim, &json!({"metadata": {"annotations": {"pv.kubernetes.io/bind-completed": "yes"}}})),
+    );
     assert_eq!(told(&[], &[], Some(&claim), &with(&claim, &json!({"spec": {"volumeName": "pv-1"}}))).len(), 1);
 }
 
@@ -166,7 +199,10 @@ fn made_by_controller() {
 fn replica_set_scaling() {
     let set = replica_set(&deployment("web", "a"), "h1", 1, feed::NOON);
     let scaled = |manager: &str| {
-        with(&set, &json!({"metadata": {"generation": 2, "managedFields": [wrote(manager, "2026-01-01T12:00:09Z", &json!({"f:spec": {"f:replicas": {}}}))]}, "spec": {"replicas": 5}}))
+        with(
+            &set,
+            &json!({"metadata": {"generation": 2, "managedFields": [wrote(manager, "2026-01-01T12:00:09Z", &json!({"f:spec": {"f:replicas": {}}}))]}, "spec": {"replicas": 5}}),
+        )
     };
     only_by("replica-set-scaling", &[], Some(&set), &scaled("kube-controller-manager"));
     let entries = told(&[], &[], Some(&set), &scaled("kubectl"));
@@ -176,10 +212,18 @@ fn replica_set_scaling() {
 
 #[test]
 fn autoscaler_within_bounds() {
-    let scaler = object("autoscaling/v2", "HorizontalPodAutoscaler", "web", &json!({"spec": {"minReplicas": 2, "maxReplicas": 9,
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}}));
+    let scaler = object(
+        "autoscaling/v2",
+        "HorizontalPodAutoscaler",
+        "web",
+        &json!({"spec": {"minReplicas": 2, "maxReplicas": 9,
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}}}),
+    );
     let scaled = |manager: &str, to: u32| {
-        with(&deployment("web", "a"), &json!({"metadata": {"generation": 2, "managedFields": [wrote(manager, "2026-01-01T12:00:09Z", &json!({"f:spec": {"f:replicas": {}}}))]}, "spec": {"replicas": to}}))
+        with(
+            &deployment("web", "a"),
+            &json!({"metadata": {"generation": 2, "managedFields": [wrote(manager, "2026-01-01T12:00:09Z", &json!({"f:spec": {"f:replicas": {}}}))]}, "spec": {"replicas": to}}),
+        )
     };
     let around = [scaler];
     only_by("autoscaler-within-bounds", &around, Some(&deployment("web", "a")), &scaled("kube-controller-manager", 5));
@@ -192,9 +236,16 @@ fn autoscaler_within_bounds() {
 #[test]
 fn defaulted_fields() {
     let defaulted = |value: &str, managed: &Value| {
-        with(&deployment("web", "a"), &json!({"metadata": {"generation": 2, "managedFields": managed}, "spec": {"template": {"spec": {"dnsPolicy": value}}}}))
+        with(
+            &deployment("web", "a"),
+            &json!({"metadata": {"generation": 2, "managedFields": managed}, "spec": {"template": {"spec": {"dnsPolicy": value}}}}),
+        )
     };
-    let owned = json!([wrote("kubectl", "2026-01-01T12:00:09Z", &json!({"f:spec": {"f:template": {"f:spec": {"f:dnsPolicy": {}}}}}))]);
+    let owned = json!([wrote(
+        "kubectl",
+        "2026-01-01T12:00:09Z",
+        &json!({"f:spec": {"f:template": {"f:spec": {"f:dnsPolicy": {}}}}})
+    )]);
     only_by("defaulted-fields", &[], Some(&deployment("web", "a")), &defaulted("ClusterFirst", &json!([])));
     for (value, managed) in [("Default", json!([])), ("ClusterFirst", owned)] {
         assert_eq!(told(&[], &[], Some(&deployment("web", "a")), &defaulted(value, &managed)).len(), 1, "{value}");
@@ -204,9 +255,19 @@ fn defaulted_fields() {
 #[test]
 fn endpoints_follow_pods() {
     let slice = |address: &str| {
-        object("discovery.k8s.io/v1", "EndpointSlice", "web-1", &json!({"addressType": "IPv4", "endpoints": [{"addresses": [address]}]}))
+        object(
+            "discovery.k8s.io/v1",
+            "EndpointSlice",
+            "web-1",
+            &json!({"addressType": "IPv4", "endpoints": [{"addresses": [address]}]}),
+        )
     };
-    let kept = |address: &str| with(&slice(address), &json!({"metadata": {"labels": {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}}}));
+    let kept = |address: &str| {
+        with(
+            &slice(address),
+            &json!({"metadata": {"labels": {"endpointslice.kubernetes.io/managed-by": "endpointslice-controller.k8s.io"}}}),
+        )
+    };
     only_by("endpoints-follow-pods", &[], Some(&kept("10.0.0.1")), &kept("10.0.0.2"));
     assert_eq!(fields(feed::change(&told(&[], &[], Some(&slice("10.0.0.1")), &slice("10.0.0.2")))), ["endpoints"]);
 }
@@ -214,10 +275,18 @@ fn endpoints_follow_pods() {
 #[test]
 fn helm_storage() {
     let secret = |status: &str| {
-        object("v1", "Secret", "sh.helm.release.v1.shop.v1", &json!({"metadata": {"labels": {"owner": "helm", "name": "shop", "version": "1", "status": status}}}))
+        object(
+            "v1",
+            "Secret",
+            "sh.helm.release.v1.shop.v1",
+            &json!({"metadata": {"labels": {"owner": "helm", "name": "shop", "version": "1", "status": status}}}),
+        )
     };
     assert_eq!(words(&told(&[], &[], Some(&secret("pending-install")), &secret("deployed"))), ["release"]);
-    assert_eq!(words(&told(&["helm-storage"], &[], Some(&secret("pending-install")), &secret("deployed"))), ["change", "release"]);
+    assert_eq!(
+        words(&told(&["helm-storage"], &[], Some(&secret("pending-install")), &secret("deployed"))),
+        ["change", "release"]
+    );
 }
 
 #[test]
@@ -227,7 +296,10 @@ fn ordinary_life_of_pods() {
     assert_eq!(words(&entries), ["phase"]);
     let started = running(&made, true, 0, &json!({"running": {}}), &json!({}));
     assert_eq!(words(&told(&[], &[], Some(&made), &started)), ["phase"]);
-    let stuck = with(&made, &json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}}));
+    let stuck = with(
+        &made,
+        &json!({"status": {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}}),
+    );
     assert_eq!(words(&told(&[], &[], None, &stuck)), ["phase"]);
 }
 
@@ -236,7 +308,10 @@ fn ordinary_ends() {
     let made = with(&pod("once-x", Some(("Job", "once"))), &json!({"spec": {"restartPolicy": "Never"}}));
     let ended = |code: u32| {
         let end = json!({"terminated": {"exitCode": code, "reason": "X", "finishedAt": "2026-01-01T12:00:05Z"}});
-        with(&running(&made, false, 0, &end, &json!({})), &json!({"status": {"phase": if code == 0 { "Succeeded" } else { "Failed" }}}))
+        with(
+            &running(&made, false, 0, &end, &json!({})),
+            &json!({"status": {"phase": if code == 0 { "Succeeded" } else { "Failed" }}}),
+        )
     };
     assert_eq!(words(&told(&[], &[], Some(&made), &ended(0))), ["phase"]);
     assert_eq!(words(&told(&["ordinary-ends"], &[], Some(&made), &ended(0))), ["death", "phase"]);
@@ -246,8 +321,13 @@ fn ordinary_ends() {
 #[test]
 fn routine_events() {
     let event = |severity: &str| {
-        object("v1", "Event", "e", &json!({"reason": "Pulled", "type": severity, "message": "m", "count": 1, "lastTimestamp": feed::NOON,
-            "involvedObject": {"kind": "Pod", "apiVersion": "v1", "name": "x", "namespace": "shop", "uid": "u"}}))
+        object(
+            "v1",
+            "Event",
+            "e",
+            &json!({"reason": "Pulled", "type": severity, "message": "m", "count": 1, "lastTimestamp": feed::NOON,
+            "involvedObject": {"kind": "Pod", "apiVersion": "v1", "name": "x", "namespace": "shop", "uid": "u"}}),
+        )
     };
     only_by("routine-events", &[], None, &event("Normal"));
     assert_eq!(words(&told(&[], &[], None, &event("Warning"))), ["event"]);
@@ -263,9 +343,21 @@ fn every_rule_has_a_test_of_its_name() {
 
 #[test]
 fn what_no_rule_names_is_told_whatever_its_kind() {
-    let role = |verbs: &Value| object("rbac.authorization.k8s.io/v1", "Role", "r", &json!({"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": verbs}]}));
-    assert_eq!(fields(feed::change(&told(&[], &[], Some(&role(&json!(["get"]))), &role(&json!(["get", "list"]))))), ["rules"]);
-    let labelled = config(&json!({"metadata": {"labels": {"tier": "front"}, "annotations": {"team": "blue"}}, "data": {"a": "2"}}));
+    let role = |verbs: &Value| {
+        object(
+            "rbac.authorization.k8s.io/v1",
+            "Role",
+            "r",
+            &json!({"rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": verbs}]}),
+        )
+    };
+    assert_eq!(
+        fields(feed::change(&told(&[], &[], Some(&role(&json!(["get"]))), &role(&json!(["get", "list"]))))),
+        ["rules"]
+    );
+    let labelled = config(
+        &json!({"metadata": {"labels": {"tier": "front"}, "annotations": {"team": "blue"}}, "data": {"a": "2"}}),
+    );
     let entries = told(&[], &[], Some(&config(&json!({}))), &labelled);
     assert_eq!(fields(changes(&entries)[0]), ["data.a", "metadata.annotations.team", "metadata.labels.tier"]);
 }

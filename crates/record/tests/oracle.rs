@@ -19,7 +19,12 @@ use std::collections::{BTreeMap, BTreeSet};
 fn reference(past: &Past) -> ResourceRef {
     let text = |pointer: &str| past.after.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
     let namespace = Some(&*past.key.namespace).filter(|namespace| !namespace.is_empty());
-    ResourceRef { kind: Kind::of(text("/apiVersion"), text("/kind")), namespace: namespace.map(str::to_owned), name: past.key.name.to_string(), uid: None }
+    ResourceRef {
+        kind: Kind::of(text("/apiVersion"), text("/kind")),
+        namespace: namespace.map(str::to_owned),
+        name: past.key.name.to_string(),
+        uid: None,
+    }
 }
 
 /// The scalars of a value, by pointer.
@@ -28,7 +33,9 @@ fn leaves(value: &Value, at: &str, into: &mut BTreeMap<String, Value>) {
         Value::Object(members) => members.iter().for_each(|(key, value)| {
             leaves(value, &format!("{at}/{}", key.replace('~', "~0").replace('/', "~1")), into);
         }),
-        Value::Array(items) => items.iter().enumerate().for_each(|(index, value)| leaves(value, &format!("{at}/{index}"), into)),
+        Value::Array(items) => {
+            items.iter().enumerate().for_each(|(index, value)| leaves(value, &format!("{at}/{index}"), into))
+        }
         Value::Null => {}
         scalar => drop(into.insert(at.to_owned(), scalar.clone())),
     }
@@ -117,9 +124,13 @@ fn judge(plan: &Plan) -> Judged {
             let made = controller(&past).is_some() || matches!(kind, "Event" | "Lease" | "EndpointSlice" | "Endpoints");
             let scaled = past.resource.starts_with("replicasets");
             match past.verb {
-                reckon_sim::Verb::Modified if made || scaled || hour.autoscaled.contains(&past.revision) || decided.is_empty() => {
+                reckon_sim::Verb::Modified
+                    if made || scaled || hour.autoscaled.contains(&past.revision) || decided.is_empty() =>
+                {
                     // Labels and the like of controlled objects that people write are decisions, too.
-                    let by_people = hour.wrote.contains_key(&past.revision) && !hour.autoscaled.contains(&past.revision) && !decided.is_empty();
+                    let by_people = hour.wrote.contains_key(&past.revision)
+                        && !hour.autoscaled.contains(&past.revision)
+                        && !decided.is_empty();
                     if !by_people {
                         if !told.is_empty() {
                             wrong.push(format!("{of} {}: told without a decision: {told:?}", past.revision));
@@ -132,13 +143,17 @@ fn judge(plan: &Plan) -> Judged {
             match past.verb {
                 reckon_sim::Verb::Modified => {
                     decisions += 1;
-                    let pointers: Vec<&str> = told.iter().flat_map(|it| &it.fields).map(|field| field.pointer.as_str()).collect();
-                    let covers = |pointer: &str, leaf: &str| leaf.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+                    let pointers: Vec<&str> =
+                        told.iter().flat_map(|it| &it.fields).map(|field| field.pointer.as_str()).collect();
+                    let covers = |pointer: &str, leaf: &str| {
+                        leaf.strip_prefix(pointer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+                    };
                     untold += usize::from(told.is_empty());
                     for leaf in &decided {
                         let times = pointers.iter().filter(|pointer| covers(pointer, leaf)).count();
                         if times != 1 {
-                            wrong.push(format!("{of} {}: {leaf} is told {times} times, in {pointers:?}", past.revision));
+                            wrong
+                                .push(format!("{of} {}: {leaf} is told {times} times, in {pointers:?}", past.revision));
                         }
                     }
                     for pointer in &pointers {
@@ -148,7 +163,8 @@ fn judge(plan: &Plan) -> Judged {
                     }
                     let writer = hour.wrote.get(&past.revision);
                     for written in &told {
-                        let (is, version) = (written.actor.as_ref().map(|actor| &actor.manager), written.version.clone());
+                        let (is, version) =
+                            (written.actor.as_ref().map(|actor| &actor.manager), written.version.clone());
                         if is != writer || version != past.revision.to_string() || written.verb != Verb::Updated {
                             wrong.push(format!("{of} {}: by {writer:?}, told {written:?}", past.revision));
                         }
@@ -156,7 +172,8 @@ fn judge(plan: &Plan) -> Judged {
                 }
                 verb => {
                     let verb = if verb == reckon_sim::Verb::Added { Verb::Created } else { Verb::Deleted };
-                    let right = told.len() == usize::from(!made) && told.iter().all(|it| it.verb == verb && it.object.is_some());
+                    let right = told.len() == usize::from(!made)
+                        && told.iter().all(|it| it.verb == verb && it.object.is_some());
                     decisions += usize::from(!made);
                     if !right {
                         wrong.push(format!("{of} {}: {verb:?} is told as {told:?}", past.revision));
@@ -226,7 +243,10 @@ fn the_same_hour_gives_the_same_bytes() {
         let mut hour = Hour::new(&Plan { seed: 3, pods: 60, steps: 30 });
         let mut bytes = Vec::new();
         while let Some(round) = hour.step() {
-            round.iter().flat_map(|(_, entries)| entries).for_each(|entry| serde_json::to_writer(&mut bytes, entry).unwrap());
+            round
+                .iter()
+                .flat_map(|(_, entries)| entries)
+                .for_each(|entry| serde_json::to_writer(&mut bytes, entry).unwrap());
         }
         bytes
     };

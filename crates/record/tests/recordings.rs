@@ -29,7 +29,8 @@ fn folders() -> Vec<PathBuf> {
 
 /// The objects of a recording, nodes first and Events last, as they came to be.
 fn objects(folder: &Path) -> Vec<Value> {
-    let mut files: Vec<PathBuf> = fs::read_dir(folder.join("objects")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<PathBuf> =
+        fs::read_dir(folder.join("objects")).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let mut objects: Vec<Value> = Vec::new();
     for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "json")) {

@@ -93,7 +93,8 @@ fn writer(
         _ => {}
     }
     let close = writers(workload).find(|(_, at)| at.duration_since(created).abs() <= SAME_WRITE);
-    let actor = close.map(|(manager, _)| Actor { manager: manager.to_owned(), user: None, source: ActorSource::ManagedFields });
+    let actor =
+        close.map(|(manager, _)| Actor { manager: manager.to_owned(), user: None, source: ActorSource::ManagedFields });
     Some((actor, created))
 }
 

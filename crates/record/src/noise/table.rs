@@ -116,7 +116,11 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: "network-of-pods",
         sentence: "What network drivers note on each pod.",
-        matches: Matches::Annotations(&["cni.projectcalico.org/*", "k8s.v1.cni.cncf.io/network-status*", "k8s.ovn.org/*"]),
+        matches: Matches::Annotations(&[
+            "cni.projectcalico.org/*",
+            "k8s.v1.cni.cncf.io/network-status*",
+            "k8s.ovn.org/*",
+        ]),
     },
     Rule {
         id: "volume-binding",
@@ -147,7 +151,9 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: SCALED_SET,
         sentence: "A Deployment scales its ReplicaSets, and takes back what others write there.",
-        matches: Matches::Judged("`spec.replicas` of a ReplicaSet that a Deployment controls, written by the controller manager."),
+        matches: Matches::Judged(
+            "`spec.replicas` of a ReplicaSet that a Deployment controls, written by the controller manager.",
+        ),
     },
     Rule {
         id: AUTOSCALED,
@@ -188,7 +194,9 @@ pub const RULES: &[Rule] = &[
     Rule {
         id: ORDINARY_END,
         sentence: "Containers that are there to end have ended well.",
-        matches: Matches::Judged("Ends with exit code 0 of init containers, and of pods that are not restarted always."),
+        matches: Matches::Judged(
+            "Ends with exit code 0 of init containers, and of pods that are not restarted always.",
+        ),
     },
     Rule {
         id: "routine-events",

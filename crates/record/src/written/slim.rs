@@ -105,7 +105,8 @@ fn toleration(toleration: &Toleration) -> Value {
 
 /// Who takes the traffic of a Service, where somebody writes that by hand.
 pub(super) fn endpoint_slice(meta: &Meta, slice: &EndpointSlice) -> Value {
-    let endpoints = slice.endpoints.iter().map(|endpoint| json!({"addresses": endpoint.addresses, "ready": endpoint.ready()}));
+    let endpoints =
+        slice.endpoints.iter().map(|endpoint| json!({"addresses": endpoint.addresses, "ready": endpoint.ready()}));
     let ports = slice.ports.iter().map(|port| json!({"name": port.name, "port": port.port}));
     json!({"metadata": metadata(meta), "endpoints": endpoints.collect::<Value>(), "ports": ports.collect::<Value>()})
 }

@@ -131,7 +131,13 @@ pub(crate) fn with(object: &Value, rest: &Value) -> Value {
 }
 
 pub(crate) fn owned(kind: &str, name: &str) -> Value {
-    let api_version = if matches!(kind, "Job" | "CronJob") { "batch/v1" } else if kind == "Service" { "v1" } else { "apps/v1" };
+    let api_version = if matches!(kind, "Job" | "CronJob") {
+        "batch/v1"
+    } else if kind == "Service" {
+        "v1"
+    } else {
+        "apps/v1"
+    };
     json!({"metadata": {"ownerReferences": [{"apiVersion": api_version, "kind": kind, "name": name,
         "uid": format!("{}-{name}", kind.to_lowercase()), "controller": true}]}})
 }

@@ -68,10 +68,19 @@ impl Hour {
                 let meta = json!({"name": name(i), "namespace": space(i), "labels": {"app": name(i)}});
                 let container = json!({"name": "app", "image": "registry.example/app:1", "env": [{"name": "DB_PASSWORD", "value": "x0"}, {"name": "LEVEL", "value": "0"}]});
                 let template = json!({"metadata": {"labels": {"app": name(i)}}, "spec": {"containers": [container]}});
-                let spec = json!({"replicas": REPLICAS, "selector": {"matchLabels": {"app": name(i)}}, "template": template});
+                let spec =
+                    json!({"replicas": REPLICAS, "selector": {"matchLabels": {"app": name(i)}}, "template": template});
                 world.create_as("deployments.apps", json!({"metadata": meta, "spec": spec}), "helm").unwrap();
-                world.create_as("services", json!({"metadata": meta, "spec": {"selector": {"app": name(i)}, "ports": [{"port": 80}]}}), "helm").unwrap();
-                world.create_as("configmaps", json!({"metadata": meta, "data": {"level": "0", "text": "a"}}), "helm").unwrap();
+                world
+                    .create_as(
+                        "services",
+                        json!({"metadata": meta, "spec": {"selector": {"app": name(i)}, "ports": [{"port": 80}]}}),
+                        "helm",
+                    )
+                    .unwrap();
+                world
+                    .create_as("configmaps", json!({"metadata": meta, "data": {"level": "0", "text": "a"}}), "helm")
+                    .unwrap();
                 if i % 5 == 0 {
                     let target = json!({"apiVersion": "apps/v1", "kind": "Deployment", "name": name(i)});
                     world.create("horizontalpodautoscalers.autoscaling", json!({"metadata": meta, "spec": {"scaleTargetRef": target, "minReplicas": 2, "maxReplicas": 20}})).unwrap();
@@ -142,12 +151,16 @@ impl Hour {
         self.feed.now = self.server.clock().now();
         self.feed.recorder.tick(self.feed.now);
         let mut late = self.feed.steps().entries;
-        Some(past.into_iter().map(|past| {
-            let mut entries = std::mem::take(&mut late);
-            entries.retain(|entry| entry.fact.word() != "change");
-            entries.extend(self.tell(&past));
-            (past, entries)
-        }).collect())
+        Some(
+            past.into_iter()
+                .map(|past| {
+                    let mut entries = std::mem::take(&mut late);
+                    entries.retain(|entry| entry.fact.word() != "change");
+                    entries.extend(self.tell(&past));
+                    (past, entries)
+                })
+                .collect(),
+        )
     }
 
     fn tell(&mut self, past: &Past) -> Vec<Entry> {
@@ -169,23 +182,39 @@ impl Hour {
         let now = world.now().to_string();
         for i in 0..self.nodes {
             let node = format!("node-{i}");
-            world.edit("leases.coordination.k8s.io", "default", &node, "kubelet", |lease| lease["spec"]["renewTime"] = now.as_str().into());
+            world.edit("leases.coordination.k8s.io", "default", &node, "kubelet", |lease| {
+                lease["spec"]["renewTime"] = now.as_str().into()
+            });
             if self.count.is_multiple_of(30) {
-                world.edit("nodes", "", &node, "kubelet", |node| node["status"]["conditions"][0]["lastHeartbeatTime"] = now.as_str().into());
+                world.edit("nodes", "", &node, "kubelet", |node| {
+                    node["status"]["conditions"][0]["lastHeartbeatTime"] = now.as_str().into()
+                });
             }
         }
         // Controllers that elect a leader renew their lease every two seconds.
         for _ in 0..5 {
             for i in 0..4 {
                 let tick = self.dice.bits();
-                world.edit("leases.coordination.k8s.io", "default", &format!("node-{}", i % self.nodes), "controller", |lease| lease["spec"]["leaseTransitions"] = tick.into());
+                world.edit(
+                    "leases.coordination.k8s.io",
+                    "default",
+                    &format!("node-{}", i % self.nodes),
+                    "controller",
+                    |lease| lease["spec"]["leaseTransitions"] = tick.into(),
+                );
             }
         }
         for i in (0..self.workloads).step_by(5) {
             // An autoscaler looks every 15 seconds.
             if !self.count.is_multiple_of(3) {
                 let use_of = self.dice.below(100);
-                world.edit("horizontalpodautoscalers.autoscaling", &space(i), &name(i), "kube-controller-manager", |scaler| scaler["status"]["currentMetrics"] = json!([{"use": use_of}]));
+                world.edit(
+                    "horizontalpodautoscalers.autoscaling",
+                    &space(i),
+                    &name(i),
+                    "kube-controller-manager",
+                    |scaler| scaler["status"]["currentMetrics"] = json!([{"use": use_of}]),
+                );
             }
         }
     }
@@ -194,7 +223,14 @@ impl Hour {
         usize::try_from(self.dice.below(bound as u64)).unwrap()
     }
 
-    fn write(&mut self, resource: &str, namespace: &str, name: &str, manager: &str, change: impl FnOnce(&mut Value)) -> bool {
+    fn write(
+        &mut self,
+        resource: &str,
+        namespace: &str,
+        name: &str,
+        manager: &str,
+        change: impl FnOnce(&mut Value),
+    ) -> bool {
         let mut world = self.server.world();
         let changed = world.edit(resource, namespace, name, manager, change);
         if changed {
@@ -208,11 +244,22 @@ impl Hour {
         let (i, n) = (self.below(self.workloads), self.dice.below(1_000_000).to_string());
         let (namespace, name) = (space(i), name(i));
         match self.below(32) {
-            0 => drop(self.write("deployments.apps", &namespace, &name, "argocd-controller", |it| it["spec"]["template"]["spec"]["containers"][0]["image"] = format!("registry.example/app:{n}").into())),
-            1 => drop(self.write("deployments.apps", &namespace, &name, "kubectl-patch", |it| it["spec"]["template"]["spec"]["containers"][0]["resources"] = json!({"limits": {"memory": format!("{n}Ki")}}))),
-            2 if !self.scaled.contains(&name) => drop(self.write("deployments.apps", &namespace, &name, "kubectl-scale", |it| it["spec"]["replicas"] = (8 + n.len()).into())),
+            0 => drop(self.write("deployments.apps", &namespace, &name, "argocd-controller", |it| {
+                it["spec"]["template"]["spec"]["containers"][0]["image"] = format!("registry.example/app:{n}").into()
+            })),
+            1 => drop(self.write("deployments.apps", &namespace, &name, "kubectl-patch", |it| {
+                it["spec"]["template"]["spec"]["containers"][0]["resources"] =
+                    json!({"limits": {"memory": format!("{n}Ki")}})
+            })),
+            2 if !self.scaled.contains(&name) => {
+                drop(self.write("deployments.apps", &namespace, &name, "kubectl-scale", |it| {
+                    it["spec"]["replicas"] = (8 + n.len()).into()
+                }))
+            }
             2..5 => self.autoscale(i),
-            5..9 => drop(self.write("configmaps", &namespace, &name, "kubectl-edit", |it| it["data"]["level"] = n.into())),
+            5..9 => {
+                drop(self.write("configmaps", &namespace, &name, "kubectl-edit", |it| it["data"]["level"] = n.into()))
+            }
             9 => drop(self.write("configmaps", &namespace, &name, "helm", |it| {
                 it["data"]["text"] = n.repeat(4_000).into();
                 it["metadata"]["labels"]["tier"] = n.into();
@@ -224,27 +271,59 @@ impl Hour {
                     it["data"]["more"] = n.into();
                 }
             })),
-            11..14 => drop(self.write("roles.rbac.authorization.k8s.io", &namespace, "reader", "terraform", |it| it["rules"] = json!([{"apiGroups": [""], "resources": ["pods"], "resourceNames": [n], "verbs": ["get", "list"]}]))),
-            14..17 => drop(self.write("deployments.apps", &namespace, &name, "kubectl-label", |it| it["metadata"]["labels"]["tier"] = n.into())),
-            17 => drop(self.write("deployments.apps", &namespace, &name, "kubectl-annotate", |it| it["metadata"]["annotations"]["example.org/team.name"] = n.into())),
+            11..14 => drop(self.write("roles.rbac.authorization.k8s.io", &namespace, "reader", "terraform", |it| {
+                it["rules"] =
+                    json!([{"apiGroups": [""], "resources": ["pods"], "resourceNames": [n], "verbs": ["get", "list"]}])
+            })),
+            14..17 => drop(self.write("deployments.apps", &namespace, &name, "kubectl-label", |it| {
+                it["metadata"]["labels"]["tier"] = n.into()
+            })),
+            17 => drop(self.write("deployments.apps", &namespace, &name, "kubectl-annotate", |it| {
+                it["metadata"]["annotations"]["example.org/team.name"] = n.into()
+            })),
             18..20 => {
                 let node = format!("node-{}", self.below(self.nodes));
                 self.write("nodes", "", &node, "kubectl-label", |it| it["metadata"]["labels"]["pool"] = n.into());
             }
             20 => {
                 let node = format!("node-{}", self.below(self.nodes));
-                self.write("nodes", "", &node, "kubectl-cordon", |it| it["spec"]["unschedulable"] = (it["spec"]["unschedulable"] != true).into());
+                self.write("nodes", "", &node, "kubectl-cordon", |it| {
+                    it["spec"]["unschedulable"] = (it["spec"]["unschedulable"] != true).into()
+                });
             }
             21..24 => {
-                let pod = self.server.world().objects("pods").find(|(key, _)| *key.namespace == *namespace).map(|(key, _)| key.name.to_string()).unwrap();
-                self.write("pods", &namespace, &pod, "kubectl-label", |it| it["metadata"]["labels"]["debug"] = n.into());
+                let pod = self
+                    .server
+                    .world()
+                    .objects("pods")
+                    .find(|(key, _)| *key.namespace == *namespace)
+                    .map(|(key, _)| key.name.to_string())
+                    .unwrap();
+                self.write("pods", &namespace, &pod, "kubectl-label", |it| {
+                    it["metadata"]["labels"]["debug"] = n.into()
+                });
             }
-            24 => drop(self.write("services", &namespace, &name, "kubectl-edit", |it| it["spec"]["ports"][0]["targetPort"] = (1 + n.len() * 1000 + n.parse::<usize>().unwrap() % 1000).into())),
-            25 => drop(self.write("deployments.apps", &namespace, &name, "kubectl-set", |it| it["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] = format!("x{n}").into())),
-            26 => drop(self.write("configmaps", &namespace, &name, "controller", |it| it["metadata"]["annotations"]["control-plane.alpha.kubernetes.io/leader"] = n.into())),
-            27 => drop(self.server.world().create_as("configmaps", json!({"metadata": {"name": format!("extra-{n}"), "namespace": namespace}, "data": {"a": n}}), "kubectl-create")),
+            24 => drop(self.write("services", &namespace, &name, "kubectl-edit", |it| {
+                it["spec"]["ports"][0]["targetPort"] = (1 + n.len() * 1000 + n.parse::<usize>().unwrap() % 1000).into()
+            })),
+            25 => drop(self.write("deployments.apps", &namespace, &name, "kubectl-set", |it| {
+                it["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] = format!("x{n}").into()
+            })),
+            26 => drop(self.write("configmaps", &namespace, &name, "controller", |it| {
+                it["metadata"]["annotations"]["control-plane.alpha.kubernetes.io/leader"] = n.into()
+            })),
+            27 => drop(self.server.world().create_as(
+                "configmaps",
+                json!({"metadata": {"name": format!("extra-{n}"), "namespace": namespace}, "data": {"a": n}}),
+                "kubectl-create",
+            )),
             28 => {
-                let extra = self.server.world().objects("configmaps").map(|(key, _)| key.clone()).find(|key| key.name.starts_with("extra"));
+                let extra = self
+                    .server
+                    .world()
+                    .objects("configmaps")
+                    .map(|(key, _)| key.clone())
+                    .find(|key| key.name.starts_with("extra"));
                 if let Some(key) = extra {
                     self.server.world().delete("configmaps", &key.namespace, &key.name).unwrap();
                 }
@@ -255,7 +334,13 @@ impl Hour {
                 self.server.world().create_as("jobs.batch", job, "kubectl-create").unwrap();
             }
             _ => {
-                let pod = self.server.world().objects("pods").find(|(key, _)| *key.namespace == *namespace).map(|(key, _)| key.name.to_string()).unwrap();
+                let pod = self
+                    .server
+                    .world()
+                    .objects("pods")
+                    .find(|(key, _)| *key.namespace == *namespace)
+                    .map(|(key, _)| key.name.to_string())
+                    .unwrap();
                 self.server.world().delete("pods", &namespace, &pod).unwrap();
             }
         }
@@ -264,7 +349,9 @@ impl Hour {
     fn autoscale(&mut self, i: usize) {
         let i = i / 5 * 5;
         let to = 9 + self.below(4);
-        if self.write("deployments.apps", &space(i), &name(i), "kube-controller-manager", |it| it["spec"]["replicas"] = to.into()) {
+        if self.write("deployments.apps", &space(i), &name(i), "kube-controller-manager", |it| {
+            it["spec"]["replicas"] = to.into()
+        }) {
             self.autoscaled.insert(self.server.world().revision());
         }
     }
