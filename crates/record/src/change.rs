@@ -12,17 +12,28 @@ use reckon_model::{Actor, Body, FieldChange, Kind, Object, ResourceRef, Timestam
 use serde_json::Value;
 use std::collections::BTreeMap;
 
-/// What differs between two states of an object, by who wrote it; nothing where that is nothing. Of a write whose values
-/// nobody may see, that it was.
-pub(crate) fn updated(look: &Look<'_>, before: &Object, now: &Object, version: &str) -> Vec<(Timestamp, Written)> {
+/// What differs between two states of an object.
+#[derive(Default)]
+pub(crate) struct Updated {
+    /// By who wrote it.
+    pub(crate) told: Vec<(Timestamp, Written)>,
+    /// What people wrote, as it is now, where it differs or may; also where what differs is not told.
+    pub(crate) written: Option<Value>,
+}
+
+/// What differs between two states of an object; nothing where that is nothing. Of a write whose values nobody may see,
+/// that it was.
+pub(crate) fn updated(look: &Look<'_>, before: &Object, now: &Object, version: &str) -> Updated {
     if is_untold(look.noise, look.state, now) || is_untouched(look.noise, before, now) {
-        return Vec::new();
+        return Updated::default();
     }
     let (old, new) = (written::read(before, look.noise), written::read(now, look.noise));
     let last = actor::last(Some(before), now);
     let fields = diff(&old.written, &new.written, "", "");
     if fields.is_empty() {
-        return unseen(look, (before, &old), (now, &new), last, version);
+        let told = unseen(look, (before, &old), (now, &new), last, version);
+        let written = (!told.is_empty()).then_some(new.written);
+        return Updated { told, written };
     }
     let mut by: BTreeMap<Option<Actor>, (Option<Timestamp>, Vec<FieldChange>)> = BTreeMap::new();
     for field in fields {
@@ -39,7 +50,7 @@ pub(crate) fn updated(look: &Look<'_>, before: &Object, now: &Object, version: &
         fields.iter_mut().for_each(bound::field);
         (look.moment(at), of(Verb::Updated, look, now, version, actor, fields))
     };
-    by.into_iter().map(written).collect()
+    Updated { told: by.into_iter().map(written).collect(), written: Some(new.written) }
 }
 
 /// What was created, as it is.
@@ -59,7 +70,11 @@ pub(crate) fn deleted(look: &Look<'_>, object: &Object) -> Written {
 
 /// All that people wrote of an object.
 pub(crate) fn keyframe(object: &Object, noise: &Noise) -> Value {
-    let mut written = written::read(object, noise).written;
+    bounded(written::read(object, noise).written)
+}
+
+/// The same of what was read before.
+pub(crate) fn bounded(mut written: Value) -> Value {
     bound::value(&mut written);
     written
 }

@@ -92,8 +92,11 @@ fn ends(status: &ContainerStatus) -> u32 {
 
 /// The ends that a status shows, with how often the container had been restarted before each: the one before, and this.
 fn shown(status: &ContainerStatus) -> impl Iterator<Item = (u32, &Terminated)> {
-    let before = status.last_state.terminated.as_deref().map(|end| (status.restart_count.saturating_sub(1), end));
-    before.into_iter().chain(status.state.terminated.as_deref().map(|end| (status.restart_count, end)))
+    let now = status.state.terminated.as_deref();
+    // Of a container that it lost track of a kubelet tells one end in both places.
+    let before = status.last_state.terminated.as_deref().filter(|end| now.is_none_or(|now| !is_same(end, now)));
+    let before = before.map(|end| (status.restart_count.saturating_sub(1), end));
+    before.into_iter().chain(now.map(|end| (status.restart_count, end)))
 }
 
 /// What was known of a pod's deaths before.

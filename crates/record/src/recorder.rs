@@ -85,7 +85,7 @@ impl Recorder {
         let look = Look { state, noise: &noise, now, since };
         match (&step.before, &step.now) {
             (Some(before), Ok(now)) if before.meta.uid == now.meta.uid => {
-                self.changed(&look, before, now, &step.version)
+                self.changed(&look, before, now, &step.version);
             }
             (before, Ok(now)) => {
                 if let Some(before) = before {

@@ -39,6 +39,11 @@ struct Held {
 impl Rollouts {
     /// A revision came, or was numbered anew.
     pub(crate) fn revision(&mut self, look: &Look<'_>, before: Option<&Object>, object: &Object) -> Vec<Entry> {
+        // Most changes are of the status, and numbers stay as they are.
+        let same = |before: &Object| before.meta.annotations.get(REVISION) == object.meta.annotations.get(REVISION);
+        if object.kind == Kind::ReplicaSet && before.is_some_and(same) {
+            return Vec::new();
+        }
         let Some((number, template)) = revision(object) else { return Vec::new() };
         let rose = before.is_none_or(|before| revision(before).is_some_and(|(old, _)| old < number));
         let Some(owner) = object.meta.controller().filter(|_| rose) else { return Vec::new() };

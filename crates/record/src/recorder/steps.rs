@@ -1,6 +1,7 @@
 //! What is told of one step of one object.
 
 use super::{KEYFRAME, Recorder};
+use crate::change::Updated;
 use crate::look::Look;
 use crate::memory::{self, Mark};
 use crate::{change, events, node, pod, release, sync, written};
@@ -47,7 +48,7 @@ impl Recorder {
             let deaths = pod::deaths(look, &before, object, pod);
             self.told.entries.extend(deaths);
         }
-        self.mark(look, object, mark.as_ref());
+        self.mark(look, object, None, mark.as_ref());
     }
 
     /// Whether an object that appears was created since somebody looks.
@@ -127,14 +128,15 @@ impl Recorder {
             self.told.entries.extend(told);
             return;
         }
-        let mut changes = change::updated(look, before, now, version);
-        if let Some((_, last)) = changes.last_mut()
+        let Updated { mut told, written } = change::updated(look, before, now, version);
+        let digest = written.as_ref().map(memory::of_written);
+        if let Some((_, last)) = told.last_mut()
             && self.is_keyframe(now)
         {
-            last.object = Some(change::keyframe(now, look.noise));
+            last.object = written.map(change::bounded);
         }
-        let mut marked = !changes.is_empty();
-        let entries = changes.into_iter().map(|(at, written)| look.entry(at, now, Fact::Change(written)));
+        let mut marked = digest.is_some();
+        let entries = told.into_iter().map(|(at, written)| look.entry(at, now, Fact::Change(written)));
         self.told.entries.extend(entries);
         match (&before.body, &now.body) {
             (Body::Pod(old), Body::Pod(new)) => {
@@ -155,7 +157,7 @@ impl Recorder {
         self.told.entries.extend(release::turn(look, Some(before), now));
         self.told.entries.extend(sync::turn(look, Some(before), now));
         if marked {
-            self.mark(look, now, None);
+            self.mark(look, now, digest, None);
         }
     }
 
@@ -196,7 +198,7 @@ impl Recorder {
     }
 
     /// Remembers what was told of an object, where that is another than what is remembered.
-    fn mark(&mut self, look: &Look<'_>, object: &Object, before: Option<&Mark>) {
+    fn mark(&mut self, look: &Look<'_>, object: &Object, digest: Option<u64>, before: Option<&Mark>) {
         if !self.is_marked(look, object) {
             return;
         }
@@ -205,7 +207,8 @@ impl Recorder {
         let phase: Option<Phase> = pod.map(|pod| pod::phase(object, pod).0);
         let mark = Mark {
             uid: object.meta.uid.clone(),
-            written: (!made).then(|| memory::of_written(&written::read(object, look.noise).written)),
+            written: (!made)
+                .then(|| digest.unwrap_or_else(|| memory::of_written(&written::read(object, look.noise).written))),
             deaths: pod.map_or(0, pod::count),
             phase,
         };

@@ -14,6 +14,8 @@ pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) pods: usize,
     pub(crate) steps: usize,
+    /// Once in how many times ten seconds somebody decides something.
+    pub(crate) one_in: u64,
 }
 
 pub(crate) struct Hour {
@@ -22,6 +24,7 @@ pub(crate) struct Hour {
     workloads: usize,
     nodes: usize,
     left: usize,
+    one_in: u64,
     count: u64,
     revision: u64,
     pub(crate) feed: Feed,
@@ -121,6 +124,7 @@ impl Hour {
             workloads,
             nodes,
             left: plan.steps,
+            one_in: plan.one_in,
             count: 0,
             revision,
             feed,
@@ -136,7 +140,7 @@ impl Hour {
         for _ in 0..3 {
             self.server.clock().advance(SignedDuration::from_secs(10));
             self.heartbeats();
-            let acts = self.dice.below(2) == 0;
+            let acts = self.dice.below(self.one_in) == 0;
             if acts {
                 self.act();
             }
@@ -183,11 +187,11 @@ impl Hour {
         for i in 0..self.nodes {
             let node = format!("node-{i}");
             world.edit("leases.coordination.k8s.io", "default", &node, "kubelet", |lease| {
-                lease["spec"]["renewTime"] = now.as_str().into()
+                lease["spec"]["renewTime"] = now.as_str().into();
             });
             if self.count.is_multiple_of(30) {
                 world.edit("nodes", "", &node, "kubelet", |node| {
-                    node["status"]["conditions"][0]["lastHeartbeatTime"] = now.as_str().into()
+                    node["status"]["conditions"][0]["lastHeartbeatTime"] = now.as_str().into();
                 });
             }
         }
@@ -223,20 +227,11 @@ impl Hour {
         usize::try_from(self.dice.below(bound as u64)).unwrap()
     }
 
-    fn write(
-        &mut self,
-        resource: &str,
-        namespace: &str,
-        name: &str,
-        manager: &str,
-        change: impl FnOnce(&mut Value),
-    ) -> bool {
+    fn write(&mut self, resource: &str, namespace: &str, name: &str, manager: &str, change: impl FnOnce(&mut Value)) {
         let mut world = self.server.world();
-        let changed = world.edit(resource, namespace, name, manager, change);
-        if changed {
+        if world.edit(resource, namespace, name, manager, change) {
             self.wrote.insert(world.revision(), manager.to_owned());
         }
-        changed
     }
 
     /// Somebody decides something.
@@ -244,51 +239,51 @@ impl Hour {
         let (i, n) = (self.below(self.workloads), self.dice.below(1_000_000).to_string());
         let (namespace, name) = (space(i), name(i));
         match self.below(32) {
-            0 => drop(self.write("deployments.apps", &namespace, &name, "argocd-controller", |it| {
-                it["spec"]["template"]["spec"]["containers"][0]["image"] = format!("registry.example/app:{n}").into()
-            })),
-            1 => drop(self.write("deployments.apps", &namespace, &name, "kubectl-patch", |it| {
+            0 => self.write("deployments.apps", &namespace, &name, "argocd-controller", |it| {
+                it["spec"]["template"]["spec"]["containers"][0]["image"] = format!("registry.example/app:{n}").into();
+            }),
+            1 => self.write("deployments.apps", &namespace, &name, "kubectl-patch", |it| {
                 it["spec"]["template"]["spec"]["containers"][0]["resources"] =
-                    json!({"limits": {"memory": format!("{n}Ki")}})
-            })),
+                    json!({"limits": {"memory": format!("{n}Ki")}});
+            }),
             2 if !self.scaled.contains(&name) => {
-                drop(self.write("deployments.apps", &namespace, &name, "kubectl-scale", |it| {
-                    it["spec"]["replicas"] = (8 + n.len()).into()
-                }))
+                self.write("deployments.apps", &namespace, &name, "kubectl-scale", |it| {
+                    it["spec"]["replicas"] = (8 + n.len()).into();
+                });
             }
             2..5 => self.autoscale(i),
             5..9 => {
-                drop(self.write("configmaps", &namespace, &name, "kubectl-edit", |it| it["data"]["level"] = n.into()))
+                self.write("configmaps", &namespace, &name, "kubectl-edit", |it| { it["data"]["level"] = n.into(); });
             }
-            9 => drop(self.write("configmaps", &namespace, &name, "helm", |it| {
+            9 => self.write("configmaps", &namespace, &name, "helm", |it| {
                 it["data"]["text"] = n.repeat(4_000).into();
                 it["metadata"]["labels"]["tier"] = n.into();
-            })),
-            10 => drop(self.write("configmaps", &namespace, &name, "kubectl-edit", |it| {
+            }),
+            10 => self.write("configmaps", &namespace, &name, "kubectl-edit", |it| {
                 let was = it["data"].as_object_mut().unwrap().remove("more").is_some();
                 it["data"]["level"] = n.as_str().into();
                 if !was {
                     it["data"]["more"] = n.into();
                 }
-            })),
-            11..14 => drop(self.write("roles.rbac.authorization.k8s.io", &namespace, "reader", "terraform", |it| {
+            }),
+            11..14 => self.write("roles.rbac.authorization.k8s.io", &namespace, "reader", "terraform", |it| {
                 it["rules"] =
-                    json!([{"apiGroups": [""], "resources": ["pods"], "resourceNames": [n], "verbs": ["get", "list"]}])
-            })),
-            14..17 => drop(self.write("deployments.apps", &namespace, &name, "kubectl-label", |it| {
-                it["metadata"]["labels"]["tier"] = n.into()
-            })),
-            17 => drop(self.write("deployments.apps", &namespace, &name, "kubectl-annotate", |it| {
-                it["metadata"]["annotations"]["example.org/team.name"] = n.into()
-            })),
+                    json!([{"apiGroups": [""], "resources": ["pods"], "resourceNames": [n], "verbs": ["get", "list"]}]);
+            }),
+            14..17 => self.write("deployments.apps", &namespace, &name, "kubectl-label", |it| {
+                it["metadata"]["labels"]["tier"] = n.into();
+            }),
+            17 => self.write("deployments.apps", &namespace, &name, "kubectl-annotate", |it| {
+                it["metadata"]["annotations"]["example.org/team.name"] = n.into();
+            }),
             18..20 => {
                 let node = format!("node-{}", self.below(self.nodes));
-                self.write("nodes", "", &node, "kubectl-label", |it| it["metadata"]["labels"]["pool"] = n.into());
+                self.write("nodes", "", &node, "kubectl-label", |it| { it["metadata"]["labels"]["pool"] = n.into(); });
             }
             20 => {
                 let node = format!("node-{}", self.below(self.nodes));
                 self.write("nodes", "", &node, "kubectl-cordon", |it| {
-                    it["spec"]["unschedulable"] = (it["spec"]["unschedulable"] != true).into()
+                    it["spec"]["unschedulable"] = (it["spec"]["unschedulable"] != true).into();
                 });
             }
             21..24 => {
@@ -300,18 +295,18 @@ impl Hour {
                     .map(|(key, _)| key.name.to_string())
                     .unwrap();
                 self.write("pods", &namespace, &pod, "kubectl-label", |it| {
-                    it["metadata"]["labels"]["debug"] = n.into()
+                    it["metadata"]["labels"]["debug"] = n.into();
                 });
             }
-            24 => drop(self.write("services", &namespace, &name, "kubectl-edit", |it| {
-                it["spec"]["ports"][0]["targetPort"] = (1 + n.len() * 1000 + n.parse::<usize>().unwrap() % 1000).into()
-            })),
-            25 => drop(self.write("deployments.apps", &namespace, &name, "kubectl-set", |it| {
-                it["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] = format!("x{n}").into()
-            })),
-            26 => drop(self.write("configmaps", &namespace, &name, "controller", |it| {
-                it["metadata"]["annotations"]["control-plane.alpha.kubernetes.io/leader"] = n.into()
-            })),
+            24 => self.write("services", &namespace, &name, "kubectl-edit", |it| {
+                it["spec"]["ports"][0]["targetPort"] = (1 + n.len() * 1000 + n.parse::<usize>().unwrap() % 1000).into();
+            }),
+            25 => self.write("deployments.apps", &namespace, &name, "kubectl-set", |it| {
+                it["spec"]["template"]["spec"]["containers"][0]["env"][0]["value"] = format!("x{n}").into();
+            }),
+            26 => self.write("configmaps", &namespace, &name, "controller", |it| {
+                it["metadata"]["annotations"]["control-plane.alpha.kubernetes.io/leader"] = n.into();
+            }),
             27 => drop(self.server.world().create_as(
                 "configmaps",
                 json!({"metadata": {"name": format!("extra-{n}"), "namespace": namespace}, "data": {"a": n}}),
@@ -349,10 +344,13 @@ impl Hour {
     fn autoscale(&mut self, i: usize) {
         let i = i / 5 * 5;
         let to = 9 + self.below(4);
-        if self.write("deployments.apps", &space(i), &name(i), "kube-controller-manager", |it| {
-            it["spec"]["replicas"] = to.into()
-        }) {
-            self.autoscaled.insert(self.server.world().revision());
+        let before = self.server.world().revision();
+        self.write("deployments.apps", &space(i), &name(i), "kube-controller-manager", |it| {
+            it["spec"]["replicas"] = to.into();
+        });
+        let after = self.server.world().revision();
+        if after > before {
+            self.autoscaled.insert(after);
         }
     }
 }
