@@ -21,9 +21,18 @@ pub(crate) fn turn(look: &Look<'_>, before: Option<&Object>, object: &Object) ->
     {
         return None;
     }
-    let from = old.map(|old| old.synced.to).filter(|from| *from != now.synced.to);
+    let from =
+        old.map(|old| old.synced.to).or_else(|| before.and_then(Object::whole).and_then(|before| applied(&before)));
+    let from = from.filter(|from| *from != now.synced.to);
     let fact = Fact::Sync(Synced { from, ..now.synced });
     Some(look.entry(look.moment(now.at), object, fact))
+}
+
+/// The revision that is in force while another is on its way.
+fn applied(object: &Value) -> Option<String> {
+    let deployed = object.pointer("/status/history").and_then(Value::as_array).and_then(|history| history.last());
+    let argo = deployed.and_then(|deployed| text(deployed, "/revision"));
+    argo.or_else(|| text(object, "/status/lastAppliedRevision")).map(str::to_owned)
 }
 
 /// The end of a synchronisation.

@@ -179,7 +179,7 @@ fn syncs_of_argo_cd_and_flux_say_from_which_revision_to_which() {
             "Application",
             "shop",
             &json!({"spec": {"project": "p"}, "status": {"operationState": {
-            "phase": phase, "message": "m", "finishedAt": time, "syncResult": {"revision": revision}}}}),
+            "phase": phase, "message": "m", "finishedAt": time, "syncResult": {"revision": revision}}, "history": [{"revision": "000"}, {"revision": "aaa"}]}}),
         )
     };
     let flux = |ready: &str, reason: &str, applied: &str, attempted: &str| {
@@ -203,7 +203,10 @@ fn syncs_of_argo_cd_and_flux_say_from_which_revision_to_which() {
     };
     feed.apply(&app("Succeeded", "aaa", feed::NOON));
     assert_eq!(said(&feed.apply(&app("Running", "aaa", feed::NOON))), []);
-    assert_eq!(said(&feed.apply(&app("Failed", "bbb", "2026-01-01T12:00:09Z"))), [told(None, "bbb", "Failed", "m")]);
+    assert_eq!(
+        said(&feed.apply(&app("Failed", "bbb", "2026-01-01T12:00:09Z"))),
+        [told(Some("aaa"), "bbb", "Failed", "m")]
+    );
     assert_eq!(
         said(&feed.apply(&app("Succeeded", "ccc", "2026-01-01T12:00:19Z"))),
         [told(Some("bbb"), "ccc", "Succeeded", "")]

@@ -3,7 +3,7 @@
 use crate::feed::Feed;
 use reckon_model::record::Entry;
 use reckon_model::{Kind, Object, SignedDuration};
-use reckon_record::kinds;
+use reckon_record::{Memory, Noise, Recorded, kinds};
 use reckon_sim::{Clock, Config, Past, Rng, Server, Verb};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +27,10 @@ pub(crate) struct Hour {
     one_in: u64,
     count: u64,
     revision: u64,
+    /// What was told of what was there at the beginning.
+    pub(crate) first: Vec<Entry>,
+    /// What is to be remembered of what was told.
+    pub(crate) memory: Memory,
     pub(crate) feed: Feed,
     /// Which revisions people wrote, and as whom.
     pub(crate) wrote: BTreeMap<u64, String>,
@@ -34,6 +38,18 @@ pub(crate) struct Hour {
     pub(crate) autoscaled: BTreeSet<u64>,
     /// The Deployments that have an autoscaler.
     pub(crate) scaled: BTreeSet<String>,
+}
+
+/// Lists everything that is there.
+fn list(server: &Server, feed: &mut Feed) {
+    let world = server.world();
+    let resources: Vec<String> = world.resources().map(reckon_sim::Resource::qualified).collect();
+    for resource in resources.iter().filter(|resource| !resource.starts_with("leases")) {
+        for (key, _) in world.objects(resource) {
+            let object = world.get(resource, &key.namespace, &key.name).unwrap();
+            feed.state.apply(Object::decode(object.to_string().as_bytes(), None).unwrap());
+        }
+    }
 }
 
 const REPLICAS: usize = 10;
@@ -97,23 +113,13 @@ impl Hour {
             server.clock().advance(SignedDuration::from_secs(15));
             server.world().step();
         }
-        let mut feed = Feed::starting(reckon_record::Noise::default(), reckon_record::Memory::default());
+        let mut feed = Feed::starting(Noise::default(), Memory::default());
         feed.now = server.clock().now();
-        let revision = {
-            let world = server.world();
-            let resources: Vec<String> = world.resources().map(reckon_sim::Resource::qualified).collect();
-            for resource in resources.iter().filter(|resource| !resource.starts_with("leases")) {
-                let (plural, group) = resource.split_once('.').unwrap_or((resource, ""));
-                let of = world.resources().find(|it| it.plural == plural && it.group == group).unwrap().kind.clone();
-                for (key, _) in world.objects(resource) {
-                    let object = world.get(resource, &key.namespace, &key.name).unwrap();
-                    assert_eq!(object["kind"], *of);
-                    feed.state.apply(Object::decode(object.to_string().as_bytes(), None).unwrap());
-                }
-            }
-            world.revision()
-        };
-        feed.steps();
+        list(&server, &mut feed);
+        let revision = server.world().revision();
+        let Recorded { entries: first, marks } = feed.steps();
+        let mut memory = Memory::default();
+        marks.into_iter().for_each(|(of, mark)| memory.learn(&of, mark));
         kinds().iter().for_each(|kind| feed.listed(kind));
         feed.steps();
         let pods = feed.state.objects(&Kind::Pod, None).count();
@@ -127,6 +133,8 @@ impl Hour {
             one_in: plan.one_in,
             count: 0,
             revision,
+            first,
+            memory,
             feed,
             wrote: BTreeMap::new(),
             autoscaled: BTreeSet::new(),
@@ -176,7 +184,23 @@ impl Hour {
             Verb::Deleted => self.feed.state.delete(&object.reference(), self.feed.now),
             _ => self.feed.state.apply(object),
         }
-        self.feed.steps().entries
+        let Recorded { entries, marks } = self.feed.steps();
+        marks.into_iter().for_each(|(of, mark)| self.memory.learn(&of, mark));
+        entries
+    }
+
+    /// What another recorder tells that starts now and knows what was told.
+    pub(crate) fn start_again(&self) -> Vec<Entry> {
+        let lines = self.memory.lines();
+        println!("{} bytes are remembered of each of {} objects", lines.len() / self.memory.len(), self.memory.len());
+        let mut feed = Feed::starting(Noise::default(), Memory::read(Some(self.feed.now), &lines).unwrap());
+        feed.now = self.feed.now;
+        feed.pass(60);
+        list(&self.server, &mut feed);
+        let mut entries = feed.steps().entries;
+        kinds().iter().for_each(|kind| feed.listed(kind));
+        entries.extend(feed.steps().entries);
+        entries
     }
 
     /// What a cluster writes to say nothing.
