@@ -46,5 +46,5 @@ mod view;
 pub use catalogue::{Detector, Failure, Page, Stage, page, topics};
 pub use engine::{Diagnosis, Engine, Scope, kinds};
 pub use finding::{Fact, Finding, Place};
-pub use state::{Full, State};
+pub use state::{Full, State, Step};
 pub use view::{Lookup, Many, There, View};

@@ -172,13 +172,22 @@ fn item_name(item: &Value, index: usize) -> String {
 /// Who last wrote the field at this RFC 6901 pointer into the live object, and when, from `managedFields`. Of several
 /// owners (a field may be shared) the newest. Writes to `status` are not looked at.
 pub fn field_owner(object: &Object, pointer: &str) -> Option<(Actor, Option<Timestamp>)> {
-    let whole = &*object.whole()?;
+    owner_in(&*object.whole()?, pointer)
+}
+
+/// As [`field_owner`], of an object as JSON.
+pub fn owner_in(whole: &Value, pointer: &str) -> Option<(Actor, Option<Timestamp>)> {
     let tokens: Vec<String> =
         pointer.split('/').skip(1).map(|token| token.replace("~1", "/").replace("~0", "~")).collect();
     entries(whole)
         .filter(|entry| owns(entry.fields, whole, &tokens))
         .map(|entry| (entry.actor(), entry.at))
         .max_by_key(|(_, at)| *at)
+}
+
+/// The fields below a part of an object (`data`, `metadata/labels`) that a manager owns, for people and as pointers.
+pub fn owned_by(whole: &Value, manager: &str, part: &str) -> Vec<(String, String)> {
+    entries(whole).filter(|entry| entry.manager == manager).flat_map(|entry| entry.owned(part)).collect()
 }
 
 /// Whether a set of fields holds the path, or an ancestor of it as a leaf (an atomic list or map is owned as a whole).

@@ -16,7 +16,7 @@ mod tests;
 
 use clients::{Client, Says};
 use names::Name;
-use patterns::REDACTED;
+pub use patterns::REDACTED;
 use reckon_model::k8s::{Container, ContainerState, EnvVar, PodSpec, Probe};
 use reckon_model::{Body, Shared};
 use serde_json::Value;

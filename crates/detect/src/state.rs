@@ -3,6 +3,7 @@
 mod changes;
 mod nodes;
 mod objects;
+mod steps;
 
 use crate::intake::Intake;
 use crate::lease::Lease;
@@ -18,6 +19,8 @@ use reckon_model::{
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+pub use steps::Step;
+use steps::Steps;
 
 /// What is known of a cluster: objects, what went away, what was answered, and how far the knowledge reaches.
 ///
@@ -37,6 +40,8 @@ pub struct State {
     kernels: BTreeMap<String, NodeFacts>,
     samples: BTreeMap<(String, String, String), Vec<Sample>>,
     changes: Changes,
+    /// What became of objects, where somebody keeps a record.
+    steps: Steps,
 }
 
 /// An object that went away.
@@ -88,6 +93,7 @@ impl State {
 
     /// An object appeared or was written.
     pub fn apply(&mut self, object: Object) {
+        let version = self.steps.version(&object);
         let before = self.objects.named(&object.kind, object.namespace(), &object.meta.name);
         let object = Arc::new(self.intake.take(object, before));
         if before.is_some_and(|before| nodes::repeats(before, &object)) {
@@ -99,6 +105,7 @@ impl State {
         let was = before.as_ref().map(|(before, left)| (&**before, left.as_ref().unwrap_or(&places)));
         self.changes.object(number, was, Some((&object, &places)));
         self.touch_filled(&filled);
+        self.steps.applied(before.as_ref().map(|(before, _)| before), &object, version);
         let Some((before, _)) = before else { return };
         let restarted = match (before.pod(), object.pod()) {
             (Some(before), Some(now)) => !ends(before).eq(ends(now)),
@@ -166,6 +173,16 @@ impl State {
         self.oldest = self.tombstones.values().map(|tombstone| tombstone.at).min();
     }
 
+    /// From now on keeps what becomes of each object until [`State::take_steps`] takes it.
+    pub fn keep_steps(&mut self) {
+        self.steps.keep();
+    }
+
+    /// What became of objects since this was last asked, in order; nothing without [`State::keep_steps`].
+    pub fn take_steps(&mut self) -> Vec<Step> {
+        self.steps.take()
+    }
+
     /// What changed since this was last asked.
     pub(crate) fn take_changes(&mut self) -> Changes {
         std::mem::replace(&mut self.changes, Changes::none())
@@ -219,6 +236,7 @@ impl State {
         if let Some((number, object, places)) = self.objects.remove(reference) {
             self.changes.object(number, Some((&object, &places)), None);
             self.touch_filled(&filled);
+            self.steps.deleted(&object, at);
             // Events expire, and slices follow their Service: neither is evidence by its absence.
             if matches!(reference.kind, Kind::Event | Kind::EndpointSlice) {
                 return;
@@ -340,11 +358,7 @@ impl State {
     }
 
     /// The known objects of a kind, in a namespace if one is given, by namespace and name.
-    pub(crate) fn objects<'a>(
-        &'a self,
-        kind: &Kind,
-        namespace: Option<&str>,
-    ) -> impl Iterator<Item = &'a Object> + use<'a> {
+    pub fn objects<'a>(&'a self, kind: &Kind, namespace: Option<&str>) -> impl Iterator<Item = &'a Object> + use<'a> {
         self.numbered(kind, namespace).map(|(_, object)| object)
     }
 
@@ -382,7 +396,8 @@ impl State {
         self.logs.get(demand).map(Vec::as_slice)
     }
 
-    pub(crate) fn manifest(&self, demand: &Demand) -> Option<&[Value]> {
+    /// The redacted objects of a Helm revision's manifest, where that was asked for.
+    pub fn manifest(&self, demand: &Demand) -> Option<&[Value]> {
         self.manifests.get(demand).map(Vec::as_slice)
     }
 
@@ -405,7 +420,8 @@ impl State {
         self.objects.events(&key)
     }
 
-    pub(crate) fn children(&self, owner: &ResourceRef) -> impl Iterator<Item = &Object> {
+    /// What an owner controls.
+    pub fn children(&self, owner: &ResourceRef) -> impl Iterator<Item = &Object> {
         self.objects.children(owner)
     }
 

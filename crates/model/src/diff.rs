@@ -4,6 +4,10 @@
 //! that an inserted container is one change and not a shift of all the others. Key order, empty against absent, and the
 //! spelling of quantities are no change.
 
+mod replay;
+
+pub use replay::replay;
+
 use crate::{FieldChange, Quantity};
 use serde_json::{Map, Value};
 
@@ -24,13 +28,7 @@ struct Path {
 
 impl Path {
     fn key(&self, key: &str) -> Path {
-        // A key with a dot or bracket would be ambiguous after a dot, so it stands in brackets: `labels[app.kubernetes.io/name]`.
-        let plain = !key.is_empty() && !key.contains(['.', '[', ']', '/']);
-        let field = match (self.field.is_empty(), plain) {
-            (true, true) => key.to_owned(),
-            (false, true) => format!("{}.{key}", self.field),
-            (_, false) => format!("{}[{key}]", self.field),
-        };
+        let field = format!("{}{}", self.field, text_of_key(key, self.field.is_empty()));
         Path { field, pointer: format!("{}/{}", self.pointer, escape(key)) }
     }
 
@@ -52,6 +50,17 @@ impl Path {
                 parent,
                 "limits" | "requests" | "capacity" | "allocatable" | "hard" | "overhead" | "allocatedResources"
             )
+    }
+}
+
+/// What a key adds to what a field is called, at its beginning or later. A key with a dot or bracket would be ambiguous after a
+/// dot, so it stands in brackets: `labels[app.kubernetes.io/name]`.
+fn text_of_key(key: &str, first: bool) -> String {
+    let plain = !key.is_empty() && !key.contains(['.', '[', ']', '/']);
+    match (first, plain) {
+        (true, true) => key.to_owned(),
+        (false, true) => format!(".{key}"),
+        (_, false) => format!("[{key}]"),
     }
 }
 
@@ -150,7 +159,18 @@ type NameOf = fn(&Value) -> Option<String>;
 /// How the items of the list under this key are told apart, as the API types' merge keys say; `None` for lists that are
 /// replaced as a whole, and where names are missing or not unique.
 fn merge_key(list: &str, old: &[Value], new: &[Value]) -> Option<NameOf> {
-    let name_of: NameOf = match list {
+    let name_of = name_of(list)?;
+    let unique = |items: &[Value]| {
+        let mut names: Vec<_> = items.iter().map(name_of).collect();
+        names.sort();
+        names.iter().all(Option::is_some) && names.windows(2).all(|pair| pair[0] != pair[1])
+    };
+    (unique(old) && unique(new)).then_some(name_of)
+}
+
+/// What an item of the list under this key is called.
+fn name_of(list: &str) -> Option<NameOf> {
+    Some(match list {
         "containers"
         | "initContainers"
         | "ephemeralContainers"
@@ -171,13 +191,7 @@ fn merge_key(list: &str, old: &[Value], new: &[Value]) -> Option<NameOf> {
         "taints" => |item| Some(format!("{}:{}", text(item, "key")?, text(item, "effect")?)),
         "volumeClaimTemplates" => |item| text(item.get("metadata")?, "name"),
         _ => return None,
-    };
-    let unique = |items: &[Value]| {
-        let mut names: Vec<_> = items.iter().map(name_of).collect();
-        names.sort();
-        names.iter().all(Option::is_some) && names.windows(2).all(|pair| pair[0] != pair[1])
-    };
-    (unique(old) && unique(new)).then_some(name_of)
+    })
 }
 
 fn text(item: &Value, key: &str) -> Option<String> {
@@ -254,6 +268,12 @@ mod tests {
         #[test]
         fn a_state_does_not_differ_from_itself(v in value()) {
             prop_assert!(diff(&v, &v, "", "").is_empty());
+        }
+
+        #[test]
+        fn a_state_with_the_differences_done_to_it_is_the_newer_one(a in value(), b in value()) {
+            let done = replay(&a, &diff(&a, &b, "", ""));
+            prop_assert_eq!(diff(&done, &b, "", ""), Vec::new(), "{} became {} and not {}", a, done, b);
         }
 
         #[test]

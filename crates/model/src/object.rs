@@ -414,7 +414,7 @@ enum Keeping {
 impl Keeping {
     fn of(kind: &Kind) -> Keeping {
         match kind {
-            Kind::Pod | Kind::Event | Kind::EndpointSlice | Kind::ServiceAccount => Keeping::Dropped,
+            Kind::Pod | Kind::Event | Kind::EndpointSlice => Keeping::Dropped,
             Kind::Secret => Keeping::WithoutValues,
             _ => Keeping::Kept,
         }

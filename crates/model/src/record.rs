@@ -12,7 +12,7 @@ mod wire;
 
 pub use block::{Block, BlockError, MOST_ENTRIES, MOST_INFLATED};
 pub use fact::{
-    Death, Fact, Folded, Mark, NodeTurn, Phase, PhaseTurn, ProblemTurn, Release, Rollout, RolloutState, Summary,
+    Death, Fact, Folded, Mark, NodeTurn, Phase, PhaseTurn, ProblemTurn, Release, Rollout, RolloutState, Seen, Summary,
     Synced, Turn, Unseen, Written,
 };
 

@@ -10,7 +10,7 @@ use super::{addresses, blocks, clients};
 use std::ops::Range;
 
 /// What stands in the place of a credential.
-pub(super) const REDACTED: &str = "[redacted]";
+pub const REDACTED: &str = "[redacted]";
 
 /// Beginnings of what may be, or may lead to, a credential, in lower case; text is compared without case. The first pass
 /// over any text looks for these alone.

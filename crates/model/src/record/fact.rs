@@ -19,6 +19,8 @@ use std::collections::BTreeMap;
 pub enum Fact {
     /// An object was written: what people and controllers decide, not what counters count.
     Change(Written),
+    /// An object that was there when watching began: what it looked like, and no news.
+    Seen(Seen),
     /// A workload's pods are being replaced, or have been.
     Rollout(Rollout),
     /// A Helm release came to a revision.
@@ -51,6 +53,7 @@ impl Fact {
     pub fn word(&self) -> &str {
         match self {
             Fact::Change(_) => "change",
+            Fact::Seen(_) => "seen",
             Fact::Rollout(_) => "rollout",
             Fact::Release(_) => "release",
             Fact::Sync(_) => "sync",
@@ -114,6 +117,25 @@ pub struct Written {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Option<String>")]
     pub after: Option<Timestamp>,
+}
+
+/// An object as it was when watching began: of these, and of what was created since, all later states follow by the fields
+/// that changed. It happened at no time; the entry has the time of the look.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Seen {
+    /// `metadata.generation`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generation: Option<i64>,
+    /// `metadata.resourceVersion`, empty where the API server did not say.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// All that people wrote of it, redacted; `None` for a pod that is as its controller's template says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<Value>,
+    /// Of a pod, where it is in its life, since when and where.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<PhaseTurn>,
 }
 
 /// The replacement of a workload's pods by those of another template.
@@ -210,9 +232,18 @@ pub struct Death {
     pub started: Option<Timestamp>,
     /// How often the container had been restarted before this death.
     pub restarts: u32,
+    /// How many deaths came just before this one of which nothing is known but that the kubelet counted them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub untold: u32,
     /// The node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
+}
+
+/// Whether there is nothing to say.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Where a pod is in its life, as people speak of it and `status.phase` alone does not.
