@@ -12,8 +12,8 @@ mod wire;
 
 pub use block::{Block, BlockError, MOST_ENTRIES, MOST_INFLATED};
 pub use fact::{
-    Death, Fact, Folded, Mark, NodeTurn, Phase, PhaseTurn, ProblemTurn, Release, Rollout, RolloutState, Summary, Synced,
-    Turn, Unseen, Written,
+    Death, Fact, Folded, Mark, NodeTurn, Phase, PhaseTurn, ProblemTurn, Release, Rollout, RolloutState, Summary,
+    Synced, Turn, Unseen, Written,
 };
 
 use crate::{ResourceRef, Timestamp};

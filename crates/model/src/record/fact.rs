@@ -1,7 +1,7 @@
 //! What can have happened.
 
-use crate::change::{Actor, FieldChange, Verb};
 use crate::Timestamp;
+use crate::change::{Actor, FieldChange, Verb};
 use crate::document::Severity;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -64,6 +64,19 @@ impl Fact {
             Fact::Unknown(value) => {
                 value.as_object().and_then(|members| members.keys().next()).map_or("unknown", String::as_str)
             }
+        }
+    }
+
+    /// What it is told apart by within its word, where there is one closed word for that: a death's reason, an Event's, a
+    /// pod's or node's, and the failure of a problem.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Fact::Death(death) => Some(&death.reason),
+            Fact::Phase(turn) => turn.reason.as_deref(),
+            Fact::Node(turn) => turn.reason.as_deref(),
+            Fact::Event(folded) => Some(&folded.reason),
+            Fact::Problem(turn) => Some(&turn.failure),
+            _ => None,
         }
     }
 }
