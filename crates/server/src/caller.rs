@@ -7,7 +7,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http::{HeaderMap, header};
 use reckon_model::ClusterId;
-use reckon_store::{Grant, TokenHash, TokenId, Who};
+use reckon_store::{Grant, TokenHash, Who};
 
 /// The cookie that a browser gets once it has shown the token of the printed address.
 pub(crate) const COOKIE: &str = "reckon";
@@ -22,8 +22,8 @@ pub(crate) enum Caller {
     Starter,
     /// The bearer of a user's token: may read, and set marks.
     User(String),
-    /// An agent: may write the record of its cluster, and nothing else.
-    Agent(TokenId, ClusterId),
+    /// An agent: may write the record of its cluster, and nothing else. Its token is looked up again while it is connected.
+    Agent(TokenHash, ClusterId),
     /// A newcomer with an enrolment token, which is looked at again when it is spent.
     Newcomer(TokenHash),
 }
@@ -93,10 +93,10 @@ async fn who(app: &App, headers: &HeaderMap) -> Result<Caller, Refusal> {
     if app.start == Some(hash) {
         return Ok(Caller::Starter);
     }
-    let Who { id, grant, expires: _ } = app.store.who(&hash, (app.now)()).await?.ok_or_else(unknown)?;
+    let Who { id: _, grant, expires: _ } = app.store.who(&hash, (app.now)()).await?.ok_or_else(unknown)?;
     Ok(match grant {
         Grant::Enrol => Caller::Newcomer(hash),
-        Grant::Agent(cluster) => Caller::Agent(id, cluster),
+        Grant::Agent(cluster) => Caller::Agent(hash, cluster),
         Grant::User(name) => Caller::User(name),
     })
 }

@@ -3,6 +3,7 @@
 //! The server knows no cluster and judges nothing: it answers from a [`reckon_store::Store`] alone, so that any number of
 //! replicas over one database give the same answers.
 
+mod agents;
 mod caller;
 mod changes;
 mod clusters;
@@ -18,7 +19,10 @@ mod refusal;
 mod routes;
 mod serve;
 mod shown;
+#[cfg(test)]
+mod tests;
 mod tokens;
+mod upkeep;
 
 pub use guard::Names;
 pub use openapi::document as openapi;

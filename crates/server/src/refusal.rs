@@ -134,3 +134,20 @@ impl IntoResponse for Refusal {
         response
     }
 }
+
+impl From<reckon_store::Error> for Refusal {
+    fn from(error: reckon_store::Error) -> Self {
+        use reckon_store::Error;
+        let code = match error {
+            Error::Cursor => Code::BadRequest,
+            Error::Unreachable(_) | Error::Full(_) | Error::Closed | Error::Owned(_) => Code::Unavailable,
+            Error::Hole { .. } | Error::Fenced { .. } | Error::NotBegun => Code::Conflict,
+            Error::Block { .. } => Code::BadRequest,
+            _ => Code::Internal,
+        };
+        if code == Code::Internal {
+            tracing::error!("the store failed: {error}");
+        }
+        Refusal::new(code, error.to_string())
+    }
+}
