@@ -8,7 +8,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use template::templates;
+pub(crate) use template::{Revised, templates};
 
 use crate::ownership;
 use crate::view::View;
@@ -30,9 +30,7 @@ const WRITTEN: [&str; 9] =
 pub fn changes<'a>(view: &View<'a>, object: &'a Object) -> Vec<Change> {
     let templates = templates(view, object);
     let mut changes: Vec<Change> = templates.iter().filter_map(|revised| revised.change.clone()).collect();
-    changes.extend(since_applied(object, &changes));
-    // The template's past is told by its revisions; even a single one says that it was never written again.
-    changes.extend(taken_over(object, &changes, templates.is_empty()));
+    changes.extend(beside(object, &changes, &templates));
     if changes.is_empty() {
         changes.extend(helm(view, object));
     }
@@ -40,6 +38,15 @@ pub fn changes<'a>(view: &View<'a>, object: &'a Object) -> Vec<Change> {
         changes.extend(written(object));
     }
     changes.sort_by_key(|change| change.at);
+    changes
+}
+
+/// The changes that an object tells of itself, beside those of its template's revisions, which are told.
+pub(crate) fn beside(object: &Object, told: &[Change], templates: &[Revised]) -> Vec<Change> {
+    let mut changes = since_applied(object, told);
+    let told: Vec<Change> = told.iter().chain(&changes).cloned().collect();
+    // The template's past is told by its revisions; even a single one says that it was never written again.
+    changes.extend(taken_over(object, &told, templates.is_empty()));
     changes
 }
 
@@ -136,35 +143,18 @@ fn last_writer(object: &Object) -> Option<(Actor, Timestamp)> {
 }
 
 /// That somebody wrote after the creation, when nothing tells what.
-fn written(object: &Object) -> Option<Change> {
+pub(crate) fn written(object: &Object) -> Option<Change> {
     let (actor, at) = last_writer(object)?;
     Some(Change { at, subject: object.reference(), verb: Verb::Updated, fields: Vec::new(), actor: Some(actor) })
 }
 
 /// The difference between the last two revisions of the Helm release an object belongs to.
 fn helm<'a>(view: &View<'a>, object: &'a Object) -> Option<Change> {
-    let release = ownership::helm_release(object)?;
-    let namespace = object
-        .meta
-        .annotations
-        .get("meta.helm.sh/release-namespace")
-        .map(String::as_str)
-        .or(object.meta.namespace.as_deref())?;
-    let labels = BTreeMap::from([("owner".to_owned(), "helm".to_owned()), ("name".to_owned(), release.to_owned())]);
-    let secrets = view.matching(&Kind::Secret, Some(namespace), &LabelSelector::exact(&labels)).items;
-    let mut revisions: Vec<(u64, &Object)> = secrets
-        .into_iter()
-        .filter_map(|secret| Some((secret.meta.labels.get("version")?.parse().ok()?, secret)))
-        .collect();
-    revisions.sort_by_key(|(version, _)| *version);
+    let (namespace, release) = release_of(object)?;
+    let revisions = release_revisions(view, namespace, release);
     let [.., (_, old), (_, new)] = revisions.as_slice() else { return None };
     let (before, after) = (manifest(view, namespace, old, object)?, manifest(view, namespace, new, object)?);
-    let fields: Vec<FieldChange> = diff(before, after, "", "")
-        .into_iter()
-        .filter(|field| {
-            WRITTEN.iter().any(|part| field.pointer.strip_prefix('/').is_some_and(|at| at.starts_with(part)))
-        })
-        .collect();
+    let fields = meant(before, after);
     (!fields.is_empty()).then_some(Change {
         at: new.meta.created?,
         subject: object.reference(),
@@ -174,8 +164,35 @@ fn helm<'a>(view: &View<'a>, object: &'a Object) -> Option<Change> {
     })
 }
 
+/// The namespace and the name of the Helm release that an object belongs to.
+pub(crate) fn release_of(object: &Object) -> Option<(&str, &str)> {
+    let release = ownership::helm_release(object)?;
+    let named = object.meta.annotations.get("meta.helm.sh/release-namespace").map(String::as_str);
+    Some((named.or(object.meta.namespace.as_deref())?, release))
+}
+
+/// The Secrets that hold the revisions of a Helm release, oldest first, by their numbers.
+pub(crate) fn release_revisions<'a>(view: &View<'a>, namespace: &str, release: &str) -> Vec<(u64, &'a Object)> {
+    let labels = BTreeMap::from([("owner".to_owned(), "helm".to_owned()), ("name".to_owned(), release.to_owned())]);
+    let secrets = view.matching(&Kind::Secret, Some(namespace), &LabelSelector::exact(&labels)).items;
+    let mut revisions: Vec<(u64, &Object)> = secrets
+        .into_iter()
+        .filter_map(|secret| Some((secret.meta.labels.get("version")?.parse().ok()?, secret)))
+        .collect();
+    revisions.sort_by_key(|(version, _)| *version);
+    revisions
+}
+
+/// What differs between two states of an object in the parts that people write.
+pub(crate) fn meant(before: &Value, after: &Value) -> Vec<FieldChange> {
+    let is_written = |field: &FieldChange| {
+        WRITTEN.iter().any(|part| field.pointer.strip_prefix('/').is_some_and(|at| at.starts_with(part)))
+    };
+    diff(before, after, "", "").into_iter().filter(is_written).collect()
+}
+
 /// The object as a revision of its release has it.
-fn manifest<'a>(view: &View<'a>, namespace: &str, secret: &Object, object: &Object) -> Option<&'a Value> {
+pub(crate) fn manifest<'a>(view: &View<'a>, namespace: &str, secret: &Object, object: &Object) -> Option<&'a Value> {
     view.helm_revision(namespace, &secret.meta.name)?.iter().find(|candidate| {
         candidate.get("kind").and_then(Value::as_str) == Some(object.kind.name())
             && candidate.pointer("/metadata/name").and_then(Value::as_str) == Some(object.meta.name.as_str())

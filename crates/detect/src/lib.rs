@@ -30,6 +30,7 @@ mod merge;
 pub mod oom_score;
 mod operated;
 pub mod ownership;
+pub mod past;
 mod problem;
 mod rank;
 mod reconcile;

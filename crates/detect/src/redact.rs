@@ -38,6 +38,11 @@ pub fn text(text: &str) -> Cow<'_, str> {
     redacted
 }
 
+/// Whether something was taken out of a text.
+pub fn is_redacted(text: &str) -> bool {
+    text.contains(REDACTED)
+}
+
 /// One pass; `None` if nothing looks like a credential.
 fn round(text: &str) -> Option<String> {
     if !patterns::suspicious(text) {

@@ -1,6 +1,7 @@
 //! What happened to objects.
 
 use crate::{ResourceRef, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ pub struct Change {
 }
 
 /// What was done to an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Verb {
     /// It appeared.
@@ -32,7 +33,7 @@ pub enum Verb {
 }
 
 /// One field that differs between two states of an object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FieldChange {
     /// For people, list items by name: `spec.template.spec.containers[app].resources.limits.memory`.
     pub field: String,
@@ -47,7 +48,7 @@ pub struct FieldChange {
 }
 
 /// Who wrote, as far as the cluster remembers.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Actor {
     /// Field manager, such as `kubectl-edit`, `helm`, `argocd-controller`.
     pub manager: String,
@@ -59,7 +60,7 @@ pub struct Actor {
 }
 
 /// Where it is known from who wrote.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum ActorSource {
     /// The object's own `managedFields`.

@@ -4,7 +4,12 @@
 //! by a test. Times are RFC 3339 UTC; lists are in a deterministic order; enumerations are closed. Fields that nothing
 //! fills yet are `null` or empty, never absent.
 
+mod difference;
+mod timeline;
+
 pub use crate::death::{Death, DeathScope, Effect, Shape};
+pub use difference::{Diff, Differing, Side};
+pub use timeline::Timeline;
 
 use crate::{Change, Kind, ResourceRef, Timestamp};
 use schemars::JsonSchema;

@@ -17,19 +17,23 @@ pub use fact::{
 };
 
 use crate::{ResourceRef, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
     /// When it happened by the clock of the cluster's API server, to the millisecond; of what was inferred, when it was seen.
+    #[schemars(with = "String")]
     pub at: Timestamp,
     /// What it happened to.
     #[serde(with = "wire::reference")]
+    #[schemars(with = "wire::Reference<'static>")]
     pub subject: ResourceRef,
     /// The nearest owner with a pod template, where that is another object than the subject: a timeline is that of a workload.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "wire::maybe_reference")]
+    #[schemars(with = "Option<wire::Reference<'static>>")]
     pub workload: Option<ResourceRef>,
     /// What happened.
     pub fact: Fact,

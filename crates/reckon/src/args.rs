@@ -1,5 +1,9 @@
 //! The command line.
 
+mod past;
+
+pub(crate) use past::{DiffMoment, DiffOptions, ListingFormat, TimelineOptions};
+
 use crate::filter::{Field, fields};
 use crate::jsonpath::Template;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -64,6 +68,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
+    /// Say what happened to an object and what it is made of, as far as Kubernetes remembers, the newest last
+    #[command(
+        after_help = "Examples:\n  reckon timeline deploy/checkout -n shop\n  reckon timeline node/n1 --since 6h\n  reckon timeline ns/shop --since 30m -f bundle/"
+    )]
+    Timeline(TimelineOptions),
+    /// Say what differs between two revisions of an object, two moments, or two clusters
+    #[command(
+        after_help = "Examples:\n  reckon diff deploy/checkout                          the last two revisions\n  reckon diff deploy/checkout --rev 41..42\n  reckon diff cm/settings --helm --rev 7               the chart's revision 7 with what is now\n  reckon diff deploy/checkout --at 13:50..14:10\n  reckon diff deploy/checkout --contexts staging,prod\n\nExit codes as those of kubectl diff: 0 nothing differs, 1 something does, more for an error."
+    )]
+    Diff(DiffOptions),
     /// Carry a remedy out: show what the server would make of it, and with --apply do it
     #[command(
         after_help = "Examples:\n  reckon fix 7f3k -n shop\n  reckon fix 7f3k --option 2 --apply -n shop\n  reckon fix deploy/checkout --apply --yes"
@@ -409,7 +423,7 @@ mod tests {
         }
         out.push_str(concat!(
             "\n## Exit codes\n\n| Code | Meaning |\n|---|---|\n",
-            "| 0 | it ran; problems found is not failure |\n| 1 | problems were found, with `--exit-code` |\n",
+            "| 0 | it ran; problems found is not failure |\n| 1 | problems were found, with `--exit-code`; for `diff`: something differs |\n",
             "| 2 | the command line, the kubeconfig or the bundle is wrong |\n| 3 | the cluster cannot be reached |\n",
             "| 4 | not authenticated or not allowed |\n| 5 | what was asked about does not exist |\n",
             "| 6 | a precondition was refused, such as a directory that is not empty |\n",

@@ -7,7 +7,7 @@ use reckon_model::Obstacle;
 pub(crate) enum Exit {
     /// It ran; problems found are no failure.
     Fine,
-    /// Problems were found, and `--exit-code` was given.
+    /// Problems were found, and `--exit-code` was given; or two states differ, as with `kubectl diff`.
     Problems,
     /// Something that was asked for could not be read; the rest was used.
     Partial,

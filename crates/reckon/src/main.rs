@@ -5,6 +5,7 @@ mod args;
 mod bundle;
 mod contexts;
 mod demo;
+mod diff;
 mod doctor;
 mod exit;
 mod filter;
@@ -21,6 +22,7 @@ mod style;
 mod table;
 mod target;
 mod terminal;
+mod timeline;
 mod watch;
 mod when;
 

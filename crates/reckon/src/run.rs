@@ -7,7 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::filter::Filter;
 use crate::session::{self, Answered};
 use crate::terminal::{Question, Terminal};
-use crate::{contexts, demo, doctor, fix, node, watch};
+use crate::{contexts, demo, diff, doctor, fix, node, timeline, watch};
 use clap::{CommandFactory, FromArgMatches};
 use reckon_cluster::{ConnectError, Connection, Options};
 use reckon_detect::Scope;
@@ -82,6 +82,8 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
             let filter = Filter { severity: *severity, since: *since, labels: labels.as_ref(), fields };
             problems(&cli.global, terminal, *all_namespaces, filter, offline, output).await
         }
+        Command::Timeline(options) => timeline::run(&cli.global, terminal, options).await,
+        Command::Diff(options) => diff::run(&cli.global, terminal, options).await,
         Command::Fix(options) => fix::run(&cli.global, terminal, options).await,
         Command::Explain { failure } => explain(terminal, failure.as_deref()),
         Command::Capture { target, directory, all_namespaces } => {
@@ -151,7 +153,7 @@ async fn why(
 }
 
 /// Answers about one object. A namespace is asked about as a whole.
-async fn look_at(
+pub(crate) async fn look_at(
     connection: &Connection,
     target: ResourceRef,
     tape: &mut bundle::Tape,
@@ -167,7 +169,7 @@ async fn look_at(
     Ok((scope, answered))
 }
 
-fn scope_of(target: ResourceRef) -> Scope {
+pub(crate) fn scope_of(target: ResourceRef) -> Scope {
     if target.kind == Kind::Namespace { Scope::Namespace(target.name) } else { Scope::Object(target) }
 }
 

@@ -9,6 +9,7 @@ use crate::near::nearest;
 use crate::target;
 use crate::terminal::Progress;
 use reckon_cluster::{AccessAsk, Budget, Connection, ListEvent, ReadError};
+use reckon_detect::past::Read;
 use reckon_detect::{Diagnosis, Engine, Scope, State};
 use reckon_model::document::{API_VERSION, NotChecked, Problem, ProblemList, Requires};
 use reckon_model::text::{clean_line, count};
@@ -272,6 +273,58 @@ async fn settle(
     }
 }
 
+/// What the past of one object may ask beside its diagnosis: configuration, Events, revisions of releases.
+const PAST_REQUESTS: u32 = 60;
+const PAST_BYTES: u64 = 16 << 20;
+
+/// Rounds in which what a question about the past asks is answered: a pod leads to its ReplicaSet, that to its Deployment, that
+/// to its release, that to its revisions.
+const PAST_ROUNDS: usize = 8;
+
+/// Answers a question about the past, which reads a state and says what it would have to know. Says as well whether the
+/// server was lost on the way.
+pub(crate) async fn look_back<T>(
+    connection: &Connection,
+    state: &mut State,
+    question: impl Fn(&State) -> Read<T>,
+) -> (Read<T>, bool) {
+    let mut budget = Budget::new(PAST_REQUESTS, PAST_BYTES);
+    let mut lost = false;
+    for _ in 0..PAST_ROUNDS {
+        let read = question(state);
+        if read.demands.is_empty() {
+            return (read, lost);
+        }
+        for (demand, answer) in connection.fulfil(&read.demands, &mut budget).await {
+            lost |= is_lost(&demand, &answer);
+            state.answer(demand, answer);
+        }
+    }
+    let why = "not asked: too many steps from what was asked about";
+    (without(state, question, why, Obstacle::Limit), lost)
+}
+
+/// The same where nobody is left to ask: what is not known stays unknown, for this reason.
+pub(crate) fn without<T>(
+    state: &mut State,
+    question: impl Fn(&State) -> Read<T>,
+    why: &str,
+    obstacle: Obstacle,
+) -> Read<T> {
+    let mut read = question(state);
+    for _ in 0..PAST_ROUNDS {
+        if read.demands.is_empty() {
+            break;
+        }
+        for demand in read.demands {
+            let gap = Gap { what: demand.what(), why: why.to_owned(), obstacle };
+            state.answer(demand, Answer::Refused(gap));
+        }
+        read = question(state);
+    }
+    read
+}
+
 /// As `settle`, for an engine that remembers its problems from run to run.
 pub(crate) async fn follow_up(connection: &Connection, engine: &mut Engine, scope: &Scope) -> Diagnosis {
     let mut budget = Budget::new(PROBLEMS_REQUESTS, PROBLEMS_BYTES);
@@ -375,7 +428,7 @@ pub(crate) async fn exists(connection: &Connection, namespace: &str) -> Result<(
 
 /// A sentence for a target that does not exist: with a near name, with the namespace where it does exist, or with the
 /// namespace that is missing too.
-async fn not_found(connection: &Connection, target: &ResourceRef, budget: &mut Budget) -> String {
+pub(crate) async fn not_found(connection: &Connection, target: &ResourceRef, budget: &mut Budget) -> String {
     let sentence = format!("{} does not exist", target::describe(target));
     if let Some(near) = did_you_mean(connection, target, budget).await {
         return sentence + &near;

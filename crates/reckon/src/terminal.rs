@@ -76,6 +76,11 @@ impl Terminal {
             .clamp(60, 160)
     }
 
+    /// The columns that lines are cut to: a terminal's. What goes into a pipe is not cut.
+    pub(crate) fn room(&self) -> Option<usize> {
+        std::io::stdout().is_terminal().then(|| self.width())
+    }
+
     /// Writes a document in the format asked for.
     pub(crate) fn document(
         &self,

@@ -122,7 +122,8 @@ fn narrowed(mut change: Change, path: &Path) -> Change {
 fn made(object: &Object, path: &Path, value: Option<Value>) -> Option<Change> {
     let at = object.meta.created?;
     let first = object.meta.managers.iter().filter(|manager| manager.subresource != "status").min_by_key(|m| m.time);
-    let actor = first.map(|first| Actor { manager: first.manager.clone(), user: None, source: ActorSource::ManagedFields });
+    let actor =
+        first.map(|first| Actor { manager: first.manager.clone(), user: None, source: ActorSource::ManagedFields });
     let field = FieldChange { field: path.field.clone(), pointer: path.pointer.clone(), from: None, to: value };
     Some(Change { at, subject: object.reference(), verb: Verb::Created, fields: vec![field], actor })
 }

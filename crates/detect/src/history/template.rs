@@ -15,6 +15,15 @@ const SAME_WRITE: SignedDuration = SignedDuration::from_secs(10);
 
 /// A revision of a template, and the change that led to it.
 pub(crate) struct Revised {
+    /// Its number: a Deployment's or a ControllerRevision's; of a Job the second at which it was made.
+    pub(crate) number: i64,
+    /// When the ReplicaSet, ControllerRevision or Job was made that holds it; of a revision that was rolled back to, this is
+    /// older than the rollout.
+    pub(crate) created: Timestamp,
+    /// The template, without what its controller adds.
+    pub(crate) template: Value,
+    /// Whether an earlier revision was written again.
+    pub(crate) is_rolled_back: bool,
     /// What pods of this revision carry: their hash, or the name of the ControllerRevision or Job.
     marks: Vec<String>,
     /// How it differs from the revision before; `None` for the oldest, and where the difference or its time is not known.
@@ -48,15 +57,18 @@ pub(crate) fn templates<'a>(view: &View<'a>, workload: &'a Object) -> Vec<Revise
         _ => ("spec.template", "/spec/template"),
     };
     let revisions = revisions(view, workload);
-    let mut revised = Vec::new();
-    for (index, new) in revisions.iter().enumerate() {
-        let live = index + 1 == revisions.len();
-        let change = index.checked_sub(1).and_then(|before| revisions.get(before)).and_then(|old| {
+    let newest = revisions.len();
+    let mut revised: Vec<Revised> = Vec::with_capacity(newest);
+    for (index, new) in revisions.into_iter().enumerate() {
+        let live = index + 1 == newest;
+        let change = revised.last().and_then(|old| {
             let fields = diff(&old.template, &new.template, field, pointer);
             let (actor, at) = writer(workload, &fields, new.created, old.created, live)?;
             Some(Change { at, subject: workload.reference(), verb: Verb::Updated, fields, actor })
         });
-        revised.push(Revised { marks: new.marks.clone(), change });
+        let is_rolled_back = revised.last().is_some_and(|old| new.created < old.created);
+        let Revision { number, created, template, marks } = new;
+        revised.push(Revised { number, created, template, is_rolled_back, marks, change });
     }
     revised
 }
@@ -93,7 +105,8 @@ fn writer(
         _ => {}
     }
     let close = writers(workload).find(|(_, at)| at.duration_since(created).abs() <= SAME_WRITE);
-    let actor = close.map(|(manager, _)| Actor { manager: manager.to_owned(), user: None, source: ActorSource::ManagedFields });
+    let actor =
+        close.map(|(manager, _)| Actor { manager: manager.to_owned(), user: None, source: ActorSource::ManagedFields });
     Some((actor, created))
 }
 

@@ -3,6 +3,7 @@
 use crate::Timestamp;
 use crate::change::{Actor, FieldChange, Verb};
 use crate::document::Severity;
+use schemars::JsonSchema;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -13,7 +14,7 @@ use std::collections::BTreeMap;
 /// as [`Fact::Unknown`] and kept as it is.
 ///
 /// In JSON an object with one member, named by [`Fact::word`]: `{"death": {…}}`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(remote = "Self", rename_all = "kebab-case")]
 pub enum Fact {
     /// An object was written: what people and controllers decide, not what counters count.
@@ -101,7 +102,7 @@ impl<'de> Deserialize<'de> for Fact {
 }
 
 /// A write to an object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Written {
     /// What was done to it.
@@ -124,11 +125,12 @@ pub struct Written {
     pub object: Option<Value>,
     /// Where the moment is not known, since when it may have been: it was between this and the entry's time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub after: Option<Timestamp>,
 }
 
 /// The replacement of a workload's pods by those of another template.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rollout {
     /// How far it is.
@@ -153,7 +155,7 @@ pub struct Rollout {
 }
 
 /// How far a rollout is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum RolloutState {
     /// The template was written.
@@ -167,7 +169,7 @@ pub enum RolloutState {
 }
 
 /// A revision of a Helm release.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Release {
     /// The release.
@@ -188,7 +190,7 @@ pub struct Release {
 }
 
 /// A synchronisation by Argo CD or Flux.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Synced {
     /// `argocd` or `flux`.
@@ -206,7 +208,7 @@ pub struct Synced {
 }
 
 /// The end of a container's process.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Death {
     /// The container.
@@ -217,6 +219,7 @@ pub struct Death {
     pub exit_code: i32,
     /// When it had begun, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<String>")]
     pub started: Option<Timestamp>,
     /// How often the container had been restarted before this death.
     pub restarts: u32,
@@ -226,7 +229,7 @@ pub struct Death {
 }
 
 /// Where a pod is in its life, as people speak of it and `status.phase` alone does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Phase {
     /// Not on a node yet.
@@ -248,7 +251,7 @@ pub enum Phase {
 }
 
 /// A pod's step from one phase to another.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PhaseTurn {
     /// The phase it came to.
@@ -265,7 +268,7 @@ pub struct PhaseTurn {
 }
 
 /// What became of a node.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct NodeTurn {
     /// `joined`, `left`, or a condition that turned, such as `Ready` or `MemoryPressure`.
@@ -279,7 +282,7 @@ pub struct NodeTurn {
 }
 
 /// Kubernetes Events of one reason about one object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Folded {
     /// `reason`.
@@ -291,6 +294,7 @@ pub struct Folded {
     /// How often since `first`.
     pub count: u64,
     /// When the first of them was.
+    #[schemars(with = "String")]
     pub first: Timestamp,
     /// Who reported it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -298,7 +302,7 @@ pub struct Folded {
 }
 
 /// What became of a problem.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ProblemTurn {
     /// The problem.
@@ -319,7 +323,7 @@ pub struct ProblemTurn {
 }
 
 /// What can happen to a problem.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Turn {
     /// It is there.
@@ -331,7 +335,7 @@ pub enum Turn {
 }
 
 /// A mark from outside the cluster.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Mark {
     /// Who set it, such as `alertmanager` or the name of a pipeline.
@@ -350,12 +354,14 @@ pub struct Mark {
 }
 
 /// A time in which a kind was not watched. What differs after it happened at some moment of it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Unseen {
     /// From when.
+    #[schemars(with = "String")]
     pub from: Timestamp,
     /// Until when.
+    #[schemars(with = "String")]
     pub to: Timestamp,
     /// What was not watched, as in RBAC rules: `pods`, `deployments.apps`; empty for all.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -365,12 +371,14 @@ pub struct Unseen {
 }
 
 /// What was let go for want of room: how many entries of each fact between two times.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
     /// The first one's time.
+    #[schemars(with = "String")]
     pub from: Timestamp,
     /// The last one's time.
+    #[schemars(with = "String")]
     pub to: Timestamp,
     /// By the word of the fact.
     pub counts: BTreeMap<String, u64>,

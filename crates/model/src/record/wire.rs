@@ -1,11 +1,13 @@
 //! How a reference to an object is written in the record: group and kind apart, as in RBAC rules, without the version.
 
 use crate::{Kind, ResourceRef};
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::borrow::Cow;
 
-#[derive(Serialize, Deserialize)]
-struct Reference<'a> {
+/// An object by name: without a group one of the core group, without a namespace one that lives in none.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub(super) struct Reference<'a> {
     #[serde(default, skip_serializing_if = "str::is_empty", borrow)]
     group: Cow<'a, str>,
     #[serde(borrow)]
