@@ -12,8 +12,8 @@ mod wire;
 
 pub use block::{Block, BlockError, MOST_ENTRIES, MOST_INFLATED};
 pub use fact::{
-    Death, Fact, Folded, Mark, NodeTurn, Phase, PhaseTurn, ProblemTurn, Release, Rollout, RolloutState, Summary, Synced,
-    Turn, Unseen, Written,
+    Death, Fact, Folded, Mark, NodeTurn, Phase, PhaseTurn, ProblemTurn, Release, Rollout, RolloutState, Summary,
+    Synced, Turn, Unseen, Written,
 };
 
 use crate::{ResourceRef, Timestamp};
@@ -47,11 +47,13 @@ impl Entry {
 pub struct Position {
     /// Which writer: a new one begins where an agent without the spool of the one before it takes over a cluster. From 1.
     pub epoch: u64,
-    /// Which block of that writer, from 1, without a hole: what was never written has an entry that says so.
+    /// Which block of that writer, from 1, without a hole: what was never written has an entry that says so. A block that sums
+    /// up others, which were let go, stands for all their positions and has the last of them.
     pub seq: u64,
 }
 
-/// A block with its place: what an agent sends and a store appends. Appending it twice is appending it once.
+/// A block with its place: what an agent sends and a store appends, in their order. Appending it twice is appending it once.
+/// That none is missing before it was looked at as it came ([`crate::frame::Packed::first`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Its place.

@@ -1,7 +1,7 @@
 //! What can have happened.
 
-use crate::change::{Actor, FieldChange, Verb};
 use crate::Timestamp;
+use crate::change::{Actor, FieldChange, Verb};
 use crate::document::Severity;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};

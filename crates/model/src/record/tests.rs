@@ -1,8 +1,8 @@
 //! What is packed is unpacked, and what is no block says so.
 
 use super::*;
-use crate::change::{Actor, ActorSource, FieldChange, Verb};
 use crate::Kind;
+use crate::change::{Actor, ActorSource, FieldChange, Verb};
 use serde_json::json;
 
 fn entry(at: i64) -> Entry {
