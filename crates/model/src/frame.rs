@@ -15,6 +15,7 @@
 //! payload says beyond what is known is passed over: so neighbouring versions understand each other.
 
 mod payload;
+pub mod peer;
 #[cfg(test)]
 mod tests;
 

@@ -47,7 +47,7 @@ impl Entry {
 }
 
 /// The place of a block in the order of its cluster. Positions of one cluster are compared first by epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Position {
     /// Which writer: a new one begins where an agent without the spool of the one before it takes over a cluster. From 1.
     pub epoch: u64,

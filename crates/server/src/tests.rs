@@ -91,7 +91,7 @@ fn death(second: i64, name: &str, reason: &str) -> Entry {
 }
 
 async fn append(store: &Arc<dyn Store>, seq: u64, entries: &[Entry]) {
-    let begun = store.begin(&shop(), "an instance", now()).await.unwrap();
+    let begun = store.begin(&shop(), "an instance", 0, now()).await.unwrap();
     let block = Block::pack(entries).unwrap().remove(0);
     let batch = Batch { position: Position { epoch: begun.epoch, seq }, block };
     store.append(&shop(), vec![batch], now()).await.unwrap();

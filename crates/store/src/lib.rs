@@ -27,11 +27,22 @@ use std::time::Duration;
 /// Times are handed in, so that there is one clock and a test can turn it. No method waits for more than the database.
 #[async_trait]
 pub trait Store: std::fmt::Debug + Send + Sync {
-    /// A writer takes over a cluster: `instance` names the agent's spool. The same instance gets the same epoch again and goes
-    /// on where it was; another gets the next one, and whoever wrote before is fenced from then on, on every replica.
+    /// A writer takes over a cluster: `instance` names the agent's spool, `held` is the epoch under which that has written (0:
+    /// none yet). The writer until now goes on where it was; one that has not written yet gets the next epoch, and whoever wrote
+    /// before is fenced from then on, on every replica; one whose epoch was passed is fenced itself. An epoch later than any that
+    /// is known was given out by a store that this one was put back behind: it is the writer's still.
     /// Gives the mark: the epoch to write in and the last block of it that is kept (0: none). A cluster not known before is
     /// known from then on.
-    async fn begin(&self, cluster: &ClusterId, instance: &str, now: Timestamp) -> Result<Position, Error>;
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when another writer took over.
+    async fn begin(
+        &self,
+        cluster: &ClusterId,
+        instance: &str,
+        held: u64,
+        now: Timestamp,
+    ) -> Result<Position, Error>;
 
     /// Appends blocks, in their order. Gives the new mark when all of them are durable. A block that is kept already is passed
     /// over, whatever it says. All are kept or none.
