@@ -7,6 +7,13 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct ClusterId(pub String);
 
+impl ClusterId {
+    /// The object that stands for the cluster in the record where something is about all of it: the namespace that names it.
+    pub fn object(&self) -> ResourceRef {
+        ResourceRef { uid: Some(self.0.clone()), ..ResourceRef::new(Kind::Namespace, None, "kube-system") }
+    }
+}
+
 /// One object of a cluster by name. The UID is kept where it is known, but two references are the same when kind,
 /// namespace and name are: a recreated object takes its predecessor's place in every list people read.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ pub mod demand;
 pub mod diff;
 pub mod document;
 pub mod duration;
+pub mod frame;
 pub mod ident;
 pub mod k8s;
 pub mod kernel;

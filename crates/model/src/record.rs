@@ -47,15 +47,17 @@ impl Entry {
 }
 
 /// The place of a block in the order of its cluster. Positions of one cluster are compared first by epoch.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Position {
     /// Which writer: a new one begins where an agent without the spool of the one before it takes over a cluster. From 1.
     pub epoch: u64,
-    /// Which block of that writer, from 1, without a hole: what was never written has an entry that says so.
+    /// Which block of that writer, from 1, without a hole: what was never written has an entry that says so. A block that sums
+    /// up others, which were let go, stands for all their positions and has the last of them.
     pub seq: u64,
 }
 
-/// A block with its place: what an agent sends and a store appends. Appending it twice is appending it once.
+/// A block with its place: what an agent sends and a store appends, in their order. Appending it twice is appending it once.
+/// That none is missing before it was looked at as it came ([`crate::frame::Packed::first`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Its place.

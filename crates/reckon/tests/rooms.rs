@@ -19,6 +19,8 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reckon-node", &["reckon-model"]),
     ("reckon-sim", &["reckon-model"]),
     ("reckon-demo", &["reckon-model", "reckon-sim"]),
+    ("reckon-server", &["reckon-model", "reckon-store"]),
+    ("reckon-store", &["reckon-model"]),
     ("reckon", &["reckon-model", "reckon-detect", "reckon-cluster", "reckon-node", "reckon-sim", "reckon-demo"]),
     // Knows the program only by its output.
     ("reckon-testbed", &[]),

@@ -70,6 +70,19 @@ impl Fact {
             }
         }
     }
+
+    /// What it is told apart by within its word, where there is one closed word for that: a death's reason, an Event's, a
+    /// pod's or node's, and the failure of a problem.
+    pub fn reason(&self) -> Option<&str> {
+        match self {
+            Fact::Death(death) => Some(&death.reason),
+            Fact::Phase(turn) => turn.reason.as_deref(),
+            Fact::Node(turn) => turn.reason.as_deref(),
+            Fact::Event(folded) => Some(&folded.reason),
+            Fact::Problem(turn) => Some(&turn.failure),
+            _ => None,
+        }
+    }
 }
 
 impl Serialize for Fact {
