@@ -4,6 +4,10 @@
 //! that an inserted container is one change and not a shift of all the others. Key order, empty against absent, and the
 //! spelling of quantities are no change.
 
+mod apply;
+
+pub use apply::apply;
+
 use crate::{FieldChange, Quantity};
 use serde_json::{Map, Value};
 
