@@ -10,6 +10,7 @@ use crate::cursor::{self, Key};
 use crate::filter::Filter;
 use crate::sql::Sql;
 use crate::{Cursor, Damaged, Error, Order, Page, Query, Recorded, block, posting};
+use reckon_model::Timestamp;
 use reckon_model::record::{Lines, Outline};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -38,6 +39,9 @@ pub(crate) async fn entries<S: Sql>(
     Ok(walk.page(digest))
 }
 
+/// A block's lines and the place of each.
+type Unpacked = (Lines, Vec<(i64, u32)>);
+
 /// A wanted entry that has not been read in full.
 struct Found {
     key: Key,
@@ -52,7 +56,7 @@ struct Walk<'q> {
     most: usize,
     records: Vec<Recorded>,
     damaged: BTreeMap<(i64, i64, i64), Damaged>,
-    held: HashMap<(i64, i64, i64), Arc<(Lines, Vec<(i64, u32)>)>>,
+    held: HashMap<(i64, i64, i64), Arc<Unpacked>>,
     held_bytes: usize,
     blocks: usize,
     /// Where to go on, once there is enough.
@@ -82,8 +86,8 @@ impl<'q> Walk<'q> {
 
     /// The first and the last millisecond that may be told.
     fn bounds(&self) -> (i64, i64) {
-        let mut from = self.query.from.map_or(i64::MIN, |from| from.as_millisecond());
-        let mut to = self.query.to.map_or(i64::MAX, |to| to.as_millisecond());
+        let mut from = self.query.from.map_or(i64::MIN, Timestamp::as_millisecond);
+        let mut to = self.query.to.map_or(i64::MAX, Timestamp::as_millisecond);
         if let Some(after) = self.after {
             if self.newest_first() {
                 to = to.min(after.at);
@@ -197,7 +201,10 @@ impl<'q> Walk<'q> {
                 self.blocks += 1;
                 match block::read(db, meta).await? {
                     Ok(read) => self.hold(meta, read),
-                    Err(why) => return Ok(self.cannot_read(meta, why)),
+                    Err(why) => {
+                        self.cannot_read(meta, why);
+                        return Ok(());
+                    }
                 }
             }
         };
@@ -210,7 +217,8 @@ impl<'q> Walk<'q> {
                 Ok(outline) => outline,
                 Err(error) => {
                     found.truncate(before);
-                    return Ok(self.cannot_read(meta, error.to_string()));
+                    self.cannot_read(meta, error.to_string());
+                    return Ok(());
                 }
             };
             let at = outline.at.as_millisecond();
@@ -226,7 +234,7 @@ impl<'q> Walk<'q> {
         Ok(())
     }
 
-    fn hold(&mut self, meta: &Meta, read: (Lines, Vec<(i64, u32)>)) -> Arc<(Lines, Vec<(i64, u32)>)> {
+    fn hold(&mut self, meta: &Meta, read: Unpacked) -> Arc<Unpacked> {
         let read = Arc::new(read);
         if self.held_bytes + read.0.len() > HELD {
             self.held.clear();

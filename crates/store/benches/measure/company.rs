@@ -13,7 +13,7 @@ const AT_ONCE: usize = 6;
 const LETTERS: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 /// Marsaglia's xorshift: the same seed, the same changes.
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     fn next(&mut self) -> u64 {
@@ -23,7 +23,7 @@ impl Dice {
         self.0.wrapping_mul(0x2545_F491_4F6C_DD1D)
     }
 
-    pub fn below(&mut self, end: usize) -> usize {
+    pub(crate) fn below(&mut self, end: usize) -> usize {
         usize::try_from((self.next() >> 16) % end as u64).unwrap()
     }
 
@@ -44,16 +44,16 @@ impl Dice {
     }
 }
 
-pub fn begin() -> Timestamp {
+pub(crate) fn begin() -> Timestamp {
     "2026-08-29T00:00:00Z".parse().unwrap()
 }
 
-pub struct Company {
+pub(crate) struct Company {
     seed: u64,
 }
 
 impl Company {
-    pub fn new(seed: u64) -> Company {
+    pub(crate) fn new(seed: u64) -> Company {
         Company { seed: seed * 0x9E37_79B9_7F4A_7C15 | 1 }
     }
 
@@ -63,11 +63,11 @@ impl Company {
         (format!("team-{}", at % NAMESPACES), format!("{}-{}", NAMES[at % 10], at / 10))
     }
 
-    pub fn workload(&self, dice: &mut Dice) -> (String, String) {
+    pub(crate) fn workload(&self, dice: &mut Dice) -> (String, String) {
         Company::workload_of(dice.below(WORKLOADS))
     }
 
-    pub fn entries(&self, count: usize, time: SignedDuration) -> Vec<Entry> {
+    pub(crate) fn entries(&self, count: usize, time: SignedDuration) -> Vec<Entry> {
         let mut dice = Dice(self.seed);
         let step = time.as_millis() as f64 / count as f64;
         let mut stories: Vec<VecDeque<Entry>> = Vec::new();

@@ -60,8 +60,7 @@ impl Store for Sqlite {
         let mut appends = self.appends.subscribe();
         // The sender lives as long as the store, and a time that is up is an answer.
         let _ = tokio::time::timeout(within, appends.wait_for(|count| *count != seen)).await;
-        let count = *appends.borrow();
-        count
+        *appends.borrow()
     }
 
     async fn episodes(&self, query: &EpisodeQuery, cursor: Option<&Cursor>, most: usize) -> Result<EpisodePage, Error> {

@@ -65,7 +65,7 @@ async fn fill(store: &Sqlite, seqs: std::ops::RangeInclusive<u64>) -> Result<Pos
 }
 
 async fn all(store: &Sqlite) -> (Vec<Recorded>, Vec<crate::Damaged>) {
-    let page = store.entries(&Query::default(), None, 1_000).await.unwrap();
+    let page = store.entries(&Query::default(), None, 10_000).await.unwrap();
     assert!(page.next.is_none());
     (page.records, page.damaged)
 }

@@ -7,9 +7,9 @@ mod keeping;
 mod objects;
 mod tokens;
 
-pub use appending::*;
-pub use asking::*;
-pub use episodes::*;
-pub use keeping::*;
-pub use objects::*;
-pub use tokens::*;
+pub(crate) use appending::*;
+pub(crate) use asking::*;
+pub(crate) use episodes::*;
+pub(crate) use keeping::*;
+pub(crate) use objects::*;
+pub(crate) use tokens::*;

@@ -7,29 +7,29 @@ use reckon_store::{Error, Page, Query, Recorded, Store};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-pub type Db = Arc<dyn Store>;
+pub(crate) type Db = Arc<dyn Store>;
 
 /// So many milliseconds after the first of November.
-pub fn at(ms: i64) -> Timestamp {
+pub(crate) fn at(ms: i64) -> Timestamp {
     "2026-11-01T00:00:00Z".parse::<Timestamp>().unwrap() + SignedDuration::from_millis(ms)
 }
 
-pub const HOUR: i64 = 3_600_000;
-pub const DAY: i64 = 24 * HOUR;
+pub(crate) const HOUR: i64 = 3_600_000;
+pub(crate) const DAY: i64 = 24 * HOUR;
 
-pub fn cluster(name: &str) -> ClusterId {
+pub(crate) fn cluster(name: &str) -> ClusterId {
     ClusterId(format!("{name}-0000-4000-8000-000000000000"))
 }
 
-pub fn deployment(namespace: &str, name: &str) -> ResourceRef {
+pub(crate) fn deployment(namespace: &str, name: &str) -> ResourceRef {
     ResourceRef::new(Kind::Deployment, Some(namespace), name)
 }
 
-pub fn pod(namespace: &str, name: &str) -> ResourceRef {
+pub(crate) fn pod(namespace: &str, name: &str) -> ResourceRef {
     ResourceRef::new(Kind::Pod, Some(namespace), name)
 }
 
-pub fn death(ms: i64, namespace: &str, workload: &str, reason: &str) -> Entry {
+pub(crate) fn death(ms: i64, namespace: &str, workload: &str, reason: &str) -> Entry {
     Entry {
         at: at(ms),
         subject: pod(namespace, &format!("{workload}-{ms}")),
@@ -45,12 +45,12 @@ pub fn death(ms: i64, namespace: &str, workload: &str, reason: &str) -> Entry {
     }
 }
 
-pub fn ready(ms: i64, namespace: &str, workload: &str) -> Entry {
+pub(crate) fn ready(ms: i64, namespace: &str, workload: &str) -> Entry {
     let fact = Fact::Phase(PhaseTurn { to: Phase::Ready, from: None, node: None, reason: None });
     Entry { fact, ..death(ms, namespace, workload, "") }
 }
 
-pub fn written(
+pub(crate) fn written(
     ms: i64,
     subject: &ResourceRef,
     verb: Verb,
@@ -79,7 +79,7 @@ pub fn written(
     }
 }
 
-pub fn problem(ms: i64, id: &str, episode: u32, turn: Turn, title: &str) -> Entry {
+pub(crate) fn problem(ms: i64, id: &str, episode: u32, turn: Turn, title: &str) -> Entry {
     Entry {
         at: at(ms),
         subject: pod("shop", "checkout-1"),
@@ -96,24 +96,24 @@ pub fn problem(ms: i64, id: &str, episode: u32, turn: Turn, title: &str) -> Entr
     }
 }
 
-pub fn batch(epoch: u64, seq: u64, entries: &[Entry]) -> Batch {
+pub(crate) fn batch(epoch: u64, seq: u64, entries: &[Entry]) -> Batch {
     Batch { position: Position { epoch, seq }, block: Block::pack(entries).unwrap().remove(0) }
 }
 
 /// Begins a cluster and appends each list as a block.
-pub async fn fill(store: &Db, name: &str, blocks: &[Vec<Entry>]) -> Position {
+pub(crate) async fn fill(store: &Db, name: &str, blocks: &[Vec<Entry>]) -> Position {
     let mark = store.begin(&cluster(name), "spool", at(0)).await.unwrap();
     append(store, name, mark, blocks).await.unwrap()
 }
 
-pub async fn append(store: &Db, name: &str, mark: Position, blocks: &[Vec<Entry>]) -> Result<Position, Error> {
+pub(crate) async fn append(store: &Db, name: &str, mark: Position, blocks: &[Vec<Entry>]) -> Result<Position, Error> {
     let batches = (mark.seq + 1..).zip(blocks).map(|(seq, entries)| batch(mark.epoch, seq, entries)).collect();
     let now = blocks.iter().flatten().map(|entry| entry.at).max().unwrap_or_default().min(at(400 * DAY));
     store.append(&cluster(name), batches, now).await
 }
 
 /// All pages of a query.
-pub async fn all(store: &Db, query: &Query, most: usize) -> Vec<Recorded> {
+pub(crate) async fn all(store: &Db, query: &Query, most: usize) -> Vec<Recorded> {
     let mut records = Vec::new();
     let mut cursor = None;
     loop {
@@ -128,6 +128,6 @@ pub async fn all(store: &Db, query: &Query, most: usize) -> Vec<Recorded> {
     }
 }
 
-pub fn entries(records: Vec<Recorded>) -> Vec<Entry> {
+pub(crate) fn entries(records: Vec<Recorded>) -> Vec<Entry> {
     records.into_iter().map(|record| record.entry).collect()
 }

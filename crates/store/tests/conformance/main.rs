@@ -6,6 +6,8 @@ mod cases;
 mod databases;
 mod facts;
 mod model;
+#[path = "../server/mod.rs"]
+mod server;
 
 /// Each case on both.
 macro_rules! on_both {

@@ -212,7 +212,7 @@ impl List {
     }
 }
 
-pub async fn a_store_answers_as_a_list_does(store: Db) {
+pub(crate) async fn a_store_answers_as_a_list_does(store: Db) {
     let config = Config { failure_persistence: None, ..Config::default() };
     // Every run has other courses, and says which one failed.
     let mut runner = TestRunner::new(config);

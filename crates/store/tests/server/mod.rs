@@ -13,7 +13,7 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 
 /// Ends with its standard input, which ends with the test however that ends, and leaves nothing behind.
 const KEEPER: &str = r#"
-"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync="$3" -c max_connections=400 -c shared_buffers=64MB \
+"$1/postgres" -D "$2/data" -k "$2" -c listen_addresses= -c fsync=off -c max_connections=400 -c shared_buffers=64MB \
     >"$2/log" 2>&1 &
 read -r _
 kill -QUIT $!
@@ -21,14 +21,13 @@ wait $!
 rm -rf "$2"
 "#;
 
-pub struct Server {
-    pub directory: PathBuf,
+struct Server {
+    directory: PathBuf,
     keeper: Child,
 }
 
 impl Server {
-    /// Starts one. `fsync` is `on` or `off`.
-    pub fn start(fsync: &str) -> Server {
+    fn start() -> Server {
         let binaries = binaries();
         let directory = tempfile::Builder::new().prefix("reckon-pg-").tempdir().unwrap().keep();
         let data = directory.join("data");
@@ -46,39 +45,37 @@ impl Server {
         let made = init.current_dir(&directory).output().unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let mut keeper = unprivileged(PathBuf::from("/bin/sh"));
-        keeper.args(["-c", KEEPER, "keeper"]).args([&binaries, &directory]).arg(fsync).current_dir(&directory);
+        keeper.args(["-c", KEEPER, "keeper"]).args([&binaries, &directory]).current_dir(&directory);
         let keeper = keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         Server { directory, keeper }
     }
 
-    /// Where to connect.
-    pub fn address(&self, database: &str, user: &str) -> String {
+    fn address(&self, database: &str, user: &str) -> String {
         format!("host={} dbname={database} user={user}", self.directory.display())
     }
 
     /// A new database.
-    pub async fn database(&self) -> String {
+    async fn database(&self) -> String {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let name = format!("case{}", MADE.fetch_add(1, Ordering::Relaxed));
-        self.run("postgres", &format!("CREATE DATABASE {name}")).await;
+        run(&self.address("postgres", "reckon"), &format!("CREATE DATABASE {name}")).await;
         self.address(&name, "reckon")
     }
+}
 
-    /// Runs a statement as the administrator.
-    pub async fn run(&self, database: &str, sql: &str) {
-        let address = self.address(database, "reckon");
-        // It takes a moment until the server listens.
-        let (client, connection) = loop {
-            match tokio_postgres::connect(&address, tokio_postgres::NoTls).await {
-                Ok(connected) => break connected,
-                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-            }
-        };
-        let running = tokio::spawn(connection);
-        client.batch_execute(sql).await.unwrap();
-        drop(client);
-        running.await.unwrap().unwrap();
-    }
+/// Runs statements.
+pub(crate) async fn run(address: &str, sql: &str) {
+    // It takes a moment until the server listens.
+    let (client, connection) = loop {
+        match tokio_postgres::connect(address, tokio_postgres::NoTls).await {
+            Ok(connected) => break connected,
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    };
+    let running = tokio::spawn(connection);
+    client.batch_execute(sql).await.unwrap();
+    drop(client);
+    running.await.unwrap().unwrap();
 }
 
 impl Drop for Server {
@@ -89,9 +86,9 @@ impl Drop for Server {
 }
 
 /// A database of the one server of this test binary.
-pub async fn database() -> String {
+pub(crate) async fn database() -> String {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| Server::start("off")).database().await
+    SERVER.get_or_init(|| Server::start()).database().await
 }
 
 fn binaries() -> PathBuf {

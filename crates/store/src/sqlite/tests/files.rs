@@ -98,10 +98,11 @@ fn who_fails_takes_no_other_of_the_same_transaction_along() {
     wait(async {
         let store = Sqlite::open(&place.path()).unwrap();
         store.begin(&shop(), "a", at(0)).await.unwrap();
+        let (nobody, shop) = (ClusterId("nobody".to_owned()), shop());
         let (bad, good, hole) = futures::join!(
-            store.append(&ClusterId("nobody".to_owned()), vec![batch(1, &[entry(0)])], at(0)),
+            store.append(&nobody, vec![batch(1, &[entry(0)])], at(0)),
             fill(&store, 1..=2),
-            store.append(&shop(), vec![batch(9, &[entry(0)])], at(0)),
+            store.append(&shop, vec![batch(9, &[entry(0)])], at(0)),
         );
         assert!(matches!(bad, Err(Error::NotBegun)) && good.is_ok() && matches!(hole, Err(Error::Hole { .. })));
         assert_eq!(all(&store).await.0.len(), 6);

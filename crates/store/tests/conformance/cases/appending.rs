@@ -3,7 +3,7 @@ use reckon_model::record::{Batch, Block, BlockError, Position};
 use reckon_store::{Error, Query};
 use std::time::Duration;
 
-pub async fn the_same_instance_goes_on_and_another_fences_it(store: Db) {
+pub(crate) async fn the_same_instance_goes_on_and_another_fences_it(store: Db) {
     let shop = cluster("shop");
     assert_eq!(store.mark(&shop).await.unwrap(), None);
     assert_eq!(store.begin(&shop, "a", at(0)).await.unwrap(), Position { epoch: 1, seq: 0 });
@@ -24,7 +24,7 @@ pub async fn the_same_instance_goes_on_and_another_fences_it(store: Db) {
     assert!(matches!(nobody, Err(Error::NotBegun)), "{nobody:?}");
 }
 
-pub async fn a_block_appended_twice_is_there_once(store: Db) {
+pub(crate) async fn a_block_appended_twice_is_there_once(store: Db) {
     let mark = fill(&store, "shop", &[vec![ready(1, "shop", "a")], vec![ready(2, "shop", "a")]]).await;
     assert_eq!(mark, Position { epoch: 1, seq: 2 });
     let again: Vec<Batch> = (1..=3).map(|seq| batch(1, seq, &[ready(seq.cast_signed(), "shop", "a")])).collect();
@@ -35,7 +35,7 @@ pub async fn a_block_appended_twice_is_there_once(store: Db) {
     assert_eq!(store.clusters().await.unwrap()[0].entries, 3);
 }
 
-pub async fn a_hole_is_refused_with_the_mark_to_go_on_from(store: Db) {
+pub(crate) async fn a_hole_is_refused_with_the_mark_to_go_on_from(store: Db) {
     let mark = fill(&store, "shop", &[vec![ready(1, "shop", "a")]]).await;
     let batches = vec![batch(1, 2, &[ready(2, "shop", "a")]), batch(1, 4, &[ready(4, "shop", "a")])];
     let hole = store.append(&cluster("shop"), batches, at(9)).await;
@@ -45,7 +45,7 @@ pub async fn a_hole_is_refused_with_the_mark_to_go_on_from(store: Db) {
     assert_eq!(all(&store, &Query::default(), 10).await.len(), 1);
 }
 
-pub async fn bytes_that_are_no_block_are_refused_and_nothing_is_kept(store: Db) {
+pub(crate) async fn bytes_that_are_no_block_are_refused_and_nothing_is_kept(store: Db) {
     let mark = fill(&store, "shop", &[vec![ready(1, "shop", "a")]]).await;
     let good = batch(1, 2, &[ready(2, "shop", "a")]);
     let mut bad = batch(1, 3, &[ready(3, "shop", "a")]);
@@ -61,7 +61,7 @@ pub async fn bytes_that_are_no_block_are_refused_and_nothing_is_kept(store: Db) 
     assert_eq!(store.mark(&cluster("shop")).await.unwrap(), Some(mark));
 }
 
-pub async fn who_waits_for_appends_is_woken(store: Db) {
+pub(crate) async fn who_waits_for_appends_is_woken(store: Db) {
     let mark = fill(&store, "shop", &[vec![ready(1, "shop", "a")]]).await;
     let seen = store.appended(u64::MAX, Duration::from_secs(60)).await;
     let waiting = tokio::spawn({

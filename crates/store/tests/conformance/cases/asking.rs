@@ -5,7 +5,7 @@ use reckon_store::{Budget, Cursor, Error, LiveCursor, Order, Query, Retention};
 use serde_json::json;
 use std::collections::BTreeSet;
 
-pub async fn entries_are_found_by_what_is_asked(store: Db) {
+pub(crate) async fn entries_are_found_by_what_is_asked(store: Db) {
     let web = deployment("shop", "web");
     let one = vec![
         death(HOUR, "shop", "web", "OOMKilled"),
@@ -45,7 +45,7 @@ pub async fn entries_are_found_by_what_is_asked(store: Db) {
     assert_eq!(ask(Query { lines: vec![deployment("shop", "nothing")], ..Query::default() }).await, []);
 }
 
-pub async fn a_page_goes_on_where_it_ended_while_others_append(store: Db) {
+pub(crate) async fn a_page_goes_on_where_it_ended_while_others_append(store: Db) {
     let blocks: Vec<Vec<Entry>> =
         (0..10).map(|block| (0..10).map(|at| ready(block * HOUR + at, "shop", "web")).collect()).collect();
     let mark = fill(&store, "a", &blocks).await;
@@ -67,7 +67,7 @@ pub async fn a_page_goes_on_where_it_ended_while_others_append(store: Db) {
     assert!(seen.is_sorted_by(|a, b| a.entry.at >= b.entry.at));
 }
 
-pub async fn a_cursor_of_another_query_is_refused(store: Db) {
+pub(crate) async fn a_cursor_of_another_query_is_refused(store: Db) {
     fill(&store, "a", &[(0..9).map(|at| ready(at, "shop", "web")).collect()]).await;
     let cursor = store.entries(&Query::default(), None, 3).await.unwrap().next.unwrap();
     let other = Query { facts: vec!["phase".to_owned()], ..Query::default() };
@@ -80,7 +80,7 @@ pub async fn a_cursor_of_another_query_is_refused(store: Db) {
     }
 }
 
-pub async fn what_is_appended_is_told_once_and_in_order(store: Db) {
+pub(crate) async fn what_is_appended_is_told_once_and_in_order(store: Db) {
     let mark = fill(&store, "a", &[vec![ready(5, "shop", "web")]]).await;
     let query = Query::default();
     let begin = store.live(&query, None, 10).await.unwrap();
@@ -92,7 +92,8 @@ pub async fn what_is_appended_is_told_once_and_in_order(store: Db) {
     let mut seen = Vec::new();
     loop {
         let page = store.live(&query, Some(&cursor), 7).await.unwrap();
-        assert!(page.records.len() <= 8 && page.damaged.is_empty() && page.trimmed.is_empty());
+        // A page ends with a whole block, and one of sixteen packed ones has 32 entries.
+        assert!(page.records.len() <= 6 + 32 && page.damaged.is_empty() && page.trimmed.is_empty());
         seen.extend(page.records);
         cursor = page.next;
         store.compact(Budget { blocks: 20 }).await.unwrap();
@@ -119,7 +120,7 @@ pub async fn what_is_appended_is_told_once_and_in_order(store: Db) {
     assert_eq!(entries(page.records), [blocks[0][1].clone()]);
 }
 
-pub async fn who_asks_for_what_was_trimmed_is_told_so(store: Db) {
+pub(crate) async fn who_asks_for_what_was_trimmed_is_told_so(store: Db) {
     let begin = store.live(&Query::default(), None, 10).await.unwrap();
     fill(&store, "a", &[vec![ready(0, "shop", "web")], vec![ready(9 * DAY, "shop", "web")]]).await;
     let age = Some(reckon_model::SignedDuration::from_hours(24));
@@ -129,7 +130,7 @@ pub async fn who_asks_for_what_was_trimmed_is_told_so(store: Db) {
     assert_eq!(entries(page.records), [ready(9 * DAY, "shop", "web")]);
 }
 
-pub async fn entries_of_absurd_times_are_kept_found_and_trimmed(store: Db) {
+pub(crate) async fn entries_of_absurd_times_are_kept_found_and_trimmed(store: Db) {
     let early = Entry { at: reckon_model::Timestamp::MIN, ..ready(0, "shop", "web") };
     let late = Entry { at: reckon_model::Timestamp::MAX, ..ready(0, "shop", "web") };
     let now = ready(DAY, "shop", "web");
@@ -149,7 +150,7 @@ pub async fn entries_of_absurd_times_are_kept_found_and_trimmed(store: Db) {
     assert_eq!(entries(all(&store, &Query::default(), 9).await), []);
 }
 
-pub async fn hundreds_of_blocks_of_one_hour_are_paged_in_order(store: Db) {
+pub(crate) async fn hundreds_of_blocks_of_one_hour_are_paged_in_order(store: Db) {
     let object = json!({"spec": {"replicas": 1}});
     let blocks: Vec<Vec<Entry>> = (0..450)
         .map(|block| {

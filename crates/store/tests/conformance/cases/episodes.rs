@@ -3,7 +3,7 @@ use reckon_model::ProblemId;
 use reckon_model::record::Turn;
 use reckon_store::{EpisodeQuery, Snapshot, Standing};
 
-pub async fn a_problem_opens_changes_and_closes_and_opens_again(store: Db) {
+pub(crate) async fn a_problem_opens_changes_and_closes_and_opens_again(store: Db) {
     let told = [
         problem(1, "p", 1, Turn::Opened, "first"),
         problem(2, "p", 1, Turn::Changed, "clearer"),
@@ -32,7 +32,7 @@ pub async fn a_problem_opens_changes_and_closes_and_opens_again(store: Db) {
     assert_eq!(count(EpisodeQuery { clusters: vec![cluster("b")], ..all }).await, 0);
 }
 
-pub async fn episodes_are_paged_latest_first(store: Db) {
+pub(crate) async fn episodes_are_paged_latest_first(store: Db) {
     let told = (0..25).map(|at| vec![problem(at / 2, &format!("p{at}"), 1, Turn::Opened, "t")]).collect::<Vec<_>>();
     fill(&store, "a", &told).await;
     fill(&store, "b", &told).await;
@@ -51,7 +51,7 @@ pub async fn episodes_are_paged_latest_first(store: Db) {
     assert!(seen.is_sorted_by(|a, b| (a.opened, &a.cluster, &a.problem) > (b.opened, &b.cluster, &b.problem)));
 }
 
-pub async fn the_document_of_an_episode_is_kept(store: Db) {
+pub(crate) async fn the_document_of_an_episode_is_kept(store: Db) {
     fill(&store, "a", &[vec![problem(1, "p", 1, Turn::Opened, "t")]]).await;
     let (shop, p) = (cluster("a"), ProblemId("p".to_owned()));
     assert_eq!(store.snapshot(&shop, &p, 1).await.unwrap(), None);

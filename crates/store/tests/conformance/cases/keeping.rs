@@ -2,7 +2,7 @@ use crate::facts::*;
 use reckon_model::record::{Entry, Position};
 use reckon_store::{Budget, Order, Query, Retention};
 
-pub async fn clusters_are_known_with_what_is_kept_of_them(store: Db) {
+pub(crate) async fn clusters_are_known_with_what_is_kept_of_them(store: Db) {
     fill(&store, "b", &[vec![ready(7, "shop", "web"), ready(3, "shop", "web")]]).await;
     store.heard_of(&cluster("a"), Some("shop"), at(20)).await.unwrap();
     store.heard_of(&cluster("a"), None, at(10)).await.unwrap();
@@ -16,7 +16,7 @@ pub async fn clusters_are_known_with_what_is_kept_of_them(store: Db) {
     assert!(b.bytes > 0);
 }
 
-pub async fn small_blocks_become_full_ones_and_answers_stay_as_they_are(store: Db) {
+pub(crate) async fn small_blocks_become_full_ones_and_answers_stay_as_they_are(store: Db) {
     let blocks: Vec<Vec<Entry>> =
         (0..600).map(|n| vec![ready(n * HOUR / 3, "shop", ["web", "api"][n as usize % 2])]).collect();
     let mark = fill(&store, "a", &blocks).await;
@@ -57,7 +57,7 @@ pub async fn small_blocks_become_full_ones_and_answers_stay_as_they_are(store: D
     assert_eq!(store.compact(Budget { blocks: 64 }).await.unwrap().from, 0);
 }
 
-pub async fn the_oldest_goes_first_until_the_size_is_kept(store: Db) {
+pub(crate) async fn the_oldest_goes_first_until_the_size_is_kept(store: Db) {
     let blocks = |shift: i64| -> Vec<Vec<Entry>> {
         (0..20).map(|n| (0..50).map(|m| ready(n * DAY + shift + m, "shop", "web")).collect()).collect()
     };

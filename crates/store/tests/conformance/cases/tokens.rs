@@ -1,7 +1,7 @@
 use crate::facts::*;
 use reckon_store::{Grant, TokenHash, TokenId};
 
-pub async fn a_token_is_known_by_its_hash_until_it_is_revoked_or_expires(store: Db) {
+pub(crate) async fn a_token_is_known_by_its_hash_until_it_is_revoked_or_expires(store: Db) {
     let agent = store.issue(Grant::Agent(cluster("a")), "the shop's", None, at(0)).await.unwrap();
     let user = store.issue(Grant::User("ann".to_owned()), "laptop", Some(at(100)), at(1)).await.unwrap();
     assert_ne!(agent.secret.reveal(), user.secret.reveal());
@@ -22,7 +22,7 @@ pub async fn a_token_is_known_by_its_hash_until_it_is_revoked_or_expires(store: 
     assert_eq!(store.tokens().await.unwrap().len(), 1);
 }
 
-pub async fn an_enrolment_token_enrols_one_agent(store: Db) {
+pub(crate) async fn an_enrolment_token_enrols_one_agent(store: Db) {
     let enrol = store.issue(Grant::Enrol, "the shop's", Some(at(100)), at(0)).await.unwrap();
     let hash = TokenHash::of(enrol.secret.reveal());
     assert_eq!(store.enrol(&hash, &cluster("a"), at(100)).await.unwrap(), None);
