@@ -6,6 +6,7 @@
 
 mod block;
 mod fact;
+mod outline;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -15,6 +16,8 @@ pub use fact::{
     Death, Fact, Folded, Mark, NodeTurn, Phase, PhaseTurn, ProblemTurn, Release, Rollout, RolloutState, Seen, Summary,
     Synced, Turn, Unseen, Written,
 };
+
+pub use outline::{Lines, Named, Outline};
 
 use crate::{ResourceRef, Timestamp};
 use schemars::JsonSchema;

@@ -71,3 +71,27 @@ pub enum Error {
     #[error("the database says: {0}")]
     Database(String),
 }
+
+impl Error {
+    /// The same once more, for each of several who waited for one transaction.
+    pub(crate) fn repeat(&self) -> Error {
+        match self {
+            Error::Hole { mark } => Error::Hole { mark: *mark },
+            Error::Fenced { epoch } => Error::Fenced { epoch: *epoch },
+            Error::NotBegun => Error::NotBegun,
+            Error::Block { .. } => Error::Database(self.to_string()),
+            Error::Cursor => Error::Cursor,
+            Error::Newer { found, known } => Error::Newer { found: *found, known: *known },
+            Error::Foreign(why) => Error::Foreign(why.clone()),
+            Error::Corrupt(why) => Error::Corrupt(why.clone()),
+            Error::ReadOnly(why) => Error::ReadOnly(why.clone()),
+            Error::Owned(why) => Error::Owned(why.clone()),
+            Error::Unreachable(why) => Error::Unreachable(why.clone()),
+            Error::Refused(why) => Error::Refused(why.clone()),
+            Error::Full(why) => Error::Full(why.clone()),
+            Error::Random(why) => Error::Random(why.clone()),
+            Error::Closed => Error::Closed,
+            Error::Database(why) => Error::Database(why.clone()),
+        }
+    }
+}

@@ -4,17 +4,36 @@
 //! workload, an object, a namespace or a kind of fact to the blocks that speak of it. A query reads the blocks that the
 //! postings name and nothing else, so what it costs goes by what it finds.
 
+mod append;
+mod block;
+mod candidates;
+mod compact;
+mod cursor;
+mod episode;
 mod error;
+mod filter;
+mod live;
+mod object;
+mod postgres;
+mod posting;
 mod query;
 mod retention;
+mod schema;
+mod sql;
+mod sqlite;
 mod token;
+mod tokens;
+mod trim;
+mod walk;
 
 pub use error::Error;
+pub use postgres::Postgres;
 pub use query::{
     AsOf, Cursor, Damaged, Episode, EpisodePage, EpisodeQuery, KnownCluster, LiveCursor, LivePage, Order, Page, Query,
     Recorded, Snapshot, Standing,
 };
 pub use retention::{Budget, Compacted, Retention, Trimmed};
+pub use sqlite::Sqlite;
 pub use token::{Grant, Issued, KnownToken, Secret, TokenHash, TokenId, Who};
 
 use async_trait::async_trait;
@@ -72,9 +91,10 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     /// A page ends with whole blocks, so it may be longer than asked by one block.
     async fn live(&self, query: &Query, since: Option<&LiveCursor>, most: usize) -> Result<LivePage, Error>;
 
-    /// Returns when something may have been appended since the last call returned, or after `within` at the latest. What other
-    /// replicas append is not waited for: ask [`Store::live`] again after `within`.
-    async fn appended(&self, within: Duration);
+    /// How many appends this process knows of, as soon as these are not `seen` any more or `within` has passed: who follows
+    /// the live order asks with what he got before. What other replicas append is not waited for: ask [`Store::live`] again
+    /// after `within`.
+    async fn appended(&self, seen: u64, within: Duration) -> u64;
 
     /// Problems by their episodes, latest opening first.
     async fn episodes(&self, query: &EpisodeQuery, cursor: Option<&Cursor>, most: usize) -> Result<EpisodePage, Error>;
