@@ -16,6 +16,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reckon-detect", &["reckon-model"]),
     ("reckon-cluster", &["reckon-model"]),
     ("reckon-node", &["reckon-model"]),
+    ("reckon-agent", &["reckon-model"]),
     ("reckon-sim", &["reckon-model"]),
     ("reckon-demo", &["reckon-model", "reckon-sim"]),
     ("reckon", &["reckon-model", "reckon-detect", "reckon-cluster", "reckon-node", "reckon-sim", "reckon-demo"]),
