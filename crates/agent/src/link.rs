@@ -1,6 +1,6 @@
 //! The link: one connection, which the agent opens, over which a server gets what is in the spool.
 //!
-//! What is said on it is decided by [`Talk`] at this end and [`Peer`] at the other, neither of which does I/O; [`run`] is the
+//! What is said on it is decided by [`Talk`] at this end and [`Peer`](reckon_model::frame::peer::Peer) at the other, neither of which does I/O; [`run`] is the
 //! shell around the one, and a server has its own around the other.
 
 mod backoff;
@@ -9,15 +9,11 @@ mod connect;
 mod double;
 #[cfg(test)]
 mod loopback_tests;
-mod peer;
-#[cfg(test)]
-mod peer_tests;
 mod shell;
 mod talk;
 #[cfg(test)]
 mod talk_tests;
 
 pub use connect::{PATH, Plain, Settings, SettingsError};
-pub use peer::{Command, Grant, Peer, Writer, claim};
 pub use shell::{LinkState, run};
 pub use talk::{End, Step, Talk};

@@ -95,7 +95,7 @@ pub fn of(state: &State, scope: &Scope, since: Option<Timestamp>, problems: &[Pr
 /// What is told first of what happened at one moment: causes before what came of them.
 fn rank(fact: &Fact) -> u8 {
     match fact {
-        Fact::Change(_) => 0,
+        Fact::Change(_) | Fact::Seen(_) => 0,
         Fact::Release(_) | Fact::Sync(_) | Fact::Mark(_) => 1,
         Fact::Rollout(_) => 2,
         Fact::Node(_) => 3,

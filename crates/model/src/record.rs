@@ -60,11 +60,19 @@ pub struct Position {
 }
 
 /// A block with its place: what an agent sends and a store appends, in their order. Appending it twice is appending it once.
-/// That none is missing before it was looked at as it came ([`crate::frame::Packed::first`]).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Batch {
     /// Its place.
     pub position: Position,
+    /// The first `seq` it stands for: its own, but of a block that sums up others.
+    pub first: u64,
     /// What happened.
     pub block: Block,
+}
+
+impl Batch {
+    /// A block that stands for its own position alone.
+    pub fn new(position: Position, block: Block) -> Self {
+        Batch { position, first: position.seq, block }
+    }
 }

@@ -33,7 +33,7 @@ struct Served {
 
 async fn served() -> Served {
     let directory = tempfile::tempdir().unwrap();
-    let store: Arc<dyn Store> = Arc::new(reckon_store::Sqlite::open(directory.path()).await.unwrap());
+    let store: Arc<dyn Store> = Arc::new(reckon_store::Sqlite::open(directory.path()).unwrap());
     let names = Arc::new(Names::new(["reckon.example.com"]));
     let app = App { store: store.clone(), names, start: Some(TokenHash::of(START)), now };
     Served { router: routes::router(&app), store, _directory: directory }
@@ -93,7 +93,7 @@ fn death(second: i64, name: &str, reason: &str) -> Entry {
 async fn append(store: &Arc<dyn Store>, seq: u64, entries: &[Entry]) {
     let begun = store.begin(&shop(), "an instance", 0, now()).await.unwrap();
     let block = Block::pack(entries).unwrap().remove(0);
-    let batch = Batch { position: Position { epoch: begun.epoch, seq }, block };
+    let batch = Batch::new(Position { epoch: begun.epoch, seq }, block);
     store.append(&shop(), vec![batch], now()).await.unwrap();
 }
 

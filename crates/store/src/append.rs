@@ -53,18 +53,27 @@ pub(crate) async fn begin<S: Sql>(
     db: &mut S,
     cluster: &ClusterId,
     instance: &str,
+    held: u64,
     now: Timestamp,
 ) -> Result<Position, Error> {
     let number = known(db, cluster, now).await?;
     let head = hold(db, number).await?.ok_or(Error::NotBegun)?;
-    if head.epoch > 0 && head.instance == instance {
+    let held = i64::try_from(held).map_err(|_| Error::NotBegun)?;
+    let same = head.epoch > 0 && head.instance == instance;
+    if same && held <= head.epoch {
         let sql = "UPDATE head SET heard = $1 WHERE cluster = $2 AND heard < $1";
         db.execute(sql, &cells![now.as_millisecond(), number]).await?;
         return block::position(head.epoch, head.seq);
     }
+    let epoch = match held {
+        0 => head.epoch + 1,
+        // Given out by this store before it was put back to an earlier state.
+        later if later > head.epoch => later,
+        _ => return Err(Error::Fenced { epoch: unsigned(head.epoch)? }),
+    };
     let sql = "UPDATE head SET instance = $1, epoch = $2, seq = 0, heard = $3 WHERE cluster = $4";
-    db.execute(sql, &cells![instance, head.epoch + 1, now.as_millisecond(), number]).await?;
-    block::position(head.epoch + 1, 0)
+    db.execute(sql, &cells![instance, epoch, now.as_millisecond(), number]).await?;
+    block::position(epoch, 0)
 }
 
 /// See [`crate::Store::append`].
@@ -113,10 +122,10 @@ fn after(head: &Head, blocks: Vec<Prepared>) -> Result<Vec<Prepared>, Error> {
         if position.seq <= seq {
             continue;
         }
-        if position.seq > seq + 1 {
+        if block.first > seq + 1 {
             return Err(Error::Hole { mark: block::position(head.epoch, head.seq)? });
         }
-        seq += 1;
+        seq = position.seq;
         new.push(block);
     }
     Ok(new)

@@ -146,6 +146,8 @@ fn unpack(meta: &Meta, bytes: &[u8]) -> Result<(Lines, Vec<(i64, u32)>), String>
 #[derive(Clone, Debug)]
 pub(crate) struct Prepared {
     pub(crate) position: Position,
+    /// The first it stands for.
+    pub(crate) first: u64,
     pub(crate) entries: i64,
     pub(crate) from: i64,
     pub(crate) to: i64,
@@ -158,11 +160,11 @@ pub(crate) struct Prepared {
 impl Prepared {
     /// Reads a block; the counts and times that came with it are not believed.
     pub(crate) fn of(batch: Batch) -> Result<Prepared, Error> {
-        let Batch { position, block } = batch;
-        Prepared::read(position, block.bytes).map_err(|source| Error::Block { position, source })
+        let Batch { position, first, block } = batch;
+        Prepared::read(position, first, block.bytes).map_err(|source| Error::Block { position, source })
     }
 
-    fn read(position: Position, bytes: Vec<u8>) -> Result<Prepared, BlockError> {
+    fn read(position: Position, first: u64, bytes: Vec<u8>) -> Result<Prepared, BlockError> {
         let lines = Lines::unpack(&bytes)?;
         let outlines = lines.outlines()?;
         let mut turns = Vec::new();
@@ -180,7 +182,7 @@ impl Prepared {
         let (from, to) = (times().min().unwrap_or_default(), times().max().unwrap_or_default());
         let entries = i64::try_from(outlines.len()).unwrap_or(i64::MAX);
         let postings = Postings::of(&outlines);
-        Ok(Prepared { position, entries, from, to, bytes, postings, turns })
+        Ok(Prepared { position, first, entries, from, to, bytes, postings, turns })
     }
 
     /// As it is stored.

@@ -7,7 +7,7 @@ use crate::append::{find, time};
 use crate::sql::{Sql, cells};
 use crate::{AsOf, Error, Order, Query, Recorded};
 use reckon_model::diff::replay;
-use reckon_model::record::{Fact, Written};
+use reckon_model::record::Written;
 use reckon_model::{ClusterId, ResourceRef, Timestamp, Verb};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -40,10 +40,7 @@ pub(crate) fn after(before: Option<Standing>, at: Timestamp, written: &Written) 
     }
     let object = match (&written.object, before) {
         (Some(object), _) => object.clone(),
-        (None, Some(Standing::There(Base { mut object, .. }))) => {
-            object = replay(&object, &written.fields);
-            object
-        }
+        (None, Some(Standing::There(Base { object, .. }))) => replay(&object, &written.fields),
         (None, _) => return None,
     };
     Some(Standing::There(Base { at, version: written.version.clone(), object }))
@@ -60,7 +57,7 @@ pub(crate) async fn object<S: Sql>(
     let query = Query {
         clusters: vec![cluster.clone()],
         subjects: vec![subject.clone()],
-        facts: vec!["change".to_owned()],
+        facts: vec!["change".to_owned(), "seen".to_owned()],
         // An entry of this very moment counts.
         to: Some(at.checked_add(jiff_millisecond()).unwrap_or(Timestamp::MAX)),
         order: Order::NewestFirst,
@@ -73,7 +70,7 @@ pub(crate) async fn object<S: Sql>(
         let page = crate::walk::entries(db, &query, cursor.as_ref(), AT_ONCE).await?;
         damaged.extend(page.damaged);
         for Recorded { entry, .. } in page.records {
-            let Fact::Change(written) = entry.fact else { continue };
+            let Some(written) = entry.fact.into_written() else { continue };
             if entry.at > at {
                 continue;
             }

@@ -8,7 +8,7 @@ use crate::object::{self, Standing};
 use crate::posting::Postings;
 use crate::sql::{Sql, cells};
 use crate::{Budget, Error, Retention, Trimmed, append};
-use reckon_model::record::{Entry, Fact};
+use reckon_model::record::Entry;
 use reckon_model::{ResourceRef, Timestamp};
 use std::collections::BTreeMap;
 
@@ -105,11 +105,8 @@ async fn let_go<S: Sql>(db: &mut S, cluster: i64, metas: Vec<Meta>, trimmed: &mu
                     if !wrote(line) {
                         continue;
                     }
-                    let Ok(Entry { at, subject, workload: _, fact: Fact::Change(written) }) =
-                        serde_json::from_slice(line)
-                    else {
-                        continue;
-                    };
+                    let Ok(Entry { at, subject, workload: _, fact }) = serde_json::from_slice(line) else { continue };
+                    let Some(written) = fact.into_written() else { continue };
                     let before = match states.get_mut(&subject) {
                         Some(state) => state.take(),
                         None => object::base(db, cluster, &subject).await.ok().flatten().map(Standing::There),
@@ -140,9 +137,10 @@ async fn let_go<S: Sql>(db: &mut S, cluster: i64, metas: Vec<Meta>, trimmed: &mu
     Ok(())
 }
 
-/// Whether a line may be of a write, at a glance.
+/// Whether a line may say how an object's written parts are, at a glance.
 fn wrote(line: &[u8]) -> bool {
-    memchr::memmem::find(line, b"\"change\"").is_some() || memchr::memchr(b'\\', line).is_some()
+    let says = |word: &[u8]| memchr::memmem::find(line, word).is_some();
+    says(b"\"change\"") || says(b"\"seen\"") || memchr::memchr(b'\\', line).is_some()
 }
 
 async fn trim_episodes<S: Sql>(db: &mut S, cut: i64) -> Result<(), Error> {

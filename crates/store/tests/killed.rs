@@ -37,11 +37,11 @@ fn child(path: &Path) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let store = Sqlite::open(path).unwrap();
-        let mut mark = store.begin(&cluster(), "spool", at(0)).await.unwrap();
+        let mut mark = store.begin(&cluster(), "spool", 0, at(0)).await.unwrap();
         loop {
-            let batches = (mark.seq + 1..=mark.seq + 3).map(|seq| Batch {
-                position: Position { epoch: 1, seq },
-                block: Block::pack(&entries(seq)).unwrap().remove(0),
+            let batches = (mark.seq + 1..=mark.seq + 3).map(|seq| {
+                let block = Block::pack(&entries(seq)).unwrap().remove(0);
+                Batch::new(Position { epoch: 1, seq }, block)
             });
             let shop = cluster();
             let (appended, packed) = tokio::join!(
@@ -94,7 +94,7 @@ fn check(path: &Path, acknowledged: u64) -> u64 {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let store = Sqlite::open(path).unwrap();
-        let mark = store.begin(&cluster(), "spool", at(0)).await.unwrap();
+        let mark = store.begin(&cluster(), "spool", 0, at(0)).await.unwrap();
         assert!(mark.epoch == 1 && mark.seq >= acknowledged, "{mark:?} after {acknowledged}");
         let query = Query { order: Order::OldestFirst, ..Query::default() };
         let mut found = Vec::new();

@@ -25,7 +25,7 @@ fn batch(epoch: u64, seq: u64) -> Batch {
         workload: Some(ResourceRef::new(Kind::Deployment, Some("shop"), "web")),
         fact: Fact::Phase(PhaseTurn { to: Phase::Ready, from: None, node: None, reason: None }),
     };
-    Batch { position: Position { epoch, seq }, block: Block::pack(&[entry]).unwrap().remove(0) }
+    Batch::new(Position { epoch, seq }, Block::pack(&[entry]).unwrap().remove(0))
 }
 
 fn wait(future: impl Future<Output = ()>) {
@@ -47,7 +47,7 @@ fn who_follows_on_one_replica_misses_nothing_that_is_appended_on_another() {
             .map(|number| {
                 let replicas = replicas.clone();
                 tokio::spawn(async move {
-                    replicas[number % 2].begin(&cluster(number), "spool", at(0)).await.unwrap();
+                    replicas[number % 2].begin(&cluster(number), "spool", 0, at(0)).await.unwrap();
                     for seq in 1..=BLOCKS {
                         // A load balancer sends one block here and the next there.
                         let store = &replicas[(number + seq as usize) % 2];
@@ -91,7 +91,7 @@ fn of_two_writers_on_two_replicas_the_older_is_fenced() {
         let (a, b) = (Postgres::open(&address).await.unwrap(), Postgres::open(&address).await.unwrap());
         for round in 0..20 {
             let shop = cluster(round);
-            let old = a.begin(&shop, "old", at(0)).await.unwrap();
+            let old = a.begin(&shop, "old", 0, at(0)).await.unwrap();
             let (appended, begun) = tokio::join!(
                 async {
                     for seq in 1..50 {
@@ -99,7 +99,7 @@ fn of_two_writers_on_two_replicas_the_older_is_fenced() {
                     }
                     Ok::<_, (u64, Error)>(())
                 },
-                b.begin(&shop, "new", at(1))
+                b.begin(&shop, "new", 0, at(1))
             );
             let new = begun.unwrap();
             assert_eq!(new, Position { epoch: 2, seq: 0 });
@@ -126,7 +126,7 @@ fn what_is_wrong_with_a_server_has_an_error_of_its_own() {
         assert!(matches!(open(&address).await, Error::Foreign(_)));
         server::run(&address, "DROP SCHEMA reckon CASCADE").await;
         let store = Postgres::open(&address).await.unwrap();
-        store.begin(&cluster(0), "spool", at(0)).await.unwrap();
+        store.begin(&cluster(0), "spool", 0, at(0)).await.unwrap();
         // Connections that the server ends are made again.
         let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
             WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -148,7 +148,7 @@ fn a_block_of_which_a_bit_flipped_is_named_and_all_else_is_served() {
     wait(async {
         let address = server::database().await;
         let store = Postgres::open(&address).await.unwrap();
-        store.begin(&cluster(0), "spool", at(0)).await.unwrap();
+        store.begin(&cluster(0), "spool", 0, at(0)).await.unwrap();
         store.append(&cluster(0), (1..=9).map(|seq| batch(1, seq)).collect(), at(9)).await.unwrap();
         let flip = "UPDATE reckon.body SET bytes = set_bit(bytes, 77, 1 - get_bit(bytes, 77)) WHERE last = 5";
         server::run(&address, flip).await;

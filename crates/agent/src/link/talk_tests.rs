@@ -1,6 +1,6 @@
 //! What an agent says to what a server says; and both ends against each other, with everything lost, late, twice and cut off.
 
-use super::peer::{Command, Grant, Peer, Writer, claim};
+use reckon_model::frame::peer::{Command, Grant, Peer, Writer, claim};
 use super::talk::{End, Step, Talk};
 use crate::spool::Outgoing;
 use proptest::prelude::*;

@@ -115,6 +115,8 @@ fn deaths(object: &Object, pod: &Pod, line: Option<&ResourceRef>) -> Vec<Entry> 
                 exit_code: i32::try_from(end.exit_code).unwrap_or(i32::MAX),
                 started: end.started_at,
                 restarts,
+                // What was before the last death is told apart, as unseen.
+                untold: 0,
                 node: node(pod),
             };
             found.push(entry(at, object, line, Fact::Death(death)));

@@ -29,6 +29,7 @@ fn named(reference: &ResourceRef) -> String {
 pub fn sentence(entry: &Entry) -> String {
     match &entry.fact {
         Fact::Change(written) => change(written),
+        Fact::Seen(_) => "found as it is when watching began".to_owned(),
         Fact::Rollout(of) => rollout(of),
         Fact::Release(of) => release(of),
         Fact::Sync(of) => format!("{} brought it to {}: {}", of.tool, of.to, of.status),

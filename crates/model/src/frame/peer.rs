@@ -4,6 +4,9 @@
 //! An agent that floods, repeats itself or sends what is no frame hurts its own connection alone: what is held for one is
 //! bounded by the window it was granted.
 
+#[cfg(test)]
+mod tests;
+
 use super::{
     Code, Credit, Frame, Hello, Instance, Limits, Message, Packed, Protocols, Refusal, Stream, Welcome,
 };
@@ -239,7 +242,7 @@ impl Peer {
                 Ok((block, entries)) => {
                     (self.taken, self.told_hole) = (position.seq, false);
                     self.pending.push_back((position.seq, bytes));
-                    return vec![Command::Append { batch: Batch { position, block }, entries }];
+                    return vec![Command::Append { batch: Batch { position, first, block }, entries }];
                 }
                 Err(error) => commands.push(self.declined(Code::BadBlock, position, error.to_string())),
             }

@@ -85,6 +85,25 @@ impl Fact {
     }
 }
 
+impl Fact {
+    /// What this says of how the object's written parts are: of a write, and of one that was found as it is.
+    pub fn into_written(self) -> Option<Written> {
+        match self {
+            Fact::Change(written) => Some(written),
+            Fact::Seen(Seen { generation, version, object, phase: _ }) => Some(Written {
+                verb: Verb::Updated,
+                fields: Vec::new(),
+                actor: None,
+                generation,
+                version,
+                object,
+                after: None,
+            }),
+            _ => None,
+        }
+    }
+}
+
 impl Serialize for Fact {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -134,7 +153,7 @@ pub struct Written {
 
 /// An object as it was when watching began: of these, and of what was created since, all later states follow by the fields
 /// that changed. It happened at no time; the entry has the time of the look.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Seen {
     /// `metadata.generation`.

@@ -215,7 +215,7 @@ fn style(entry: &Entry) -> Style {
             (_, Severity::Warning) => Style::Warning,
             (_, Severity::Info) => Style::Accent,
         },
-        Fact::Event(_) | Fact::Unseen(_) | Fact::Summary(_) | Fact::Unknown(_) => Style::Plain,
+        Fact::Seen(_) | Fact::Event(_) | Fact::Unseen(_) | Fact::Summary(_) | Fact::Unknown(_) => Style::Plain,
     }
 }
 

@@ -72,7 +72,7 @@ fn pack(companies: &[Company], each: usize) -> Vec<Vec<Batch>> {
     let pack = |company: &Company| {
         let entries = company.entries(each, SignedDuration::from_hours(DAYS * 24));
         let blocks = Block::pack(&entries).unwrap();
-        (1..).zip(blocks).map(|(seq, block)| Batch { position: Position { epoch: 1, seq }, block }).collect()
+        (1..).zip(blocks).map(|(seq, block)| Batch::new(Position { epoch: 1, seq }, block)).collect()
     };
     companies.iter().map(pack).collect()
 }
@@ -82,7 +82,7 @@ async fn ingest(path: &Path, packed: Vec<Vec<Batch>>, entries: u64) {
     // Each agent has its clusters; each cluster waits for its acknowledgement before the next block.
     let mut agents: Vec<Vec<(usize, Vec<Batch>)>> = (0..AGENTS).map(|_| Vec::new()).collect();
     for (cluster, batches) in packed.into_iter().enumerate() {
-        store.begin(&id(cluster), "spool", company::begin()).await.unwrap();
+        store.begin(&id(cluster), "spool", 0, company::begin()).await.unwrap();
         agents[cluster % AGENTS].push((cluster, batches));
     }
     let (begin, cpu) = (Instant::now(), cpu());

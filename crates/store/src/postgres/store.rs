@@ -15,8 +15,14 @@ use std::time::Duration;
 
 #[async_trait]
 impl Store for Postgres {
-    async fn begin(&self, cluster: &ClusterId, instance: &str, now: Timestamp) -> Result<Position, Error> {
-        write!(self, |db| append::begin(&mut db, cluster, instance, now))
+    async fn begin(
+        &self,
+        cluster: &ClusterId,
+        instance: &str,
+        held: u64,
+        now: Timestamp,
+    ) -> Result<Position, Error> {
+        write!(self, |db| append::begin(&mut db, cluster, instance, held, now))
     }
 
     async fn append(&self, cluster: &ClusterId, batches: Vec<Batch>, now: Timestamp) -> Result<Position, Error> {

@@ -52,7 +52,7 @@ fn entry(seconds: i64) -> Entry {
 }
 
 fn batch(seq: u64, entries: &[Entry]) -> Batch {
-    Batch { position: Position { epoch: 1, seq }, block: Block::pack(entries).unwrap().remove(0) }
+    Batch::new(Position { epoch: 1, seq }, Block::pack(entries).unwrap().remove(0))
 }
 
 /// Blocks of three entries, one an hour.

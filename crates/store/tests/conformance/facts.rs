@@ -97,12 +97,12 @@ pub(crate) fn problem(ms: i64, id: &str, episode: u32, turn: Turn, title: &str) 
 }
 
 pub(crate) fn batch(epoch: u64, seq: u64, entries: &[Entry]) -> Batch {
-    Batch { position: Position { epoch, seq }, block: Block::pack(entries).unwrap().remove(0) }
+    Batch::new(Position { epoch, seq }, Block::pack(entries).unwrap().remove(0))
 }
 
 /// Begins a cluster and appends each list as a block.
 pub(crate) async fn fill(store: &Db, name: &str, blocks: &[Vec<Entry>]) -> Position {
-    let mark = store.begin(&cluster(name), "spool", at(0)).await.unwrap();
+    let mark = store.begin(&cluster(name), "spool", 0, at(0)).await.unwrap();
     append(store, name, mark, blocks).await.unwrap()
 }
 

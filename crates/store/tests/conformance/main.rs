@@ -23,6 +23,8 @@ macro_rules! on_both {
 
 on_both!(
     cases::the_same_instance_goes_on_and_another_fences_it,
+    cases::an_epoch_that_is_not_known_any_more_is_still_its_writers,
+    cases::a_block_that_sums_up_others_stands_for_all_of_them,
     cases::a_block_appended_twice_is_there_once,
     cases::a_hole_is_refused_with_the_mark_to_go_on_from,
     cases::bytes_that_are_no_block_are_refused_and_nothing_is_kept,
@@ -36,6 +38,7 @@ on_both!(
     cases::episodes_are_paged_latest_first,
     cases::the_document_of_an_episode_is_kept,
     cases::an_object_is_shown_as_of_a_time,
+    cases::an_object_that_was_there_when_watching_began_is_shown_from_then_on,
     cases::an_object_is_shown_where_what_was_before_is_trimmed,
     cases::a_token_is_known_by_its_hash_until_it_is_revoked_or_expires,
     cases::an_enrolment_token_enrols_one_agent,

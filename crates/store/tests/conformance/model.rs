@@ -230,7 +230,7 @@ pub(crate) async fn a_store_answers_as_a_list_does(store: Db) {
             open: None,
         };
         for at in 0..3 {
-            list.marks.push(store.begin(&list.id(at), "spool 0", crate::facts::at(0)).await.unwrap());
+            list.marks.push(store.begin(&list.id(at), "spool 0", 0, crate::facts::at(0)).await.unwrap());
         }
         let every = Query { clusters: (0..3).map(|at| list.id(at)).collect(), ..Query::default() };
         list.cursor = Some(store.live(&every, None, 1).await.unwrap().next);
@@ -274,7 +274,7 @@ async fn take(store: &Db, list: &mut List, step: &Step, told: &str) {
         }
         Step::Begin { cluster } => {
             let epoch = list.marks[*cluster].epoch;
-            let begun = store.begin(&list.id(*cluster), &format!("spool {epoch}"), at(list.now)).await.unwrap();
+            let begun = store.begin(&list.id(*cluster), &format!("spool {epoch}"), 0, at(list.now)).await.unwrap();
             assert_eq!(begun, Position { epoch: epoch + 1, seq: 0 }, "{told}");
             list.marks[*cluster] = begun;
         }

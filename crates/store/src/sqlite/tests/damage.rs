@@ -20,7 +20,7 @@ fn a_block_of_which_a_bit_flipped_is_named_and_all_else_is_served() {
     let place = Place::new();
     wait(async {
         let store = Sqlite::open(&place.path()).unwrap();
-        store.begin(&shop(), "a", at(0)).await.unwrap();
+        store.begin(&shop(), "a", 0, at(0)).await.unwrap();
         fill(&store, 1..=20).await.unwrap();
         store.compact(Budget { blocks: 100 }).await.unwrap();
         let (whole, damaged) = all(&store).await;
@@ -66,7 +66,7 @@ fn what_is_told_of_a_block_is_believed_only_with_its_checksum() {
     let place = Place::new();
     wait(async {
         let store = Sqlite::open(&place.path()).unwrap();
-        store.begin(&shop(), "a", at(0)).await.unwrap();
+        store.begin(&shop(), "a", 0, at(0)).await.unwrap();
         fill(&store, 1..=18).await.unwrap();
         store.compact(Budget { blocks: 100 }).await.unwrap();
         let raw = Connection::open(place.path()).unwrap();
@@ -107,7 +107,7 @@ fn a_file_of_which_any_bit_flipped_makes_nothing_up() {
     let place = Place::new();
     let whole = wait(async {
         let store = Sqlite::open(&place.path()).unwrap();
-        store.begin(&shop(), "a", at(0)).await.unwrap();
+        store.begin(&shop(), "a", 0, at(0)).await.unwrap();
         fill(&store, 1..=120).await.unwrap();
         all(&store).await.0
     });

@@ -12,11 +12,11 @@ fn what_was_appended_is_there_when_it_is_opened_again() {
     let place = Place::new();
     wait(async {
         let store = Sqlite::open(&place.path()).unwrap();
-        store.begin(&shop(), "a", at(0)).await.unwrap();
+        store.begin(&shop(), "a", 0, at(0)).await.unwrap();
         fill(&store, 1..=5).await.unwrap();
         drop(store);
         let store = Sqlite::open(&place.path()).unwrap();
-        assert_eq!(store.begin(&shop(), "a", at(0)).await.unwrap(), Position { epoch: 1, seq: 5 });
+        assert_eq!(store.begin(&shop(), "a", 0, at(0)).await.unwrap(), Position { epoch: 1, seq: 5 });
         assert_eq!(all(&store).await.0.len(), 15);
     });
 }
@@ -65,7 +65,7 @@ fn a_full_disk_refuses_appends_reads_on_and_takes_them_again_once_there_is_room(
     let place = Place::new();
     wait(async {
         let store = Sqlite::open(&place.path()).unwrap();
-        let mut mark = store.begin(&shop(), "a", at(0)).await.unwrap();
+        let mut mark = store.begin(&shop(), "a", 0, at(0)).await.unwrap();
         let room = |pages: u32| {
             store.writer.write(0, move |db| {
                 block_on(crate::sql::Sql::query(db, &format!("PRAGMA max_page_count = {pages}"), &[]))
@@ -97,7 +97,7 @@ fn who_fails_takes_no_other_of_the_same_transaction_along() {
     let place = Place::new();
     wait(async {
         let store = Sqlite::open(&place.path()).unwrap();
-        store.begin(&shop(), "a", at(0)).await.unwrap();
+        store.begin(&shop(), "a", 0, at(0)).await.unwrap();
         let (nobody, shop) = (ClusterId("nobody".to_owned()), shop());
         let (bad, good, hole) = futures::join!(
             store.append(&nobody, vec![batch(1, &[entry(0)])], at(0)),
@@ -138,7 +138,7 @@ fn a_trimmed_store_takes_no_more_room_when_as_much_is_appended_again() {
     let place = Place::new();
     wait(async {
         let store = Sqlite::open(&place.path()).unwrap();
-        store.begin(&shop(), "a", at(0)).await.unwrap();
+        store.begin(&shop(), "a", 0, at(0)).await.unwrap();
         fill(&store, 1..=500).await.unwrap();
         let pages = || store.read(|db| block_on(crate::sql::Sql::query(db, "PRAGMA page_count", &[])));
         let before = pages().await.unwrap()[0].int(0).unwrap();

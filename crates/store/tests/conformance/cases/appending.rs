@@ -6,22 +6,45 @@ use std::time::Duration;
 pub(crate) async fn the_same_instance_goes_on_and_another_fences_it(store: Db) {
     let shop = cluster("shop");
     assert_eq!(store.mark(&shop).await.unwrap(), None);
-    assert_eq!(store.begin(&shop, "a", at(0)).await.unwrap(), Position { epoch: 1, seq: 0 });
+    assert_eq!(store.begin(&shop, "a", 0, at(0)).await.unwrap(), Position { epoch: 1, seq: 0 });
     let one = vec![ready(1, "shop", "checkout")];
     append(&store, "shop", Position { epoch: 1, seq: 0 }, &[one.clone(), one.clone()]).await.unwrap();
-    assert_eq!(store.begin(&shop, "a", at(1)).await.unwrap(), Position { epoch: 1, seq: 2 });
-    assert_eq!(store.begin(&shop, "b", at(2)).await.unwrap(), Position { epoch: 2, seq: 0 });
+    assert_eq!(store.begin(&shop, "a", 0, at(1)).await.unwrap(), Position { epoch: 1, seq: 2 });
+    assert_eq!(store.begin(&shop, "b", 0, at(2)).await.unwrap(), Position { epoch: 2, seq: 0 });
     let late = append(&store, "shop", Position { epoch: 1, seq: 2 }, &[one.clone()]).await;
     assert!(matches!(late, Err(Error::Fenced { epoch: 2 })), "{late:?}");
     let early = append(&store, "shop", Position { epoch: 3, seq: 0 }, &[one.clone()]).await;
     assert!(matches!(early, Err(Error::NotBegun)), "{early:?}");
     append(&store, "shop", Position { epoch: 2, seq: 0 }, &[one.clone()]).await.unwrap();
-    // Who comes back after another was there is another writer.
-    assert_eq!(store.begin(&shop, "a", at(3)).await.unwrap(), Position { epoch: 3, seq: 0 });
+    // Who wrote before and was passed is told so; with a spool that has forgotten it, it is another writer.
+    let passed = store.begin(&shop, "a", 1, at(3)).await;
+    assert!(matches!(passed, Err(Error::Fenced { epoch: 2 })), "{passed:?}");
+    assert_eq!(store.begin(&shop, "a", 0, at(3)).await.unwrap(), Position { epoch: 3, seq: 0 });
     assert_eq!(store.mark(&shop).await.unwrap(), Some(Position { epoch: 3, seq: 0 }));
     assert_eq!(all(&store, &Query::default(), 10).await.len(), 3);
     let nobody = append(&store, "nobody", Position { epoch: 1, seq: 0 }, &[one]).await;
     assert!(matches!(nobody, Err(Error::NotBegun)), "{nobody:?}");
+}
+
+pub(crate) async fn an_epoch_that_is_not_known_any_more_is_still_its_writers(store: Db) {
+    let shop = cluster("shop");
+    let one = vec![ready(1, "shop", "checkout")];
+    // The store was put back to what it was before it gave out the seventh.
+    assert_eq!(store.begin(&shop, "a", 7, at(0)).await.unwrap(), Position { epoch: 7, seq: 0 });
+    append(&store, "shop", Position { epoch: 7, seq: 0 }, &[one]).await.unwrap();
+    assert_eq!(store.begin(&shop, "a", 7, at(1)).await.unwrap(), Position { epoch: 7, seq: 1 });
+    assert_eq!(store.begin(&shop, "b", 0, at(2)).await.unwrap(), Position { epoch: 8, seq: 0 });
+}
+
+pub(crate) async fn a_block_that_sums_up_others_stands_for_all_of_them(store: Db) {
+    let mark = fill(&store, "shop", &[vec![ready(1, "shop", "a")]]).await;
+    let summed = |first, seq| Batch { first, ..batch(1, seq, &[ready(2, "shop", "a")]) };
+    let hole = store.append(&cluster("shop"), vec![summed(3, 9)], at(9)).await;
+    assert!(matches!(hole, Err(Error::Hole { mark: at }) if at == mark), "{hole:?}");
+    let mark = store.append(&cluster("shop"), vec![summed(2, 9), batch(1, 10, &[ready(3, "shop", "a")])], at(9)).await;
+    assert_eq!(mark.unwrap(), Position { epoch: 1, seq: 10 });
+    let told: Vec<u64> = all(&store, &Query::default(), 10).await.iter().map(|it| it.position.seq).collect();
+    assert_eq!(told, [10, 9, 1]);
 }
 
 pub(crate) async fn a_block_appended_twice_is_there_once(store: Db) {
@@ -52,10 +75,8 @@ pub(crate) async fn bytes_that_are_no_block_are_refused_and_nothing_is_kept(stor
     bad.block.bytes.truncate(9);
     let refused = store.append(&cluster("shop"), vec![good, bad], at(9)).await;
     assert!(matches!(refused, Err(Error::Block { position, .. }) if position.seq == 3), "{refused:?}");
-    let empty = Batch {
-        position: Position { epoch: 1, seq: 2 },
-        block: Block { count: 1, first: at(0), last: at(0), bytes: Vec::new() },
-    };
+    let nothing = Block { count: 1, first: at(0), last: at(0), bytes: Vec::new() };
+    let empty = Batch::new(Position { epoch: 1, seq: 2 }, nothing);
     let refused = store.append(&cluster("shop"), vec![empty], at(9)).await;
     assert!(matches!(refused, Err(Error::Block { source: BlockError::Count(0), .. })), "{refused:?}");
     assert_eq!(store.mark(&cluster("shop")).await.unwrap(), Some(mark));

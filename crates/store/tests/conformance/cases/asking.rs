@@ -111,7 +111,7 @@ pub(crate) async fn what_is_appended_is_told_once_and_in_order(store: Db) {
         assert_eq!(places, want, "{name}");
     }
     // Another writer, who has written nothing, is nothing to tell.
-    store.begin(&cluster("a"), "other", at(9)).await.unwrap();
+    store.begin(&cluster("a"), "other", 0, at(9)).await.unwrap();
     let page = store.live(&query, Some(&cursor), 7).await.unwrap();
     assert!(page.records.is_empty() && !page.more);
     append(&store, "a", reckon_model::record::Position { epoch: 2, seq: 0 }, &blocks[..1]).await.unwrap();

@@ -1,4 +1,5 @@
 use crate::facts::*;
+use reckon_model::record::{Entry, Fact, Seen};
 use reckon_model::{SignedDuration, Verb};
 use reckon_store::{AsOf, Budget, Retention};
 use serde_json::{Value, json};
@@ -37,6 +38,19 @@ pub(crate) async fn an_object_is_shown_as_of_a_time(store: Db) {
     assert_eq!((written, version), (at(10 + DAY), (10 + DAY).to_string()));
     let other = store.object(&cluster("a"), &deployment("bank", "web"), at(99 * DAY)).await.unwrap();
     assert_eq!(other, AsOf::Unknown { damaged: Vec::new() });
+}
+
+pub(crate) async fn an_object_that_was_there_when_watching_began_is_shown_from_then_on(store: Db) {
+    let web = deployment("shop", "web");
+    let seen = Seen { generation: Some(1), version: "5".to_owned(), object: Some(object(3)), phase: None };
+    let found = Entry { at: at(10), subject: web.clone(), workload: None, fact: Fact::Seen(seen) };
+    let written = written(10 + DAY, &web, Verb::Updated, None, Some((3, 4)));
+    fill(&store, "a", &[vec![found], vec![written], vec![ready(10 + 2 * DAY, "shop", "other")]]).await;
+    let both = [replicas(&store, 9).await, replicas(&store, 10).await, replicas(&store, 10 + DAY).await];
+    assert_eq!(both, [None, Some(3), Some(4)]);
+    let retention = Retention { age: Some(SignedDuration::from_hours(24)), bytes: None };
+    while store.trim(&retention, Budget { blocks: 1 }, at(10 + 3 * DAY)).await.unwrap().more {}
+    assert_eq!(replicas(&store, 10 + 2 * DAY).await, Some(4), "it is kept when what tells of it is let go");
 }
 
 pub(crate) async fn an_object_is_shown_where_what_was_before_is_trimmed(store: Db) {

@@ -1,9 +1,9 @@
 //! What a server says to what an agent says.
 
-use super::peer::{Command, Grant, Peer, Writer, claim};
-use reckon_model::frame::{Code, Credit, Frame, Hello, Instance, Limits, Message, Packed, Protocols, Refusal, Stream};
-use reckon_model::record::{Block, Entry, Fact, NodeTurn, Position};
-use reckon_model::{Kind, ResourceRef, Timestamp};
+use super::{Command, Grant, Peer, Writer, claim};
+use crate::frame::{Code, Credit, Frame, Hello, Instance, Limits, Message, Packed, Protocols, Refusal, Stream};
+use crate::record::{Block, Entry, Fact, NodeTurn, Position};
+use crate::{Kind, ResourceRef, Timestamp};
 use std::time::Duration;
 
 const LIMITS: Limits = Limits { block: 500, window: 1000 };
