@@ -105,7 +105,10 @@ async fn from_cluster(
     };
     known.warnings.iter().for_each(|warning| terminal.warn(warning));
     let mut state = std::mem::take(&mut known.state);
-    let (read, lost) = session::look_back(&connection, &mut state, question(&known, options)).await;
+    let (_, lost) = session::look_back(&connection, &mut state, question(&known, options)).await;
+    // What happened while it was read is part of it.
+    known.as_of = connection.now();
+    let read = question(&known, options)(&state);
     if let Some(failure) = missing {
         if read.found.entries.is_empty() {
             return Err(failure);
