@@ -1,5 +1,9 @@
 //! Each rule leaves out what it says and nothing beside it, and can be turned off; the page tells of all of them.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking and reads files; the room does not")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking and reads files; the room does not"
+)]
 
 mod feed;
 

@@ -1,7 +1,11 @@
 //! What real clusters were recorded with is taken in without a complaint; of two recordings is written down what is told.
 //!
 //! `UPDATE=1` writes `recordings.txt` anew: review it.
-#![expect(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test fails by panicking and reads files; the room does not")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking and reads files; the room does not"
+)]
 
 mod feed;
 
