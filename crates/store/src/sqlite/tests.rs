@@ -1,7 +1,5 @@
 //! What only SQLite can meet: files, locks, disks, and bits that flip.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 mod damage;
 mod files;
 
