@@ -83,8 +83,8 @@ fn every_decision_is_told_once_with_its_field_and_its_writer() {
 
 #[test]
 fn of_what_a_watch_tells_of_a_thousand_pods_three_percent_are_kept_at_most() {
-    // About thirty decisions an hour, some of them rollouts of ten pods. Leases, which nobody watches, are not counted.
-    let Judged { decisions, survived, raw, .. } = judge(&Plan { seed: 1, pods: 1_000, steps: 120, one_in: 8 });
+    // About twenty decisions an hour, four of them rollouts of ten pods. Leases, which nobody watches, are not counted.
+    let Judged { decisions, survived, raw, .. } = judge(&Plan { seed: 1, pods: 1_000, steps: 120, one_in: 12 });
     assert!(decisions >= 20 && raw > 4_000, "{decisions} of {raw}");
     assert!(survived * 100 <= raw * 3, "{survived} of {raw}");
 }
@@ -102,7 +102,7 @@ fn the_judge_finds_what_is_left_out_blamed_on_another_or_told_twice() {
         Vec::clear,
         |told| told.iter_mut().for_each(|it| it.actor = None),
         |told| told.extend(told.clone()),
-        |told| told.iter_mut().for_each(|it| it.fields.truncate(1)),
+        |told| told.iter_mut().for_each(|it| it.fields.iter_mut().for_each(|field| field.pointer.push('x'))),
     ];
     for spoil in spoils {
         let mut count = 0;
