@@ -4,6 +4,7 @@
 //! each change, and for each number of clusters what three questions take: time, and pages of 4 KiB that a store just opened
 //! reads for one.
 
+#![expect(clippy::cast_possible_truncation, reason = "what is told is rounded anyway")]
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement prints, and fails by panicking")]
 
 mod company;
