@@ -54,7 +54,7 @@ pub(crate) struct Company {
 
 impl Company {
     pub(crate) fn new(seed: u64) -> Company {
-        Company { seed: seed * 0x9E37_79B9_7F4A_7C15 | 1 }
+        Company { seed: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 }
     }
 
     fn workload_of(at: usize) -> (String, String) {
