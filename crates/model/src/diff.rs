@@ -28,9 +28,7 @@ struct Path {
 
 impl Path {
     fn key(&self, key: &str) -> Path {
-        // A key with a dot or bracket would be ambiguous after a dot, so it stands in brackets: `labels[app.kubernetes.io/name]`.
-        let plain = !key.is_empty() && !key.contains(['.', '[', ']', '/']);
-        let field = match (self.field.is_empty(), plain) {
+        let field = match (self.field.is_empty(), plain(key)) {
             (true, true) => key.to_owned(),
             (false, true) => format!("{}.{key}", self.field),
             (_, false) => format!("{}[{key}]", self.field),
@@ -57,6 +55,12 @@ impl Path {
                 "limits" | "requests" | "capacity" | "allocatable" | "hard" | "overhead" | "allocatedResources"
             )
     }
+}
+
+/// Whether a key may stand after a dot. One with a dot or bracket would be ambiguous there, so it stands in brackets:
+/// `labels[app.kubernetes.io/name]`.
+fn plain(key: &str) -> bool {
+    !key.is_empty() && !key.contains(['.', '[', ']', '/'])
 }
 
 /// A key as RFC 6901 writes it.

@@ -61,7 +61,7 @@ fn step(value: &mut Value, keys: &[String], field: &str, list: &str, change: &Fi
 
 fn item(items: &mut Vec<Value>, key: &str, rest: &[String], field: &str, list: &str, change: &FieldChange) {
     let Ok(index) = key.parse::<usize>() else { return };
-    let named = merge_key(list, items, &[]).and_then(|name_of| named(items, name_of, field));
+    let named = merge_key(list, items, &[]).and_then(|name_of| named(items, name_of, field, rest.is_empty()));
     let Some((at, left)) = named else {
         if let (true, Some(to)) = (rest.is_empty(), &change.to) {
             items.insert(index.min(items.len()), to.clone());
@@ -78,21 +78,25 @@ fn item(items: &mut Vec<Value>, key: &str, rest: &[String], field: &str, list: &
 }
 
 /// The item that the name for people begins with: of several the longest, since a name may have a bracket in it.
-fn named<'f>(items: &[Value], name_of: NameOf, field: &'f str) -> Option<(usize, &'f str)> {
+fn named<'f>(items: &[Value], name_of: NameOf, field: &'f str, last: bool) -> Option<(usize, &'f str)> {
     items
         .iter()
         .enumerate()
         .filter_map(|(at, item)| {
             let left = field.strip_prefix('[')?.strip_prefix(name_of(item)?.as_str())?.strip_prefix(']')?;
-            Some((at, left))
+            (if last { left.is_empty() } else { left.starts_with(['.', '[']) }).then_some((at, left))
         })
         .min_by_key(|(_, left)| left.len())
 }
 
-/// What is left of a name for people after a key: `.key` or `[key]`, at the very beginning `key`.
+/// What is left of a name for people after a key, which stands there as [`super::Path::key`] writes it.
 fn after_key<'f>(field: &'f str, key: &str) -> &'f str {
-    let bare = field.strip_prefix('.').unwrap_or(field);
-    bare.strip_prefix(key).or_else(|| field.strip_prefix('[')?.strip_prefix(key)?.strip_prefix(']')).unwrap_or(field)
+    let left = if super::plain(key) {
+        field.strip_prefix('.').unwrap_or(field).strip_prefix(key)
+    } else {
+        field.strip_prefix('[').and_then(|field| field.strip_prefix(key)?.strip_prefix(']'))
+    };
+    left.unwrap_or(field)
 }
 
 #[cfg(test)]
