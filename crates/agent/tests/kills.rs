@@ -137,7 +137,7 @@ fn look(directory: &Path, acknowledged: &BTreeMap<u64, u64>) -> u64 {
                         assert!(those.count() as u64 <= summary.counts["change"], "entries that no summary counts");
                     }
                     Fact::Unseen(unseen) => {
-                        assert!(unseen.why.starts_with("the end of the agent's spool"), "{unseen:?}")
+                        assert!(unseen.why.starts_with("the end of the agent's spool"), "{unseen:?}");
                     }
                     other => panic!("{other:?}"),
                 }

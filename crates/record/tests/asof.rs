@@ -6,7 +6,7 @@ mod feed;
 use feed::{Feed, changes, deployment, object};
 use proptest::prelude::*;
 use reckon_model::Object;
-use reckon_model::diff::{diff, replay};
+use reckon_model::diff::{apply, diff};
 use reckon_record::{Noise, written};
 use serde_json::{Value, json};
 
@@ -90,7 +90,7 @@ proptest! {
             };
             let entries = feed.apply(&live);
             for written in changes(&entries) {
-                state = replay(&state, &written.fields);
+                apply(&mut state, &written.fields);
                 if let Some(whole) = &written.object {
                     prop_assert_eq!(diff(&state, whole, "", ""), Vec::new());
                 }

@@ -7,7 +7,7 @@ mod feed;
 mod hour;
 
 use hour::{Hour, Plan};
-use reckon_model::diff::{diff, replay};
+use reckon_model::diff::{apply, diff};
 use reckon_model::record::{Block, Fact, Written};
 use reckon_model::{Kind, Object, ResourceRef, Verb};
 use reckon_record::{Noise, written};
@@ -278,7 +278,7 @@ fn follow(states: &mut BTreeMap<ResourceRef, Value>, of: &ResourceRef, told: &[W
             Verb::Deleted => drop(states.remove(of)),
             Verb::Updated => {
                 if let Some(state) = states.get_mut(of) {
-                    *state = replay(state, &written.fields);
+                    apply(state, &written.fields);
                 }
             }
         }

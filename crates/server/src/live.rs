@@ -35,6 +35,8 @@ struct Live {
     query: reckon_store::Query,
     /// Up to where the record was read.
     at: Option<LiveCursor>,
+    /// How many appends were known of then.
+    seen: u64,
     /// What was read and not told yet.
     ready: VecDeque<Event>,
 }
@@ -52,7 +54,7 @@ impl Live {
                 Err(error) => tracing::warn!("the live stream waits: {error}"),
             }
             if self.ready.is_empty() {
-                self.app.store.appended(EVERY).await;
+                self.seen = self.app.store.appended(self.seen, EVERY).await;
             }
         }
     }
@@ -103,7 +105,7 @@ pub(crate) async fn stream(
         reckon_store::Error::Cursor => Refusal::new(Code::Gone, "Last-Event-ID is none of this stream's"),
         other => other.into(),
     })?;
-    let mut state = Live { app, query, at: None, ready: VecDeque::new() };
+    let mut state = Live { app, query, at: None, seen: 0, ready: VecDeque::new() };
     state.take(first);
     let events = futures::stream::unfold(state, |mut state| async move {
         let event = state.next().await;

@@ -85,6 +85,7 @@ fn death(second: i64, name: &str, reason: &str) -> Entry {
             exit_code: 137,
             started: None,
             restarts: 1,
+            untold: 0,
             node: None,
         }),
     }

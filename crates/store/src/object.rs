@@ -6,7 +6,7 @@
 use crate::append::{find, time};
 use crate::sql::{Sql, cells};
 use crate::{AsOf, Error, Order, Query, Recorded};
-use reckon_model::diff::replay;
+use reckon_model::diff::apply;
 use reckon_model::record::Written;
 use reckon_model::{ClusterId, ResourceRef, Timestamp, Verb};
 use serde::{Deserialize, Serialize};
@@ -40,7 +40,10 @@ pub(crate) fn after(before: Option<Standing>, at: Timestamp, written: &Written) 
     }
     let object = match (&written.object, before) {
         (Some(object), _) => object.clone(),
-        (None, Some(Standing::There(Base { object, .. }))) => replay(&object, &written.fields),
+        (None, Some(Standing::There(Base { mut object, .. }))) => {
+            apply(&mut object, &written.fields);
+            object
+        }
         (None, _) => return None,
     };
     Some(Standing::There(Base { at, version: written.version.clone(), object }))

@@ -50,7 +50,7 @@ fn who_follows_on_one_replica_misses_nothing_that_is_appended_on_another() {
                     replicas[number % 2].begin(&cluster(number), "spool", 0, at(0)).await.unwrap();
                     for seq in 1..=BLOCKS {
                         // A load balancer sends one block here and the next there.
-                        let store = &replicas[(number + seq as usize) % 2];
+                        let store = &replicas[(number + usize::from(seq % 2 == 1)) % 2];
                         store.append(&cluster(number), vec![batch(1, seq)], at(seq)).await.unwrap();
                         if seq % 40 == 0 {
                             store.compact(Budget { blocks: 64 }).await.unwrap();
@@ -63,7 +63,7 @@ fn who_follows_on_one_replica_misses_nothing_that_is_appended_on_another() {
         let mut seen: Vec<Recorded> = Vec::new();
         let mut cursor = begin;
         let mut turn = 0;
-        while seen.len() < CLUSTERS * BLOCKS as usize {
+        while (seen.len() as u64) < CLUSTERS as u64 * BLOCKS {
             // Who follows is sent here and there, too.
             turn += 1;
             let page = replicas[turn % 2].live(&Query::default(), Some(&cursor), 50).await.unwrap();

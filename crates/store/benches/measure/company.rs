@@ -54,7 +54,7 @@ pub(crate) struct Company {
 
 impl Company {
     pub(crate) fn new(seed: u64) -> Company {
-        Company { seed: seed * 0x9E37_79B9_7F4A_7C15 | 1 }
+        Company { seed: seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1 }
     }
 
     fn workload_of(at: usize) -> (String, String) {
@@ -191,6 +191,7 @@ fn crash(dice: &mut Dice, workload: &ResourceRef) -> VecDeque<Entry> {
         exit_code: if killed { 137 } else { 1 },
         started: Some(begin()),
         restarts: u32::try_from(dice.below(9)).unwrap(),
+        untold: 0,
         node: on.clone(),
     });
     let phase = |to, from, reason: Option<&str>| {

@@ -4,6 +4,7 @@
 //! each change, and for each number of clusters what three questions take: time, and pages of 4 KiB that a store just opened
 //! reads for one.
 
+#![expect(clippy::cast_possible_truncation, reason = "what is told is rounded anyway")]
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement prints, and fails by panicking")]
 
 mod company;
@@ -209,7 +210,8 @@ fn read() -> u64 {
 /// Processor time of this process so far; the kernel counts it in hundredths of a second.
 fn cpu() -> Duration {
     let text = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let fields: Vec<u64> = text.rsplit(')').next().unwrap().split(' ').filter_map(|field| field.parse().ok()).collect();
-    // Of those after the name and the state: utime and stime are the eleventh and twelfth.
-    Duration::from_millis((fields[10] + fields[11]) * 10)
+    // After the name and the state: utime and stime are the eleventh and twelfth.
+    let fields: Vec<&str> = text.rsplit(')').next().unwrap().split_whitespace().skip(1).collect();
+    let ticks = |at: usize| fields[at].parse::<u64>().unwrap();
+    Duration::from_millis((ticks(10) + ticks(11)) * 10)
 }

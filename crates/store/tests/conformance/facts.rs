@@ -40,6 +40,7 @@ pub(crate) fn death(ms: i64, namespace: &str, workload: &str, reason: &str) -> E
             exit_code: 137,
             started: None,
             restarts: 0,
+            untold: 0,
             node: None,
         }),
     }

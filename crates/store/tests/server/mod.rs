@@ -88,7 +88,7 @@ impl Drop for Server {
 /// A database of the one server of this test binary.
 pub(crate) async fn database() -> String {
     static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(|| Server::start()).database().await
+    SERVER.get_or_init(Server::start).database().await
 }
 
 fn binaries() -> PathBuf {

@@ -101,7 +101,7 @@ async fn a_spool_of_another_cluster_is_left_alone() {
 async fn a_spool_of_another_version_is_left_alone() {
     let directory = tempfile::tempdir().unwrap();
     let text = br#"{"version":9,"more":true}"#;
-    let mut copy = [crc32c::crc32c(text).to_le_bytes(), (text.len() as u32).to_le_bytes()].concat();
+    let mut copy = [crc32c::crc32c(text).to_le_bytes(), u32::try_from(text.len()).unwrap().to_le_bytes()].concat();
     copy.extend_from_slice(text);
     fs::write(directory.path().join("identity"), copy).unwrap();
     let error = open(directory.path()).unwrap_err();

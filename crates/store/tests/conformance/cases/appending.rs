@@ -11,11 +11,11 @@ pub(crate) async fn the_same_instance_goes_on_and_another_fences_it(store: Db) {
     append(&store, "shop", Position { epoch: 1, seq: 0 }, &[one.clone(), one.clone()]).await.unwrap();
     assert_eq!(store.begin(&shop, "a", 0, at(1)).await.unwrap(), Position { epoch: 1, seq: 2 });
     assert_eq!(store.begin(&shop, "b", 0, at(2)).await.unwrap(), Position { epoch: 2, seq: 0 });
-    let late = append(&store, "shop", Position { epoch: 1, seq: 2 }, &[one.clone()]).await;
+    let late = append(&store, "shop", Position { epoch: 1, seq: 2 }, std::slice::from_ref(&one)).await;
     assert!(matches!(late, Err(Error::Fenced { epoch: 2 })), "{late:?}");
-    let early = append(&store, "shop", Position { epoch: 3, seq: 0 }, &[one.clone()]).await;
+    let early = append(&store, "shop", Position { epoch: 3, seq: 0 }, std::slice::from_ref(&one)).await;
     assert!(matches!(early, Err(Error::NotBegun)), "{early:?}");
-    append(&store, "shop", Position { epoch: 2, seq: 0 }, &[one.clone()]).await.unwrap();
+    append(&store, "shop", Position { epoch: 2, seq: 0 }, std::slice::from_ref(&one)).await.unwrap();
     // Who wrote before and was passed is told so; with a spool that has forgotten it, it is another writer.
     let passed = store.begin(&shop, "a", 1, at(3)).await;
     assert!(matches!(passed, Err(Error::Fenced { epoch: 2 })), "{passed:?}");

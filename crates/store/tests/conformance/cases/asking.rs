@@ -14,8 +14,8 @@ pub(crate) async fn entries_are_found_by_what_is_asked(store: Db) {
         written(DAY, &web, Verb::Updated, None, Some((1, 2))),
     ];
     let other = vec![death(3 * HOUR, "shop", "web", "OOMKilled"), ready(DAY + 1, "shop", "api")];
-    fill(&store, "a", &[one.clone()]).await;
-    fill(&store, "b", &[other.clone()]).await;
+    fill(&store, "a", std::slice::from_ref(&one)).await;
+    fill(&store, "b", std::slice::from_ref(&other)).await;
     let ask = async |query: Query| entries(all(&store, &query, 100).await);
     let every = [&one[..], &other[..]].concat();
     let mut sorted = every.clone();

@@ -18,7 +18,7 @@ pub(crate) async fn clusters_are_known_with_what_is_kept_of_them(store: Db) {
 
 pub(crate) async fn small_blocks_become_full_ones_and_answers_stay_as_they_are(store: Db) {
     let blocks: Vec<Vec<Entry>> =
-        (0..600).map(|n| vec![ready(n * HOUR / 3, "shop", ["web", "api"][n as usize % 2])]).collect();
+        (0..600).map(|n| vec![ready(n * HOUR / 3, "shop", ["web", "api"][usize::from(n % 2 == 1)])]).collect();
     let mark = fill(&store, "a", &blocks).await;
     let queries = [
         Query::default(),
