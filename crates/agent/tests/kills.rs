@@ -3,7 +3,11 @@
 //!
 //! Has no harness, because it starts itself as the process that is killed. `RECKON_KILLS` says how often.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a test fails by panicking, and has no harness to speak for it")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and has no harness to speak for it"
+)]
 
 use reckon_agent::Spool;
 use reckon_agent::spool::Limits;

@@ -43,7 +43,7 @@ fn settings(address: &str, directory: &Path) -> Settings {
 
 async fn acknowledged(spool: &Spool, mark: u64) {
     let mut status = spool.status();
-    let found = timeout(PATIENCE, status.wait_for(|status| status.mark >= mark)).await.is_ok();
+    let found = matches!(timeout(PATIENCE, status.wait_for(|status| status.mark >= mark)).await, Ok(Ok(_)));
     assert!(found, "{mark} is not acknowledged: {:?}", spool.status().borrow());
 }
 

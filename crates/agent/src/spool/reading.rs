@@ -136,12 +136,16 @@ impl<F: Files> Log<F> {
 
     /// Tells that the positions from the one that is wanted to the one before `until` are not to be had.
     fn missing(&self, found: &mut Found, until: u64, next: Option<Timestamp>) -> io::Result<()> {
+        let oldest = self.segments().next().map_or(self.next, |segment| segment.first);
+        if found.want < oldest && oldest < until {
+            // What is not kept any more, and damaged ones after it.
+            self.missing(found, oldest, next)?;
+        }
         let (first, last) = (found.want, until - 1);
         found.want = until;
         if planted(Bug::HidesDamage) {
             return Ok(());
         }
-        let oldest = self.segments().next().map_or(self.next, |segment| segment.first);
         let why = if last < oldest { GONE } else { DAMAGED };
         let from = found.to.unwrap_or(self.identity.born);
         let newest = self.segments().map(|segment| segment.written).max().unwrap_or(from);

@@ -130,6 +130,26 @@ fn a_segment_that_is_gone_is_told() {
 }
 
 #[test]
+fn what_is_not_kept_any_more_and_damaged_ones_after_it_are_told_apart() {
+    let disk = Simulated::new(1);
+    let limits = Limits { bytes: 64 * 1024, ..LARGE };
+    let mut opened = log(&disk, limits, now()).unwrap();
+    (1..=60).for_each(|id| append(&mut opened, id, 400));
+    let first = opened.closed[1].first;
+    opened.acknowledge(first - 1).unwrap();
+    opened.trim(now() + SignedDuration::from_hours(25)).unwrap();
+    let name = opened.closed[0].name();
+    drop(opened);
+    let mut bytes = disk.disk().contents(&name).unwrap();
+    // Behind the mark that a segment begins with.
+    bytes[HEAD + 5] ^= 1;
+    disk.disk().put(&name, bytes);
+    let found = all(&mut log(&disk, limits, now()).unwrap());
+    let ends: Vec<(u64, Option<u64>)> = found.iter().take(3).map(|block| (block.last, id(block))).collect();
+    assert_eq!(ends, [(first - 1, None), (first, None), (first + 1, Some(first + 1))]);
+}
+
+#[test]
 fn a_segment_of_another_spool_is_not_believed() {
     let (theirs, name) = spool_of(3, 20);
     let (ours, _) = spool_of(1, 20);
