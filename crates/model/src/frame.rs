@@ -25,6 +25,9 @@ use crate::record::{MOST_INFLATED, Position};
 use payload::{Reader, from_json, to_json};
 use std::time::Duration;
 
+/// Where a server takes the connections of agents.
+pub const PATH: &str = "/api/v1/agents/connect";
+
 /// The oldest version of the protocol that this program speaks.
 pub const OLDEST: u8 = 1;
 

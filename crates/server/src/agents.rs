@@ -110,7 +110,8 @@ impl Connection {
 
     async fn claim(&self, hello: &Hello) -> Result<Grant, frame::Refusal> {
         let instance = hello.instance.to_string();
-        let mark = self.app.store.begin(&self.cluster, &instance, hello.epoch, (self.app.now)()).await.map_err(ended)?;
+        let mark =
+            self.app.store.begin(&self.cluster, &instance, hello.epoch, (self.app.now)()).await.map_err(ended)?;
         Ok(Grant { epoch: mark.epoch, mark: mark.seq })
     }
 

@@ -15,7 +15,13 @@ impl Names {
     /// The names of the loopback, and these: host names or addresses without a port, as given by the operator.
     pub fn new<S: Into<String>>(more: impl IntoIterator<Item = S>) -> Self {
         let loopback = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
-        Names(loopback.into_iter().chain(more.into_iter().map(Into::into)).map(|name| name.to_ascii_lowercase()).collect())
+        Names(
+            loopback
+                .into_iter()
+                .chain(more.into_iter().map(Into::into))
+                .map(|name| name.to_ascii_lowercase())
+                .collect(),
+        )
     }
 
     fn has(&self, host: &str) -> bool {
@@ -78,14 +84,17 @@ mod tests {
 
     #[test]
     fn the_loopback_and_the_given_names_are_answered_to() {
-        for host in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "reckon.example.com", "RECKON.example.com.:443"] {
+        for host in ["localhost:8080", "127.0.0.1:8080", "[::1]:8080", "reckon.example.com", "RECKON.example.com.:443"]
+        {
             assert_eq!(asked(host, None), Ok(()), "{host}");
         }
     }
 
     #[test]
     fn a_name_that_somebody_made_point_here_is_not() {
-        for host in ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "0.0.0.0", "169.254.169.254", "", "a b"] {
+        for host in
+            ["evil.example", "localhost.evil.example", "127.0.0.1.nip.io", "0.0.0.0", "169.254.169.254", "", "a b"]
+        {
             assert!(asked(host, None).is_err(), "{host}");
         }
     }

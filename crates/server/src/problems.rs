@@ -36,6 +36,7 @@ pub(crate) async fn document(
     let kept = app.store.snapshot(&ClusterId(cluster), &ProblemId(problem), episode).await?;
     let kept = kept.ok_or_else(|| Refusal::not_found("no document is kept of this episode"))?;
     let unpacked = zstd::bulk::decompress(&kept.bytes, MOST_DOCUMENT);
-    let bytes = unpacked.map_err(|error| reckon_store::Error::Corrupt(format!("a document does not unpack: {error}")))?;
+    let bytes =
+        unpacked.map_err(|error| reckon_store::Error::Corrupt(format!("a document does not unpack: {error}")))?;
     Ok(([(header::CONTENT_TYPE, "application/json")], Body::from(bytes)).into_response())
 }

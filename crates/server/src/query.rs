@@ -39,7 +39,8 @@ const fn needed(name: &'static str, about: &'static str) -> Parameter {
     Parameter { name, about, count: Count::Needed }
 }
 
-const CLUSTER: Parameter = many("cluster", "The id of a cluster: the UID of its namespace kube-system. None: all clusters");
+const CLUSTER: Parameter =
+    many("cluster", "The id of a cluster: the UID of its namespace kube-system. None: all clusters");
 const NAMESPACE: Parameter = many("namespace", "Of objects in this namespace; empty for objects without one");
 const FROM: Parameter = once("from", "Not before this time, as RFC 3339 has it");
 const TO: Parameter = once("to", "Before this time, as RFC 3339 has it");
@@ -52,7 +53,10 @@ pub(crate) const ENTRIES: &[Parameter] = &[
     many("workload", "On the timeline of this workload with all that is its: KIND[.GROUP]/NAMESPACE/NAME"),
     many("object", "About this object itself: KIND[.GROUP]/NAMESPACE/NAME, or KIND[.GROUP]/NAME"),
     NAMESPACE,
-    many("fact", "Of this kind: change, rollout, release, sync, death, phase, node, event, problem, mark, unseen, summary"),
+    many(
+        "fact",
+        "Of this kind: change, rollout, release, sync, death, phase, node, event, problem, mark, unseen, summary",
+    ),
     many("reason", "Of deaths and events, for this reason, such as OOMKilled"),
     FROM,
     TO,
@@ -99,7 +103,8 @@ impl Asked {
                 return Err(Refusal::bad(format!("{name} is there {times} times")));
             }
         }
-        let missing = known().find(|known| known.count == Count::Needed && !pairs.iter().any(|(name, _)| name == known.name));
+        let missing =
+            known().find(|known| known.count == Count::Needed && !pairs.iter().any(|(name, _)| name == known.name));
         match missing {
             Some(parameter) => Err(Refusal::bad(format!("{} is needed: {}", parameter.name, parameter.about))),
             None => Ok(Asked(pairs)),
@@ -180,7 +185,10 @@ impl Asked {
     }
 
     /// Which object, of which cluster, as of when.
-    pub(crate) fn as_of(&mut self, now: Timestamp) -> Result<(ClusterId, reckon_model::ResourceRef, Timestamp), Refusal> {
+    pub(crate) fn as_of(
+        &mut self,
+        now: Timestamp,
+    ) -> Result<(ClusterId, reckon_model::ResourceRef, Timestamp), Refusal> {
         let cluster = ClusterId(self.once("cluster").unwrap_or_default());
         let object = naming::object(&self.once("object").unwrap_or_default())?;
         Ok((cluster, object, self.time("at")?.unwrap_or(now)))

@@ -34,8 +34,6 @@ pub(crate) enum Code {
     Gone,
     /// 413: larger than is taken.
     TooLarge,
-    /// 429: more of it than is taken.
-    TooMany,
     /// 503: the store cannot be reached or is full; the request may be sent again.
     Unavailable,
     /// 500: the server's own mistake.
@@ -53,7 +51,6 @@ impl Code {
             Code::Conflict => StatusCode::CONFLICT,
             Code::Gone => StatusCode::GONE,
             Code::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Code::TooMany => StatusCode::TOO_MANY_REQUESTS,
             Code::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Code::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -70,7 +67,6 @@ impl Code {
             Code::Conflict => "Something else is there",
             Code::Gone => "No longer known",
             Code::TooLarge => "Too large",
-            Code::TooMany => "Too many",
             Code::Unavailable => "The store does not answer",
             Code::Internal => "A mistake of the server",
         }
@@ -126,7 +122,7 @@ impl IntoResponse for Refusal {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             }
             // As long as a full disk or a database that restarts usually takes to be noticed.
-            Code::Unavailable | Code::TooMany => {
+            Code::Unavailable => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
             }
             _ => {}

@@ -9,13 +9,17 @@ use crate::query::{AS_OF, ENTRIES, EPISODES, PAGES, Parameter};
 use crate::refusal::{Code, Refusal};
 use crate::{agents, changes, clusters, live, objects, openapi, problems, shown, tokens};
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{MethodRouter, delete, get, post};
 use http::{HeaderValue, Method, header};
 use reckon_model::document::Problem;
+use reckon_model::frame::PATH;
 use std::collections::BTreeMap;
+
+/// What a request's body has at most: a token's label or an agent's name has a few hundred bytes.
+const MOST_BODY: usize = 1024 * 1024;
 
 /// A route.
 pub(crate) struct Route {
@@ -45,9 +49,13 @@ pub(crate) fn all() -> Vec<Route> {
     vec![
         Route {
             needed: Needed::Agent,
-            ..read("/api/v1/agents/connect", "An agent's WebSocket, on which the record of its cluster comes", &[], Answer::Upgraded, || {
-                get(agents::connect)
-            })
+            ..read(
+                PATH,
+                "An agent's WebSocket, on which the record of its cluster comes",
+                &[],
+                Answer::Upgraded,
+                || get(agents::connect),
+            )
         },
         Route {
             needed: Needed::Nothing,
@@ -58,9 +66,13 @@ pub(crate) fn all() -> Vec<Route> {
             ..read("/readyz", "Whether the server can answer: the store does", &[], Answer::Text, || get(ready))
         },
         read("/openapi.json", "This document", &[], Answer::Text, || get(openapi::serve)),
-        read("/api/v1/clusters", "The clusters whose record is kept", &[], Answer::json::<PageOf<shown::Cluster>>(), || {
-            get(clusters::list)
-        }),
+        read(
+            "/api/v1/clusters",
+            "The clusters whose record is kept",
+            &[],
+            Answer::json::<PageOf<shown::Cluster>>(),
+            || get(clusters::list),
+        ),
         read(
             "/api/v1/changes",
             "What happened, by time",
@@ -68,9 +80,13 @@ pub(crate) fn all() -> Vec<Route> {
             Answer::json::<PageOf<shown::Change>>(),
             || get(changes::list),
         ),
-        read("/api/v1/stream", "What happens, as it is recorded: server-sent events", &[ENTRIES], Answer::Events, || {
-            get(live::stream)
-        }),
+        read(
+            "/api/v1/stream",
+            "What happens, as it is recorded: server-sent events",
+            &[ENTRIES],
+            Answer::Events,
+            || get(live::stream),
+        ),
         read(
             "/api/v1/problems",
             "The episodes of problems, latest opening first",
@@ -144,7 +160,8 @@ pub(crate) fn router(app: &App) -> Router {
     for (path, methods) in by_path {
         router = router.route(path, methods.fallback(no_such_method));
     }
-    router.fallback(no_such_route).layer(middleware::from_fn_with_state(app.clone(), names)).with_state(app.clone())
+    let router = router.fallback(no_such_route).layer(DefaultBodyLimit::max(MOST_BODY));
+    router.layer(middleware::from_fn_with_state(app.clone(), names)).with_state(app.clone())
 }
 
 async fn names(State(app): State<App>, request: Request, next: Next) -> Result<Response, Refusal> {
@@ -154,7 +171,10 @@ async fn names(State(app): State<App>, request: Request, next: Next) -> Result<R
     // What is answered is of one caller and of one moment, is no page and is never to be taken for one.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    );
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     Ok(response)
 }

@@ -1,14 +1,10 @@
 //! The server on its socket.
 
 use crate::{App, Names, routes, upkeep};
-use axum::extract::DefaultBodyLimit;
 use reckon_model::Timestamp;
 use reckon_store::{Retention, Store, TokenHash};
 use std::sync::Arc;
 use tokio::net::TcpListener;
-
-/// What a request's body has at most; a mark is a few hundred bytes, an alert of many a few hundred thousand.
-const MOST_BODY: usize = 1024 * 1024;
 
 /// How the server is to be.
 #[derive(Debug, Default)]
@@ -42,7 +38,7 @@ pub async fn serve(
     let Options { names, start, retention } = options;
     let upkeep = tokio::spawn(upkeep::for_ever(store.clone(), retention, Timestamp::now));
     let app = App { store, names: Arc::new(Names::new(names)), start, now: Timestamp::now };
-    let router = routes::router(&app).layer(DefaultBodyLimit::max(MOST_BODY));
+    let router = routes::router(&app);
     let served = axum::serve(listener, router).with_graceful_shutdown(ended).await;
     upkeep.abort();
     Ok(served?)

@@ -126,15 +126,18 @@ async fn each_kind_of_token_opens_its_own_routes_and_no_other() {
     let enrol = served.token(Grant::Enrol).await;
     for route in routes::all() {
         let opened_by = |needed: Needed, token| (route.needed == Needed::Nothing || route.needed == needed, token);
-        let tokens = [
-            opened_by(Needed::Reader, &user),
-            opened_by(Needed::Agent, &agent),
-            opened_by(Needed::Newcomer, &enrol),
-        ];
+        let tokens =
+            [opened_by(Needed::Reader, &user), opened_by(Needed::Agent, &agent), opened_by(Needed::Newcomer, &enrol)];
         for (opens, token) in tokens.into_iter().filter(|(opens, _)| !opens) {
             assert!(!opens);
             let (status, body) = served.send_json(route.method.clone(), &path(&route), token, &json!({})).await;
-            assert_eq!((status, &body["code"]), (StatusCode::FORBIDDEN, &json!("forbidden")), "{} {}", route.method, route.path);
+            assert_eq!(
+                (status, &body["code"]),
+                (StatusCode::FORBIDDEN, &json!("forbidden")),
+                "{} {}",
+                route.method,
+                route.path
+            );
         }
     }
 }
@@ -142,7 +145,8 @@ async fn each_kind_of_token_opens_its_own_routes_and_no_other() {
 #[tokio::test]
 async fn a_wrong_name_or_a_page_of_another_site_is_refused_on_every_route_and_beside_them() {
     let served = served().await;
-    let mut asked: Vec<(Method, String)> = routes::all().iter().map(|route| (route.method.clone(), path(route))).collect();
+    let mut asked: Vec<(Method, String)> =
+        routes::all().iter().map(|route| (route.method.clone(), path(route))).collect();
     asked.push((Method::GET, "/no/such/route".to_owned()));
     for (method, path) in asked {
         for (host, origin) in [("evil.example", None), ("localhost", Some("http://evil.example"))] {
@@ -179,7 +183,8 @@ async fn changes_come_by_pages_that_leave_nothing_out() {
     let user = served.token(Grant::User("ada".into())).await;
     let (mut names, mut token) = (Vec::new(), String::new());
     loop {
-        let path = format!("/api/v1/changes?workload=deploy/shop/checkout&reason=OOMKilled&page_size=10&page_token={token}");
+        let path =
+            format!("/api/v1/changes?workload=deploy/shop/checkout&reason=OOMKilled&page_size=10&page_token={token}");
         let (status, body) = served.get(&path, &user).await;
         assert_eq!(status, StatusCode::OK, "{body}");
         let items = body["items"].as_array().unwrap();
@@ -217,11 +222,24 @@ async fn an_agent_enrols_once_with_a_token_that_is_shown_once() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_too_large_or_no_json_is_refused_in_the_same_form() {
+    let served = served().await;
+    let large = json!({"purpose": "user", "label": "x".repeat(3 * 1024 * 1024)});
+    let (status, body) = served.send_json(Method::POST, "/api/v1/tokens", START, &large).await;
+    assert_eq!((status, &body["code"]), (StatusCode::PAYLOAD_TOO_LARGE, &json!("too-large")));
+    for wrong in [json!("text"), json!({"purpose": "agent", "label": "x"}), json!({"purpose": "user", "label": ""})] {
+        let (status, body) = served.send_json(Method::POST, "/api/v1/tokens", START, &wrong).await;
+        assert_eq!((status, &body["code"]), (StatusCode::BAD_REQUEST, &json!("bad-request")), "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn a_listener_that_was_cut_off_goes_on_where_it_was() {
     let served = served().await;
     append(&served.store, 1, &[death(1, "before", "Error")]).await;
     let listen = |id: Option<String>| {
-        let request = asking(Method::GET, "/api/v1/stream?fact=death").header(header::AUTHORIZATION, format!("Bearer {START}"));
+        let request =
+            asking(Method::GET, "/api/v1/stream?fact=death").header(header::AUTHORIZATION, format!("Bearer {START}"));
         let request = id.into_iter().fold(request, |request, id| request.header("last-event-id", id));
         served.send(request.body(Body::empty()).unwrap())
     };

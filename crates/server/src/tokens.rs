@@ -5,12 +5,14 @@ use crate::caller::Caller;
 use crate::paging::PageOf;
 use crate::query::Asked;
 use crate::refusal::{Code, Refusal};
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{Extension, Path, Query, State};
 use axum::{Json, body::Bytes};
 use http::StatusCode;
 use reckon_model::{ClusterId, SignedDuration, Timestamp};
 use reckon_store::{Grant, Issued, KnownToken, TokenId};
 use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// An enrolment token is good for so long: time enough to paste a command, too short to be found in a wiki.
@@ -85,9 +87,16 @@ pub(crate) struct Newcomer {
     name: Option<String>,
 }
 
+/// What came as a body, if it came whole.
+type Came = Result<Bytes, BytesRejection>;
+
 /// A body of JSON, whatever its content type says.
-fn body<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(bytes).map_err(|error| Refusal::bad(format!("the body is not what is asked for: {error}")))
+fn body<T: DeserializeOwned>(came: Came) -> Result<T, Refusal> {
+    let bytes = came.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is larger than a mebibyte"),
+        _ => Refusal::bad("the body did not come whole"),
+    })?;
+    serde_json::from_slice(&bytes).map_err(|error| Refusal::bad(format!("the body is not what is asked for: {error}")))
 }
 
 fn short(what: &str, text: &str) -> Result<(), Refusal> {
@@ -97,8 +106,8 @@ fn short(what: &str, text: &str) -> Result<(), Refusal> {
     }
 }
 
-pub(crate) async fn issue(State(app): State<App>, bytes: Bytes) -> Result<(StatusCode, Json<Shown>), Refusal> {
-    let Wanted { purpose, label } = body(&bytes)?;
+pub(crate) async fn issue(State(app): State<App>, came: Came) -> Result<(StatusCode, Json<Shown>), Refusal> {
+    let Wanted { purpose, label } = body(came)?;
     short("label", &label)?;
     let now = (app.now)();
     let (grant, expires) = match purpose {
@@ -129,9 +138,9 @@ pub(crate) async fn revoke(State(app): State<App>, Path(id): Path<String>) -> Re
 pub(crate) async fn enrol(
     State(app): State<App>,
     Extension(caller): Extension<Caller>,
-    bytes: Bytes,
+    came: Came,
 ) -> Result<(StatusCode, Json<Shown>), Refusal> {
-    let Newcomer { cluster, name } = body(&bytes)?;
+    let Newcomer { cluster, name } = body(came)?;
     short("cluster", &cluster)?;
     name.as_deref().map_or(Ok(()), |name| short("name", name))?;
     let spent = || Refusal::new(Code::NotAuthenticated, "the enrolment token is spent, expired or revoked");

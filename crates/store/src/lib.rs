@@ -55,13 +55,7 @@ pub trait Store: std::fmt::Debug + Send + Sync {
     ///
     /// # Errors
     /// [`Error::Fenced`] when another writer took over.
-    async fn begin(
-        &self,
-        cluster: &ClusterId,
-        instance: &str,
-        held: u64,
-        now: Timestamp,
-    ) -> Result<Position, Error>;
+    async fn begin(&self, cluster: &ClusterId, instance: &str, held: u64, now: Timestamp) -> Result<Position, Error>;
 
     /// Appends blocks, in their order. Gives the new mark when all of them are durable. A block that is kept already is passed
     /// over, whatever it says. All are kept or none.

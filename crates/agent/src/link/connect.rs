@@ -20,7 +20,7 @@ use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Error as WebSocketErr
 use tokio_tungstenite::{WebSocketStream, client_async_with_config};
 
 /// Where agents connect, below the server's own address.
-pub const PATH: &str = "/api/v1/agent";
+pub const PATH: &str = reckon_model::frame::PATH;
 
 /// How long each address has to answer: three tries of TCP. Where a network comes and goes, a new attempt is worth more than
 /// waiting for an old one.

@@ -1,8 +1,8 @@
 //! The other end for tests: a server of one cluster with a real [`Peer`], whose store is a log in memory. What it acknowledges
 //! is in that log.
 
-use reckon_model::frame::peer::{Command, Peer, Writer, claim};
 use futures::{SinkExt, StreamExt};
+use reckon_model::frame::peer::{Command, Peer, Writer, claim};
 use reckon_model::frame::{Code, Limits, MOST_PACKED, Refusal};
 use reckon_model::record::Entry;
 use std::collections::VecDeque;

@@ -1,10 +1,10 @@
 //! What an agent says to what a server says; and both ends against each other, with everything lost, late, twice and cut off.
 
-use reckon_model::frame::peer::{Command, Grant, Peer, Writer, claim};
 use super::talk::{End, Step, Talk};
 use crate::spool::Outgoing;
 use proptest::prelude::*;
 use reckon_model::change::Verb;
+use reckon_model::frame::peer::{Command, Grant, Peer, Writer, claim};
 use reckon_model::frame::{Code, Credit, Frame, Hello, Instance, Limits, Message, Protocols, Refusal, Stream, Welcome};
 use reckon_model::record::{Block, Entry, Fact, Position, Written};
 use reckon_model::{Kind, ResourceRef, Timestamp};

@@ -7,9 +7,7 @@
 #[cfg(test)]
 mod tests;
 
-use super::{
-    Code, Credit, Frame, Hello, Instance, Limits, Message, Packed, Protocols, Refusal, Stream, Welcome,
-};
+use super::{Code, Credit, Frame, Hello, Instance, Limits, Message, Packed, Protocols, Refusal, Stream, Welcome};
 use crate::record::{Batch, Block, Entry, Position};
 use std::collections::VecDeque;
 use std::time::Duration;

@@ -15,13 +15,7 @@ use std::time::Duration;
 
 #[async_trait]
 impl Store for Postgres {
-    async fn begin(
-        &self,
-        cluster: &ClusterId,
-        instance: &str,
-        held: u64,
-        now: Timestamp,
-    ) -> Result<Position, Error> {
+    async fn begin(&self, cluster: &ClusterId, instance: &str, held: u64, now: Timestamp) -> Result<Position, Error> {
         write!(self, |db| append::begin(&mut db, cluster, instance, held, now))
     }
 

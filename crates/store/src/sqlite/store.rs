@@ -16,13 +16,7 @@ use std::time::Duration;
 
 #[async_trait]
 impl Store for Sqlite {
-    async fn begin(
-        &self,
-        cluster: &ClusterId,
-        instance: &str,
-        held: u64,
-        now: Timestamp,
-    ) -> Result<Position, Error> {
+    async fn begin(&self, cluster: &ClusterId, instance: &str, held: u64, now: Timestamp) -> Result<Position, Error> {
         let (cluster, instance) = (cluster.clone(), instance.to_owned());
         self.writer.write(0, move |db| block_on(append::begin(db, &cluster, &instance, held, now))).await
     }
