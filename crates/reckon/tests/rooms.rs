@@ -17,7 +17,6 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reckon-record", &["reckon-model", "reckon-detect"]),
     ("reckon-cluster", &["reckon-model"]),
     ("reckon-node", &["reckon-model"]),
-    ("reckon-agent", &["reckon-model"]),
     ("reckon-sim", &["reckon-model"]),
     ("reckon-demo", &["reckon-model", "reckon-sim"]),
     ("reckon-server", &["reckon-model", "reckon-store"]),

@@ -159,6 +159,7 @@ fn judge_spoilt(plan: &Plan, mut spoil: impl FnMut(&mut Vec<Written>)) -> Judged
     let noise = Noise::default();
     while let Some(round) = hour.step() {
         raw += round.len();
+        let mut written_last = BTreeMap::new();
         for (past, entries) in round {
             leases += usize::from(past.resource.starts_with("leases"));
             survived += entries.len();
@@ -237,10 +238,14 @@ fn judge_spoilt(plan: &Plan, mut spoil: impl FnMut(&mut Vec<Written>)) -> Judged
                 }
             }
             follow(&mut states, &of, &told);
+            written_last.insert(of, past.revision);
+        }
+        // The state that is held against it is that after the whole round.
+        for (of, revision) in written_last {
             if let (Some(state), Some(object)) = (states.get(&of), hour.feed.state.get(&of)) {
                 let differ = differs(state, object, &noise, &hour);
                 if !differ.is_empty() {
-                    wrong.push(format!("{of} {}: as of now it differs in {differ:?}", past.revision));
+                    wrong.push(format!("{of} {revision}: as of now it differs in {differ:?}"));
                 }
             }
         }

@@ -33,7 +33,7 @@ struct Served {
 
 async fn served() -> Served {
     let directory = tempfile::tempdir().unwrap();
-    let store: Arc<dyn Store> = Arc::new(reckon_store::Sqlite::open(directory.path()).unwrap());
+    let store: Arc<dyn Store> = Arc::new(reckon_store::Sqlite::open(&directory.path().join("record.db")).unwrap());
     let names = Arc::new(Names::new(["reckon.example.com"]));
     let app = App { store: store.clone(), names, start: Some(TokenHash::of(START)), now };
     Served { router: routes::router(&app), store, _directory: directory }

@@ -249,7 +249,7 @@ mod tests {
     fn an_address_is_taken_apart() {
         let found = settings("https://reckon.example:8443/base/").unwrap();
         assert_eq!((found.host.as_str(), found.port, found.tls), ("reckon.example", 8443, true));
-        assert_eq!(found.uri, "wss://reckon.example:8443/base/api/v1/agent");
+        assert_eq!(found.uri, "wss://reckon.example:8443/base/api/v1/agents/connect");
         let found = settings("http://[::1]:80").unwrap();
         assert_eq!((found.host.as_str(), found.port, found.tls), ("::1", 80, false));
     }

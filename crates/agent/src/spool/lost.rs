@@ -22,8 +22,8 @@ pub(super) fn summed_up(cluster: &str, tally: &Tally, why: &str) -> Result<(Vec<
     let Tally { from, to, damaged, counts } = tally;
     let why = match damaged {
         0 => why.to_owned(),
-        1 => format!("{why}; a block among them was damaged and is not counted"),
-        more => format!("{why}; {more} blocks among them were damaged and are not counted"),
+        1 => format!("{why}; a block among them was not there any more and is not counted"),
+        more => format!("{why}; {more} blocks among them were not there any more and are not counted"),
     };
     let summary = Summary { from: *from, to: *to, counts: counts.clone(), why };
     let (block, _) = block(cluster, *to, Fact::Summary(summary))?;

@@ -21,7 +21,8 @@ pub(super) struct Tally {
     pub(super) from: Timestamp,
     /// The latest.
     pub(super) to: Timestamp,
-    /// Positions that could not be read when they were summed up.
+    /// Positions that could not be read when they were summed up: damaged, or let go when the server had them and asked for again
+    /// by one that was put back.
     pub(super) damaged: u64,
     /// By the word of the fact.
     pub(super) counts: BTreeMap<String, u64>,

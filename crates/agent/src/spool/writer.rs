@@ -133,6 +133,7 @@ impl Group {
         if let Some(error) = &trouble {
             tracing::warn!(%error, entries = entries.len(), "entries cannot be appended to the spool");
         }
+        told.send_replace(status(log, trouble.clone()));
         for (end, reply) in ends {
             answer(
                 reply,
