@@ -3,6 +3,9 @@
 //! What is said is [`Peer`]'s business. Here are the socket, the store and the clock: blocks go to the store in their order while
 //! more of them come, as many together as came meanwhile, and are acknowledged when the store has them for good.
 
+#[cfg(test)]
+mod tests;
+
 use crate::App;
 use crate::caller::Caller;
 use crate::refusal::{Code, Refusal};
