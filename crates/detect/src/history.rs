@@ -80,10 +80,6 @@ fn since_applied(object: &Object, told: &[Change]) -> Vec<Change> {
     for part in WRITTEN {
         let pointer = format!("/{part}");
         let Some(old) = applied.pointer(&pointer) else { continue };
-        // Lists show ConfigMaps without their data; nothing was taken away.
-        if part == "data" && live.pointer(&pointer).is_none() {
-            continue;
-        }
         let new = live.pointer(&pointer).unwrap_or(&Value::Null);
         for field in diff(old, new, &part.replace('/', "."), &pointer) {
             // What only the live object has is a default, or another manager's own business; who applied left it open.

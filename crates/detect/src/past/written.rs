@@ -47,7 +47,13 @@ const SAME_WRITE: SignedDuration = SignedDuration::from_secs(10);
 /// that write, of its other fields nothing is known.
 pub(super) fn beside(object: &Object, told: &[Change], templates: &[Revised]) -> Vec<Change> {
     let mut changes = history::beside(object, told, templates);
+    // Lists show ConfigMaps without their data: what it was is known, what it is is not, and nothing was taken away.
+    let without_data = object.whole().is_some_and(|whole| whole.get("data").is_none());
     for change in &mut changes {
+        if without_data {
+            let gone = |field: &FieldChange| field.pointer.starts_with("/data/") && field.to.is_none();
+            change.fields.retain(|field| !gone(field) || field.from.is_none());
+        }
         let is_that =
             |other: &Change| other.actor == change.actor && other.at.duration_since(change.at).abs() <= SAME_WRITE;
         if told.iter().any(is_that) {
