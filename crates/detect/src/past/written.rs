@@ -1,6 +1,7 @@
 //! What was written to an object: that it was made, changes of its fields, rollouts of its template.
 
 use crate::history::{self, Revised};
+use crate::ownership;
 use crate::view::View;
 use jiff::SignedDuration;
 use reckon_model::record::{Entry, Fact, Rollout, RolloutState, Written};
@@ -51,8 +52,11 @@ pub(super) fn beside(object: &Object, told: &[Change], templates: &[Revised]) ->
     let without_data = object.whole().is_some_and(|whole| whole.get("data").is_none());
     for change in &mut changes {
         if without_data {
-            let gone = |field: &FieldChange| field.pointer.starts_with("/data/") && field.to.is_none();
-            change.fields.retain(|field| !gone(field) || field.from.is_none());
+            let actor = change.actor.clone();
+            let wrote = |pointer: &str| ownership::field_owner(object, pointer).map(|(owner, _)| owner) == actor;
+            let is_gone = |field: &FieldChange| field.pointer.starts_with("/data/") && field.to.is_none();
+            change.fields.retain(|field| !is_gone(field) || wrote(&field.pointer));
+            change.fields.iter_mut().filter(|field| is_gone(field)).for_each(|field| field.from = None);
         }
         let is_that =
             |other: &Change| other.actor == change.actor && other.at.duration_since(change.at).abs() <= SAME_WRITE;
