@@ -12,6 +12,8 @@ const METADATA_LIST: &str = "application/json;as=PartialObjectMetadataList;g=met
 const METADATA_LIST_IF_KNOWN: &str =
     "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json;q=0.5";
 const METADATA_ONE: &str = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
+const METADATA_ONE_IF_KNOWN: &str =
+    "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json;q=0.5";
 
 /// Where the API serves a kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,6 +83,11 @@ impl Endpoint {
     /// GET of the metadata alone of a list.
     pub(crate) fn names(&self, namespace: Option<&str>, query: &[(&str, &str)]) -> Ask {
         self.list(namespace, query).accepting(if self.metadata_only { METADATA_LIST } else { METADATA_LIST_IF_KNOWN })
+    }
+
+    /// GET of the metadata alone of one object.
+    pub(crate) fn name(&self, namespace: Option<&str>, name: &str) -> Ask {
+        self.get(namespace, name).accepting(if self.metadata_only { METADATA_ONE } else { METADATA_ONE_IF_KNOWN })
     }
 
     /// PATCH of one object with a body of this media type.

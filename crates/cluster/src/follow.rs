@@ -15,6 +15,7 @@ mod pulse;
 mod stop;
 mod stream;
 mod version;
+mod witness;
 
 pub(crate) use known::Known;
 pub(crate) use pulse::Pulse;
@@ -267,6 +268,7 @@ impl Follower {
     fn is_current(&mut self) {
         let mark = self.mark();
         self.pulse.came_to(mark);
+        self.pulse.saw(&self.scope, self.known.newest());
         self.current_at = self.pulse.told_until(mark).map_or(self.current_at, |told| told.max(self.current_at));
         if planted(Bug::BelievesItsEars) {
             self.current_at = self.connection().now();
@@ -469,9 +471,12 @@ impl Follower {
         self.pulse.came_to(at);
         self.pulse.vouched();
         self.floor = Version::None;
-        self.current_at = asked;
-        self.sound_at = [asked; 2];
-        self.broke_at = asked;
+        // What is listed while lists are contradicted proves nothing.
+        if !self.pulse.is_doubted() {
+            self.current_at = asked;
+            self.sound_at = [asked; 2];
+            self.broke_at = asked;
+        }
         self.gap_from = None;
         self.heard = Instant::now();
         self.fresh = true;

@@ -42,6 +42,8 @@ mod follow_tests;
 mod following_tests;
 #[cfg(test)]
 mod sync_tests;
+#[cfg(test)]
+mod witness_tests;
 
 pub use access::AccessAsk;
 pub use config::{ConnectError, Options, contexts};

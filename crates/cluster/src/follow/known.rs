@@ -1,6 +1,7 @@
 //! What was delivered: names, UIDs and versions. Enough to tell news from what is old, and to say what is gone.
 
 use super::version::Version;
+use super::witness::Told;
 use crate::planted::{Bug, planted};
 use reckon_model::{Kind, Object, ResourceRef};
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -28,6 +29,8 @@ pub(crate) struct Known {
     blind: bool,
     /// Whether this list showed something older than what is known, or alive that was dead: it, or the history, is of the past.
     behind: bool,
+    /// The newest object that was told of.
+    newest: Told,
 }
 
 #[derive(Debug)]
@@ -91,6 +94,7 @@ impl Known {
             self.behind = true;
             return if grave.version.is_before(now) { Saw::Risen } else { Saw::Old };
         }
+        self.newest.replaced_by(&key.0, &key.1, uid, now);
         let pass = self.pass;
         let Some(seen) = self.objects.get_mut(&key) else {
             self.objects.insert(key, Seen { uid: uid.into(), version: now, pass });
@@ -186,10 +190,16 @@ impl Known {
     /// The history was rewound: whatever is listed next is news, whatever its version.
     pub(super) fn rewind(&mut self) {
         self.graves = Graves::default();
+        self.newest = Told::default();
         if planted(Bug::KeepsLostVersions) {
             return;
         }
         self.objects.values_mut().for_each(|seen| seen.version = Version::None);
+    }
+
+    /// The newest object that was told of since the history began.
+    pub(super) fn newest(&self) -> &Told {
+        &self.newest
     }
 
     pub(super) fn get(&self, namespace: &str, name: &str) -> Option<&Seen> {

@@ -2,6 +2,7 @@
 
 use super::page::{Found, Page};
 use super::version::Version;
+use super::witness::{Testimony, Witness};
 use super::{End, Follower, rewound_as};
 use crate::error::ReadError;
 use crate::planted::{Bug, planted};
@@ -110,7 +111,7 @@ impl Follower {
         let mark = if in_any_case { page.version() } else { self.mark() };
         match page.judge(&self.known, mark) {
             Found::NotYet => return ControlFlow::Continue(()),
-            Found::Right if page.is_whole() => self.sound_at = [self.sound_at[1], *asked],
+            Found::Right if page.is_whole() && !self.pulse.is_doubted() => self.sound_at = [self.sound_at[1], *asked],
             Found::Right => {}
             // What is wrong is all newer than the watch has come: it says nothing yet, which is no other history.
             Found::Wrong if in_any_case && page.is_ahead(&self.known, self.mark()) => {
@@ -135,5 +136,26 @@ impl Follower {
         }
         self.gap_from = Some(self.sound_at[1]);
         End::Expired(format!("something was left out: {why}"))
+    }
+
+    /// What the witnesses say of the history that was told.
+    pub(super) fn believe(&mut self, mut heard: Vec<(Witness, Testimony)>) -> ControlFlow<End> {
+        let Some((witness, testimony)) = heard.pop() else { return ControlFlow::Continue(()) };
+        match testimony {
+            Testimony::Contradicted if !self.pulse.is_doubted() => {
+                self.pulse.contradicted(self.epoch, witness);
+                ControlFlow::Break(rewound_as("the API server lists what etcd does not hold"))
+            }
+            Testimony::OfThePast => {
+                ControlFlow::Break(rewound_as("the store holds an earlier state of an object than was seen"))
+            }
+            Testimony::Agrees if self.pulse.is_doubted() => {
+                ControlFlow::Break(rewound_as("the API server lists what etcd holds again"))
+            }
+            Testimony::Agrees | Testimony::Contradicted | Testimony::Silent => {
+                self.pulse.asked(&witness);
+                ControlFlow::Continue(())
+            }
+        }
     }
 }

@@ -6,6 +6,8 @@
 //! to which moment everything has been told once a watch has come to that version.
 
 use super::version::Version;
+use super::witness::{Told, Witness, Witnesses};
+use crate::list::Scope;
 use reckon_model::{Gap, Timestamp};
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -56,6 +58,7 @@ struct Beats {
     /// Why the last question was not answered.
     why: Option<Gap>,
     trouble: Option<Gap>,
+    witnesses: Witnesses,
 }
 
 /// The right to ask, which only one has. Giving it up without an answer gives it to the next.
@@ -80,6 +83,7 @@ impl Pulse {
             vouched: None,
             why: None,
             trouble: None,
+            witnesses: Witnesses::default(),
         };
         Pulse { beats: Mutex::new(beats), changed: Notify::new() }
     }
@@ -92,6 +96,35 @@ impl Pulse {
     pub(super) fn came_to(&self, mark: Version) {
         let mut beats = self.beats();
         beats.highest = beats.highest.later(mark);
+    }
+
+    /// Somebody was told of this object.
+    pub(super) fn saw(&self, scope: &Scope, told: &Told) {
+        self.beats().witnesses.saw(scope, told);
+    }
+
+    /// By which objects the store is to be put to the proof.
+    pub(super) fn witnesses(&self) -> Vec<Witness> {
+        self.beats().witnesses.to_ask()
+    }
+
+    /// None of them disagreed, this one being the last.
+    pub(super) fn asked(&self, last: &Witness) {
+        self.beats().witnesses.asked(last);
+    }
+
+    /// Whether lists show what the store does not hold.
+    pub(super) fn is_doubted(&self) -> bool {
+        self.beats().witnesses.in_doubt().is_some()
+    }
+
+    /// A list shows of this witness what the store does not hold: what was told is of a history that is no more, and what is
+    /// listed now is no better. Everybody hears of it, and of the trouble until the two agree.
+    pub(super) fn contradicted(&self, seen: u64, witness: Witness) {
+        self.rewound(seen);
+        let mut beats = self.beats();
+        beats.trouble = Some(witness.gap());
+        beats.witnesses.contradicted_by(witness);
     }
 
     /// The newest version that anybody was told: what is asked from now on cannot be older.
@@ -128,14 +161,17 @@ impl Pulse {
     /// The newest version was this when it was asked for at that time.
     pub(super) fn answered(&self, asked: Timestamp, newest: Version) {
         let mut beats = self.beats();
-        if beats.answers.len() == KEPT {
-            beats.answers.pop_front();
-        }
-        beats.answers.push_back((asked, newest));
         beats.due = Instant::now() + EVERY;
         beats.missed = 0;
         beats.vouched = Some(Instant::now());
         beats.why = None;
+        if beats.witnesses.in_doubt().is_some() {
+            return;
+        }
+        if beats.answers.len() == KEPT {
+            beats.answers.pop_front();
+        }
+        beats.answers.push_back((asked, newest));
         if beats.trouble.take().is_some() {
             self.changed.notify_waiters();
         }
@@ -195,6 +231,9 @@ impl Pulse {
         if beats.epoch == seen {
             beats.answers.clear();
             beats.highest = Version::None;
+            if std::mem::take(&mut beats.witnesses).in_doubt().is_some() {
+                beats.trouble = None;
+            }
             if !planted(Bug::KeepsRewindingToItself) {
                 beats.epoch += 1;
                 self.changed.notify_waiters();

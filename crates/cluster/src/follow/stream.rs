@@ -6,6 +6,7 @@ use super::look::NAMES;
 use super::page::Page;
 use super::pulse::Turn;
 use super::version::Version;
+use super::witness::Beat;
 use super::{End, Follower, rewound_as};
 use crate::error::ReadError;
 use crate::lines::Lines;
@@ -37,7 +38,7 @@ struct Initial<'a> {
 
 /// What was asked beside the stream.
 enum Answer {
-    Newest(Result<String, ReadError>),
+    Newest(Result<Beat, ReadError>),
     Page(Result<Page, ReadError>),
 }
 
@@ -307,7 +308,8 @@ impl Follower {
         let scope = Arc::new(self.scope.clone());
         let (asked, mark, limit) = (connection.now(), pulse.highest(), connection.inner.patience.beat);
         if let Some(turn) = pulse.turn() {
-            let answer = async move { Answer::Newest(connection.newest(&scope, limit).await) }.boxed();
+            let witnesses = pulse.witnesses();
+            let answer = async move { Answer::Newest(connection.beat(&scope, witnesses, limit).await) }.boxed();
             return Some(Asking { asked, mark, turn: Some(turn), answer });
         }
         if self.look_at > Instant::now() || planted(Bug::NeverLooksAgain) {
@@ -328,7 +330,7 @@ impl Follower {
         answer: Answer,
     ) -> ControlFlow<End> {
         let newest = match &answer {
-            Answer::Newest(Ok(newest)) => Version::of(newest),
+            Answer::Newest(Ok(beat)) => Version::of(&beat.newest),
             Answer::Page(Ok(page)) => page.version(),
             Answer::Newest(Err(error @ ReadError::Forbidden { .. }))
             | Answer::Page(Err(error @ ReadError::Forbidden { .. })) => {
@@ -356,7 +358,10 @@ impl Follower {
                 self.next_page.clone_from(&page.next);
                 self.judge(page, asked, None)
             }
-            _ => {
+            answer => {
+                if let Answer::Newest(Ok(Beat { heard, .. })) = answer {
+                    self.believe(heard)?;
+                }
                 self.pulse.answered(asked, newest);
                 ControlFlow::Continue(())
             }
