@@ -6,7 +6,8 @@ use reckon_testbed::{Cluster, Reckon, deploy_node, differences, remove_node, wai
 use serde_json::json;
 use std::time::Duration;
 
-/// It answers at once, beside threads that take all the time there is; then its limit is cut.
+/// It answers at once, beside threads that take all the time there is; then its limit is cut. They are so many that an answer waits
+/// for seconds: a thread keeps the processor for up to 3 ms, of which the limit then grants one in a tenth of a second.
 const BUSY: &str = r#"
 apiVersion: apps/v1
 kind: Deployment
@@ -19,7 +20,7 @@ spec:
       containers:
         - name: app
           image: reckon.test/workload:1
-          args: [listen, "8080", /healthz=200, burn, "4"]
+          args: [listen, "8080", /healthz=200, burn, "32"]
           resources: {requests: {cpu: 10m}, limits: {cpu: "1"}}
           readinessProbe: {httpGet: {path: /healthz, port: 8080}, periodSeconds: 2}
 "#;
