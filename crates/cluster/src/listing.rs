@@ -100,6 +100,11 @@ impl Listing {
     pub async fn next(&mut self) -> Option<ListEvent> {
         self.events.recv().await
     }
+
+    /// An event that has come already.
+    pub fn ready(&mut self) -> Option<ListEvent> {
+        self.events.try_recv().ok()
+    }
 }
 
 impl Connection {
