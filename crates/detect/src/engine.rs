@@ -87,9 +87,9 @@ impl Engine {
         &mut self.state
     }
 
-    /// Takes that these problems are open, as another run found them: they keep their episodes, and close when they are over.
-    pub fn resume(&mut self, open: Vec<Problem>) {
-        self.problems = open;
+    /// Takes these problems for known, as another run found them: they keep their episodes, and close when they are over.
+    pub fn resume(&mut self, problems: Vec<Problem>) {
+        self.problems = problems;
     }
 
     /// Forgets which problems were known, and nothing else: the next diagnosis is that of an engine that has seen nothing

@@ -60,6 +60,9 @@ pub(crate) struct Observer {
     unread: BTreeMap<Kind, Gap>,
     /// Kinds that were neither listed nor refused yet.
     awaited: BTreeSet<Kind>,
+    /// Whether anything was ever listed, and until then what was refused.
+    listed: bool,
+    refused: Vec<(Kind, Gap)>,
     /// What is not being watched just now.
     unwatched: BTreeSet<(Kind, Option<String>)>,
 }
@@ -69,11 +72,11 @@ impl Observer {
     pub(crate) fn new(connection: Connection, cluster: ClusterId, spool: Spool, mut diary: Diary) -> Observer {
         let mut state = State::new(cluster).with_specs(connection.specs());
         state.keep_steps();
-        let (memory, open) = diary.take();
+        let (memory, problems) = diary.take();
         let mut engine = Engine::new(state);
         let mut recorder = Recorder::new(Noise::default(), memory);
-        recorder.resume_problems(&open);
-        engine.resume(open);
+        recorder.resume_problems(&problems);
+        engine.resume(problems);
         Observer {
             connection,
             engine,
@@ -84,6 +87,8 @@ impl Observer {
             since: None,
             unread: BTreeMap::new(),
             awaited: kinds().into_iter().collect(),
+            listed: false,
+            refused: Vec::new(),
             unwatched: BTreeSet::new(),
         }
     }
@@ -108,6 +113,9 @@ impl Observer {
                     self.hear(event);
                     self.hear_what_is_ready(&mut listing);
                     let now = Instant::now();
+                    if self.awaited.is_empty() && !self.listed {
+                        return Err(session::nothing_listed(&self.connection, &self.refused));
+                    }
                     if self.awaited.is_empty() {
                         // The first diagnosis was waited for.
                         let start = *burst.get_or_insert_with(|| match std::mem::replace(&mut listed_once, true) {
@@ -161,6 +169,8 @@ impl Observer {
             ListEvent::Listed { kind, namespace } => {
                 self.recorder.listed(&kind, namespace.as_deref(), now);
                 self.awaited.remove(&kind);
+                self.listed = true;
+                self.refused = Vec::new();
                 self.unwatched.remove(&(kind.clone(), namespace.clone()));
                 match self.unread.remove(&kind) {
                     // What could not be decoded is there all the same.
@@ -171,7 +181,10 @@ impl Observer {
             ListEvent::Refused { kind, namespace, gap } => {
                 self.recorder.lost(&kind, namespace.as_deref(), now, &gap.why);
                 self.awaited.remove(&kind);
-                self.engine.state_mut().refuse(&kind, namespace.as_deref(), gap);
+                self.engine.state_mut().refuse(&kind, namespace.as_deref(), gap.clone());
+                if !self.listed {
+                    self.refused.push((kind, gap));
+                }
             }
             ListEvent::Skipped { kind, gap } => {
                 tracing::warn!(kind = kind.name(), why = gap.why, "an object was left out");
@@ -203,12 +216,11 @@ impl Observer {
     async fn diagnose(&mut self) -> Duration {
         let diagnosis = session::follow_up(&self.connection, &mut self.engine, &Scope::Cluster).await;
         let now = self.connection.now();
-        // What was fetched to know more changes nothing that anybody would have to be told of.
-        self.step(now);
+        // What was fetched to know more is no change of anything.
+        drop(self.engine.state_mut().take_steps());
         self.recorder.problems(&diagnosis.problems, now);
-        let open = diagnosis.problems.into_iter().filter(|problem| problem.closed.is_none()).collect();
-        if let Err(error) = self.diary.problems(open) {
-            tracing::warn!(%error, "the open problems were not noted");
+        if let Err(error) = self.diary.problems(&diagnosis.problems) {
+            tracing::warn!(%error, "the problems were not noted");
         }
         diagnosis.recheck_at.map_or(FRESH, |at| until(now, at).min(FRESH))
     }

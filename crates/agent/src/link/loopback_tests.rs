@@ -10,6 +10,7 @@ use http::HeaderValue;
 use reckon_model::frame::{Code, Refusal};
 use reckon_model::record::{Entry, Fact, NodeTurn};
 use reckon_model::{ClusterId, Kind, ResourceRef, Timestamp};
+use std::path::Path;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;

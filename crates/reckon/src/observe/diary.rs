@@ -1,4 +1,4 @@
-//! What an observer that starts again has to know: what was last told of each object, until when, and which problems are open.
+//! What an observer that starts again has to know: what was last told of each object, until when, and the problems.
 //!
 //! Beside the spool, not in it: a server wants none of it. The file of memory is a line for each object that was told of, the
 //! later of two holding, and now and then a line with a time alone; when half of it is of the past it is written anew.
@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// The name of the file with what was told of each object.
 const MEMORY: &str = "memory";
 
-/// The name of the file with the open problems.
+/// The name of the file with the problems.
 const PROBLEMS: &str = "problems.json";
 
 /// A file of memory smaller than this is never written anew.
@@ -29,7 +29,7 @@ pub(crate) struct Diary {
     /// How long the file is, and was when it was last written anew.
     size: [u64; 2],
     memory: Memory,
-    open: Vec<Problem>,
+    problems: Vec<Problem>,
 }
 
 /// Why a diary does not open.
@@ -57,17 +57,17 @@ impl Diary {
         let size = rewrite(directory, &memory).map_err(failed(&file))?;
         let lines = OpenOptions::new().append(true).open(&file).map_err(failed(&file))?;
         let file = directory.join(PROBLEMS);
-        let open = match read(&file).map_err(failed(&file))? {
+        let problems = match read(&file).map_err(failed(&file))? {
             text if text.is_empty() => Vec::new(),
             text => serde_json::from_str(&text)
                 .map_err(|error| DiaryError::Damaged { file: file.clone(), why: error.to_string() })?,
         };
-        Ok(Diary { directory: directory.to_owned(), lines, size: [size; 2], memory, open })
+        Ok(Diary { directory: directory.to_owned(), lines, size: [size; 2], memory, problems })
     }
 
-    /// What was told before, which is handed out once, and the problems that were open.
+    /// What was told before, which is handed out once, and the problems that were known.
     pub(crate) fn take(&mut self) -> (Memory, Vec<Problem>) {
-        (std::mem::take(&mut self.memory), self.open.clone())
+        (std::mem::take(&mut self.memory), self.problems.clone())
     }
 
     /// Notes what was told of objects.
@@ -84,13 +84,14 @@ impl Diary {
         self.write(&format!("\"{now}\"\n"))
     }
 
-    /// Notes which problems are open, if those are others than before.
-    pub(crate) fn problems(&mut self, open: Vec<Problem>) -> io::Result<()> {
-        if open == self.open {
+    /// Notes the problems, if some opened or closed since. That counts and ages in them grow is no news.
+    pub(crate) fn problems(&mut self, problems: &[Problem]) -> io::Result<()> {
+        let turn = |problem: &Problem| (problem.id.clone(), problem.episode, problem.closed.is_some());
+        if problems.iter().map(turn).eq(self.problems.iter().map(turn)) {
             return Ok(());
         }
-        replace(&self.directory.join(PROBLEMS), &serde_json::to_vec(&open)?)?;
-        self.open = open;
+        replace(&self.directory.join(PROBLEMS), &serde_json::to_vec(problems)?)?;
+        self.problems = problems.to_vec();
         Ok(())
     }
 
@@ -163,10 +164,10 @@ mod tests {
         diary.until("2026-01-01T00:00:00Z".parse().unwrap()).unwrap();
         diary.learn(&[(named("a"), None)]).unwrap();
         drop(diary);
-        let (memory, open) = Diary::open(directory.path()).unwrap().take();
+        let (memory, problems) = Diary::open(directory.path()).unwrap().take();
         let mut other = Memory { until: Some("2026-01-01T00:00:00Z".parse().unwrap()), ..Memory::default() };
         other.learn(&named("b"), Some(mark("2")));
-        assert_eq!((memory, open), (other, Vec::new()));
+        assert_eq!((memory, problems), (other, Vec::new()));
     }
 
     #[test]
