@@ -100,13 +100,14 @@ impl Observer {
     pub(crate) async fn run(mut self) -> Result<(), Failure> {
         let mut listing = self.connection.follow(kinds(), None);
         let (mut asked, mut noted) = (Instant::now(), Instant::now());
-        let mut due = Instant::now() + FIRST;
+        // When time alone may change the diagnosis, and when a burst of writes is over or has lasted long enough.
+        let (mut recheck, mut settled) = (Instant::now() + FIRST, None);
         let mut burst: Option<Instant> = None;
         let mut listed_once = false;
         loop {
             let told = self.since.map(|since| since + TOGETHER);
             let held = self.recorder.due().map(|at| Instant::now() + until(self.connection.now(), at));
-            let wake = [told, held].into_iter().flatten().chain([due, noted + NOTED]).min().unwrap_or(due);
+            let wake = [told, held, settled].into_iter().flatten().fold(recheck.min(noted + NOTED), Instant::min);
             tokio::select! {
                 event = listing.next() => {
                     let Some(event) = event else { return Ok(()) };
@@ -122,19 +123,19 @@ impl Observer {
                             true => now,
                             false => now.checked_sub(AT_MOST).unwrap_or(now),
                         });
-                        due = due.min((now + QUIET).min(start + AT_MOST));
+                        settled = Some((now + QUIET).min(start + AT_MOST));
                     }
                 }
                 () = sleep_until(wake) => {}
             }
             self.recorder.tick(self.connection.now());
-            if due <= Instant::now() {
-                burst = None;
+            if settled.unwrap_or(recheck).min(recheck) <= Instant::now() {
+                (burst, settled) = (None, None);
                 if asked.elapsed() >= FRESH {
                     asked = Instant::now();
                     self.engine.state_mut().forget_answers();
                 }
-                due = Instant::now() + self.diagnose().await;
+                recheck = Instant::now() + self.diagnose().await;
             }
             self.collect();
             if self.since.is_some_and(|since| since.elapsed() >= TOGETHER) || self.waiting.entries.len() >= FULL {
