@@ -6,7 +6,6 @@ use crate::observe::{Diary, Observer, private, start};
 use crate::run::connect;
 use crate::signals::terminated;
 use crate::terminal::Terminal;
-use reckon_agent::Spool;
 use reckon_agent::link::{self, EnrolError, LinkState, Plain, Settings, Token};
 use reckon_agent::spool::Limits;
 use reckon_cluster::Connection;

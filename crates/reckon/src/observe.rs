@@ -99,7 +99,8 @@ impl Observer {
     /// That nothing at all can be listed.
     pub(crate) async fn run(mut self) -> Result<(), Failure> {
         let mut listing = self.connection.follow(kinds(), None);
-        let (mut asked, mut noted) = (Instant::now(), Instant::now());
+        let mut asked = Instant::now();
+        let mut noted: Option<Instant> = None;
         // When time alone may change the diagnosis, and when a burst of writes is over or has lasted long enough.
         let (mut recheck, mut settled) = (Instant::now() + FIRST, None);
         let mut burst: Option<Instant> = None;
@@ -107,7 +108,7 @@ impl Observer {
         loop {
             let told = self.since.map(|since| since + TOGETHER);
             let held = self.recorder.due().map(|at| Instant::now() + until(self.connection.now(), at));
-            let wake = [told, held, settled].into_iter().flatten().fold(recheck.min(noted + NOTED), Instant::min);
+            let wake = [told, held, settled].into_iter().flatten().fold(recheck.min(Instant::now() + NOTED), Instant::min);
             tokio::select! {
                 event = listing.next() => {
                     let Some(event) = event else { return Ok(()) };
@@ -141,8 +142,8 @@ impl Observer {
             if self.since.is_some_and(|since| since.elapsed() >= TOGETHER) || self.waiting.entries.len() >= FULL {
                 self.keep().await;
             }
-            if noted.elapsed() >= NOTED {
-                noted = Instant::now();
+            if noted.is_none_or(|noted| noted.elapsed() >= NOTED) && self.is_current() {
+                noted = Some(Instant::now());
                 self.note();
             }
         }
@@ -254,15 +255,20 @@ impl Observer {
         if let Err(error) = self.diary.learn(&marks) {
             tracing::warn!(%error, "what was told was not noted");
         }
+        if self.is_current() {
+            self.note();
+        }
     }
 
-    /// Notes until when everything was told, while everything is watched.
+    /// Whether everything is watched and all that was heard is durable.
+    fn is_current(&self) -> bool {
+        self.awaited.is_empty() && self.unwatched.is_empty() && self.since.is_none()
+    }
+
+    /// Notes until when everything was told.
     fn note(&mut self) {
-        if self.awaited.is_empty() && self.unwatched.is_empty() && self.since.is_none() {
-            let noted = self.diary.until(self.connection.now());
-            if let Err(error) = noted {
-                tracing::warn!(%error, "until when everything was told was not noted");
-            }
+        if let Err(error) = self.diary.until(self.connection.now()) {
+            tracing::warn!(%error, "until when everything was told was not noted");
         }
     }
 }

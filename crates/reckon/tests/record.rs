@@ -242,6 +242,7 @@ async fn a_timeline_is_told_from_the_record_also_of_what_is_gone() {
     running.says("Follows");
     std::thread::sleep(Duration::from_secs(3));
     cluster.creates("flags");
+    std::thread::sleep(Duration::from_millis(50));
     cluster.server.world().delete("configmaps", "shop", "flags").unwrap();
     api.written(2);
     let server = format!("http://{}", api.address);

@@ -200,13 +200,13 @@ fn told(alert: Alert, now: Timestamp) -> Entry {
     let said = ["summary", "description", "message"].iter().find_map(|name| annotations.get(*name));
     let mark = Mark {
         source: "alertmanager".to_owned(),
-        title: shorten(&format!("{name} {}", if resolved { "resolved" } else { "fires" }), LONGEST),
-        text: said.map(|said| shorten(said, LONGEST_TEXT)).unwrap_or_default(),
+        title: shorten(&format!("{name} {}", if resolved { "resolved" } else { "fires" }), LONGEST).into_owned(),
+        text: said.map(|said| shorten(said, LONGEST_TEXT).into_owned()).unwrap_or_default(),
         url: Some(generator_url).filter(|url| url.starts_with("http") && url.chars().count() <= LONGEST),
         labels: labels
             .iter()
             .take(LABELS)
-            .map(|(name, value)| (shorten(name, LONGEST), shorten(value, LONGEST)))
+            .map(|(name, value)| (shorten(name, LONGEST).into_owned(), shorten(value, LONGEST).into_owned()))
             .collect(),
     };
     let at = if resolved { ends_at.unwrap_or(now) } else { starts_at };

@@ -40,7 +40,7 @@ impl Answer {
     /// What the server says is wrong, in its words.
     pub fn refusal(&self) -> String {
         let detail = serde_json::from_slice::<Problem>(&self.body).map(|problem| problem.detail);
-        detail.map_or_else(|_| self.status.to_string(), |detail| shorten(&clean_line(&detail), 300))
+        detail.map_or_else(|_| self.status.to_string(), |detail| shorten(&clean_line(&detail), 300).into_owned())
     }
 }
 

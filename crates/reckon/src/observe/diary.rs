@@ -165,7 +165,7 @@ mod tests {
         diary.learn(&[(named("a"), None)]).unwrap();
         drop(diary);
         let (memory, problems) = Diary::open(directory.path()).unwrap().take();
-        let mut other = Memory { until: Some("2026-01-01T00:00:00Z".parse().unwrap()), ..Memory::default() };
+        let mut other = Memory::read(Some("2026-01-01T00:00:00Z".parse().unwrap()), "").unwrap();
         other.learn(&named("b"), Some(mark("2")));
         assert_eq!((memory, problems), (other, Vec::new()));
     }
