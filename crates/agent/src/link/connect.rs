@@ -142,7 +142,8 @@ impl Settings {
             Token::Given(text) => (text.clone(), "what was given".to_owned()),
             Token::File(path) => {
                 let shown = path.display().to_string();
-                let failed = |error: io::Error| ConnectError::new(format!("the token in {shown} cannot be read: {error}"));
+                let failed =
+                    |error: io::Error| ConnectError::new(format!("the token in {shown} cannot be read: {error}"));
                 let file = std::fs::File::open(path).map_err(failed)?;
                 let mut text = String::new();
                 io::Read::read_to_string(&mut io::Read::take(file, MOST_TOKEN), &mut text).map_err(failed)?;

@@ -284,7 +284,8 @@ async fn a_server_is_believed_by_the_authority_that_was_given_and_by_no_other() 
     let authorities = directory.path().join("ca.pem");
     std::fs::write(&authorities, made.cert.pem()).unwrap();
     let known =
-        Settings::new(&address, Token::File(directory.path().join("token")), Some(&authorities), Plain::OnLoopback).unwrap();
+        Settings::new(&address, Token::File(directory.path().join("token")), Some(&authorities), Plain::OnLoopback)
+            .unwrap();
     run_until(&spool, &known, 1).await;
     assert_eq!(server.positions(), [1]);
 }

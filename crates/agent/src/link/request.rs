@@ -64,13 +64,7 @@ pub(super) async fn send(
     timeout(PATIENCE, exchange(settings, method, path, body, most)).await.map_err(late)?
 }
 
-async fn exchange(
-    settings: &Settings,
-    method: Method,
-    path: &str,
-    body: Vec<u8>,
-    most: usize,
-) -> Result<Answer, Lost> {
+async fn exchange(settings: &Settings, method: Method, path: &str, body: Vec<u8>, most: usize) -> Result<Answer, Lost> {
     let lost = |error: &dyn std::fmt::Display| Lost(format!("the connection is lost: {error}"));
     let token = settings.token().map_err(|error| Lost(error.why))?;
     let wire = settings.wire().await.map_err(|error| Lost(error.why))?;
