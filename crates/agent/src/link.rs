@@ -7,13 +7,17 @@ mod backoff;
 mod connect;
 #[cfg(test)]
 mod double;
+mod enrol;
 #[cfg(test)]
 mod loopback_tests;
+mod request;
 mod shell;
 mod talk;
 #[cfg(test)]
 mod talk_tests;
 
-pub use connect::{PATH, Plain, Settings, SettingsError};
+pub use connect::{PATH, Plain, Settings, SettingsError, Token};
+pub use enrol::{EnrolError, enrol};
+pub use request::{Answer, Lost, get};
 pub use shell::{LinkState, run};
 pub use talk::{End, Step, Talk};

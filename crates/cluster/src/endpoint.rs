@@ -48,6 +48,11 @@ impl Endpoint {
         if self.group.is_empty() { self.plural.clone() } else { format!("{}.{}", self.plural, self.group) }
     }
 
+    /// Whether it is of Kubernetes itself. What is of another group may be served by somebody else, with versions of its own.
+    pub(crate) fn is_of_kubernetes(&self) -> bool {
+        !self.group.contains('.') || self.group.ends_with(".k8s.io")
+    }
+
     fn path(&self, namespace: Option<&str>) -> String {
         let Endpoint { group, version, plural, .. } = self;
         let root = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };

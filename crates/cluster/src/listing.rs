@@ -100,6 +100,11 @@ impl Listing {
     pub async fn next(&mut self) -> Option<ListEvent> {
         self.events.recv().await
     }
+
+    /// An event that has come already.
+    pub fn ready(&mut self) -> Option<ListEvent> {
+        self.events.try_recv().ok()
+    }
 }
 
 impl Connection {
@@ -156,13 +161,12 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
-    /// That of the store that a kind is in. Large clusters keep Events apart; what is no group of Kubernetes itself may be
-    /// served by somebody else, with versions of its own.
+    /// That of the store that a kind is in. Large clusters keep Events apart; others may keep what they serve anywhere.
     pub(crate) fn pulse(&self, scope: &Scope) -> Arc<Pulse> {
         let group = &scope.endpoint.group;
         let store = match () {
             () if scope.kind == Kind::Event => "events",
-            () if !group.contains('.') || group.ends_with(".k8s.io") => "",
+            () if scope.endpoint.is_of_kubernetes() => "",
             () => group,
         };
         let mut pulses = self.pulses.lock().unwrap_or_else(PoisonError::into_inner);

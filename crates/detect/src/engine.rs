@@ -87,6 +87,11 @@ impl Engine {
         &mut self.state
     }
 
+    /// Takes these problems for known, as another run found them: they keep their episodes, and close when they are over.
+    pub fn resume(&mut self, problems: Vec<Problem>) {
+        self.problems = problems;
+    }
+
     /// Forgets which problems were known, and nothing else: the next diagnosis is that of an engine that has seen nothing
     /// fail yet, for less work.
     pub fn forget_problems(&mut self) {

@@ -1,8 +1,10 @@
 //! The command line.
 
 mod past;
+mod serving;
 
-pub(crate) use past::{DiffMoment, DiffOptions, ListingFormat, TimelineOptions};
+pub(crate) use past::{DiffMoment, DiffOptions, ListingFormat, RecordOptions, TimelineOptions};
+pub(crate) use serving::{AgentOptions, ServeOptions};
 
 use crate::filter::{Field, fields};
 use crate::jsonpath::Template;
@@ -68,7 +70,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Output,
     },
-    /// Say what happened to an object and what it is made of, as far as Kubernetes remembers, the newest last
+    /// Say what happened to an object and what it is made of, as far as a server's record or Kubernetes itself remembers, the
+    /// newest last
     #[command(
         after_help = "Examples:\n  reckon timeline deploy/checkout -n shop\n  reckon timeline node/n1 --since 6h\n  reckon timeline ns/shop --since 30m -f bundle/"
     )]
@@ -108,6 +111,16 @@ pub(crate) enum Command {
         #[command(flatten)]
         output: Data,
     },
+    /// Keep the record of this cluster, and of those whose agents send theirs, and serve it over HTTP
+    #[command(
+        after_help = "Examples:\n  reckon serve\n  reckon serve --no-cluster --listen 0.0.0.0:7325 --name reckon.example.com\n  reckon serve --database postgres://reckon@db.example.com/reckon --listen 0.0.0.0:7325 --name reckon.example.com"
+    )]
+    Serve(ServeOptions),
+    /// Follow a cluster and send its record to a server
+    #[command(
+        after_help = "Examples:\n  reckon agent --server https://reckon.example.com --token-file token --data-dir /var/lib/reckon"
+    )]
+    Agent(AgentOptions),
     /// Say what the kernel of a node tells about memory: kills for want of it, whose limit it was, what filled it
     #[command(
         after_help = "Examples:\n  dmesg | reckon node --kmsg -\n  reckon node --kmsg /var/log/kern.log -o json\n  reckon node --print      what the DaemonSet of deploy/node.yaml runs"

@@ -1,6 +1,7 @@
 //! `reckon`, also `kubectl reckon`.
 
 mod again;
+mod agent;
 mod args;
 mod bundle;
 mod contexts;
@@ -14,8 +15,11 @@ mod human;
 mod jsonpath;
 mod near;
 mod node;
+mod observe;
+mod record;
 mod remedy;
 mod run;
+mod serve;
 mod session;
 mod signals;
 mod style;

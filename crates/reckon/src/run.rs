@@ -7,7 +7,7 @@ use crate::exit::{Exit, Failure};
 use crate::filter::Filter;
 use crate::session::{self, Answered};
 use crate::terminal::{Question, Terminal};
-use crate::{contexts, demo, diff, doctor, fix, node, timeline, watch};
+use crate::{agent, contexts, demo, diff, doctor, fix, node, serve, timeline, watch};
 use clap::{CommandFactory, FromArgMatches};
 use reckon_cluster::{ConnectError, Connection, Options};
 use reckon_detect::Scope;
@@ -93,6 +93,8 @@ async fn run(cli: &Cli, terminal: &Terminal) -> Result<Exit, Failure> {
             doctor::run(&cli.global, terminal, *all_namespaces, output.format).await
         }
         Command::Demo(options) => demo::run(options, terminal).await,
+        Command::Serve(options) => serve::run(&cli.global, options, terminal).await,
+        Command::Agent(options) => agent::run(&cli.global, options, terminal).await,
         Command::Node(options) => node::run(options, terminal, cli.global.local).await,
         Command::Version { client, output } => version(&cli.global, terminal, *client, *output).await,
         Command::Completion { shell } => {

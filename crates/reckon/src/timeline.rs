@@ -1,5 +1,6 @@
 //! `reckon timeline`: what happened to an object and what it is made of, as far as Kubernetes itself remembers.
 
+mod recorded;
 mod table;
 
 use crate::again::Again;
@@ -41,9 +42,10 @@ impl Known {
 
 /// Tells it.
 pub(crate) async fn run(global: &Global, terminal: &Terminal, options: &TimelineOptions) -> Result<Exit, Failure> {
-    let (timeline, partial) = match &options.offline.file {
-        Some(path) => from_bundle(global, terminal, options, path)?,
-        None => from_cluster(global, terminal, options).await?,
+    let (timeline, partial) = match (&options.offline.file, &options.record.server) {
+        (Some(path), _) => from_bundle(global, terminal, options, path)?,
+        (None, Some(server)) => recorded::from_record(global, terminal, options, server).await?,
+        (None, None) => from_cluster(global, terminal, options).await?,
     };
     let again = match &options.offline.file {
         Some(path) => Again::bundle(path, options.offline.at),

@@ -21,7 +21,22 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("reckon-demo", &["reckon-model", "reckon-sim"]),
     ("reckon-server", &["reckon-model", "reckon-store"]),
     ("reckon-store", &["reckon-model"]),
-    ("reckon", &["reckon-model", "reckon-detect", "reckon-cluster", "reckon-node", "reckon-sim", "reckon-demo"]),
+    ("reckon-agent", &["reckon-model"]),
+    (
+        "reckon",
+        &[
+            "reckon-agent",
+            "reckon-cluster",
+            "reckon-demo",
+            "reckon-detect",
+            "reckon-model",
+            "reckon-node",
+            "reckon-record",
+            "reckon-server",
+            "reckon-sim",
+            "reckon-store",
+        ],
+    ),
     // Knows the program only by its output.
     ("reckon-testbed", &[]),
     // Counts what the hot path costs.

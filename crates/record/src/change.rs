@@ -30,7 +30,12 @@ pub(crate) fn updated(look: &Look<'_>, before: &Object, now: &Object, version: &
     let (old, new) = (written::read(before, look.noise), written::read(now, look.noise));
     let last = actor::last(Some(before), now);
     let fields = diff(&old.written, &new.written, "", "");
-    if fields.is_empty() {
+    // A value that was read of one of the two alone: that it differs is no sight of a write.
+    let read_once = |field: &FieldChange| match (&field.from, &field.to) {
+        (Some(from), Some(to)) => (from == written::UNREAD) != (to == written::UNREAD),
+        _ => false,
+    };
+    if fields.iter().all(read_once) {
         let told = unseen(look, (before, &old), (now, &new), last, version);
         let written = (!told.is_empty()).then_some(new.written);
         return Updated { told, written };

@@ -5,7 +5,7 @@ mod feed;
 
 use feed::{Feed, at, change, changes, deployment, fields, object, pod, running, with, words, wrote};
 use reckon_model::record::{Entry, Fact, Phase};
-use reckon_model::{Kind, Verb};
+use reckon_model::{Answer, Demand, Kind, Object, Verb};
 use reckon_record::{LONGEST, Memory, Noise, kinds, line};
 use serde_json::{Value, json};
 
@@ -128,6 +128,27 @@ fn of_a_secret_the_names_of_keys_are_told_and_that_they_were_written() {
     );
     let entries = feed.apply(&secret(&["password", "user"], "2026-01-01T12:00:59Z"));
     assert_eq!(fields(change(&entries)), ["data.user"]);
+}
+
+#[test]
+fn a_config_map_whose_values_were_read_once_is_told_of_as_any_other() {
+    let flags = |time: &str| {
+        let own = wrote("kubectl", time, &json!({"f:data": {"f:colour": {}}}));
+        object("v1", "ConfigMap", "flags", &json!({"data": {"colour": "red"}, "metadata": {"managedFields": [own]}}))
+    };
+    let mut feed = Feed::new();
+    feed.metadata(&Kind::ConfigMap, &flags(feed::NOON));
+    // Somebody reads it to know more: what comes of that is nobody's change.
+    let whole = Object::decode(flags(feed::NOON).to_string().as_bytes(), None).unwrap();
+    let demand = Demand::Object { kind: Kind::ConfigMap, namespace: Some("shop".to_owned()), name: "flags".to_owned() };
+    feed.state.answer(demand, Answer::Objects(vec![whole]));
+    drop(feed.state.take_steps());
+    feed.pass(60);
+    let entries = feed.metadata(&Kind::ConfigMap, &flags("2026-01-01T12:00:59Z"));
+    assert_eq!(
+        (fields(change(&entries)), change(&entries).actor.as_ref().unwrap().manager.as_str()),
+        (vec!["data.colour"], "kubectl")
+    );
 }
 
 #[test]

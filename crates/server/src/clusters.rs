@@ -1,6 +1,7 @@
 //! `GET /api/v1/clusters`: whose record is kept.
 
 use crate::App;
+use crate::lane;
 use crate::paging::PageOf;
 use crate::query::Asked;
 use crate::refusal::Refusal;
@@ -13,6 +14,7 @@ pub(crate) async fn list(
     Query(pairs): Query<Vec<(String, String)>>,
 ) -> Result<Json<PageOf<Cluster>>, Refusal> {
     Asked::new(pairs, &[])?;
-    let items = app.store.clusters().await?.into_iter().map(Cluster::from).collect();
+    let known = app.store.clusters().await?.into_iter().filter(|known| !lane::is_lane(&known.id));
+    let items = known.map(Cluster::from).collect();
     Ok(Json(PageOf { items, next_page_token: None, damaged: Vec::new() }))
 }

@@ -8,7 +8,9 @@ mod caller;
 mod changes;
 mod clusters;
 mod guard;
+mod lane;
 mod live;
+mod marks;
 mod naming;
 mod objects;
 mod openapi;
@@ -37,6 +39,8 @@ use std::sync::Arc;
 pub(crate) struct App {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) names: Arc<Names>,
+    /// As whom it writes marks.
+    pub(crate) lanes: Arc<lane::Lanes>,
     /// The token of this start, for the person who started it; `None` where only issued tokens count.
     pub(crate) start: Option<TokenHash>,
     /// What time it is. A parameter, so that a test can turn the clock.

@@ -5,6 +5,7 @@
 //! tells it. What was trimmed or damaged in between is told as `lost`.
 
 use crate::App;
+use crate::lane;
 use crate::query::{Asked, ENTRIES};
 use crate::refusal::{Code, Refusal};
 use crate::shown::{Change, Damaged};
@@ -66,7 +67,7 @@ impl Live {
         if !damaged.is_empty() || !trimmed.is_empty() {
             let lost = Lost {
                 damaged: damaged.into_iter().map(Damaged::from).collect(),
-                trimmed: trimmed.into_iter().map(|cluster| cluster.0).collect(),
+                trimmed: trimmed.iter().map(|id| lane::cluster(id).0).collect(),
             };
             self.ready.extend(json("lost", &lost));
         }

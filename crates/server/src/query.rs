@@ -4,7 +4,7 @@
 //! asked for.
 
 use crate::refusal::Refusal;
-use crate::{naming, paging};
+use crate::{lane, naming, paging};
 use reckon_model::{ClusterId, ProblemId, Timestamp};
 use reckon_store::{Cursor, EpisodeQuery, Order, Query, Standing};
 
@@ -79,6 +79,10 @@ pub(crate) const EPISODES: &[Parameter] = &[
     PAGE_TOKEN,
 ];
 
+/// Whose alerts come.
+pub(crate) const ALERTS: &[Parameter] =
+    &[once("cluster", "The id or name of the cluster; without it, the alert's label cluster, or the only one there is")];
+
 /// An object as of a time.
 pub(crate) const AS_OF: &[Parameter] = &[
     needed("cluster", "The id of the cluster"),
@@ -129,6 +133,11 @@ impl Asked {
         self.many("cluster").into_iter().map(ClusterId).collect()
     }
 
+    /// Whose alerts these are, where that is said.
+    pub(crate) fn cluster(&mut self) -> Option<String> {
+        self.once("cluster")
+    }
+
     fn range(&mut self) -> Result<(Option<Timestamp>, Option<Timestamp>), Refusal> {
         let (from, to) = (self.time("from")?, self.time("to")?);
         if from.zip(to).is_some_and(|(from, to)| from >= to) {
@@ -148,8 +157,10 @@ impl Asked {
     pub(crate) fn entries(&mut self) -> Result<Query, Refusal> {
         let objects = |names: Vec<String>| names.iter().map(|name| naming::object(name)).collect::<Result<Vec<_>, _>>();
         let (from, to) = self.range()?;
+        // With what is noted about a cluster from outside.
+        let clusters = self.clusters().into_iter().flat_map(|cluster| [lane::of(&cluster), cluster]).collect();
         Ok(Query {
-            clusters: self.clusters(),
+            clusters,
             lines: objects(self.many("workload"))?,
             subjects: objects(self.many("object"))?,
             namespaces: self.many("namespace"),

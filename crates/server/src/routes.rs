@@ -5,9 +5,9 @@ use crate::App;
 use crate::caller::{self, Needed};
 use crate::openapi::{Answer, Body};
 use crate::paging::PageOf;
-use crate::query::{AS_OF, ENTRIES, EPISODES, PAGES, Parameter};
+use crate::query::{ALERTS, AS_OF, ENTRIES, EPISODES, PAGES, Parameter};
 use crate::refusal::{Code, Refusal};
-use crate::{agents, changes, clusters, live, objects, openapi, problems, shown, tokens};
+use crate::{agents, changes, clusters, live, marks, objects, openapi, problems, shown, tokens};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
@@ -80,6 +80,26 @@ pub(crate) fn all() -> Vec<Route> {
             Answer::json::<PageOf<shown::Change>>(),
             || get(changes::list),
         ),
+        Route {
+            method: Method::POST,
+            path: "/api/v1/changes",
+            about: "Set a mark: a deployment, a feature flag, whatever happened outside of the cluster",
+            needed: Needed::Reader,
+            parameters: &[],
+            body: Some(Body::of::<marks::Wanted>()),
+            answer: Answer::created::<marks::Noted>(),
+            handler: || post(marks::set),
+        },
+        Route {
+            method: Method::POST,
+            path: "/api/v1/alertmanager",
+            about: "What Alertmanager's webhook sends: each alert becomes a mark",
+            needed: Needed::Reader,
+            parameters: &[ALERTS],
+            body: Some(Body::of::<marks::Notification>()),
+            answer: Answer::created::<marks::Noted>(),
+            handler: || post(marks::alerts),
+        },
         read(
             "/api/v1/stream",
             "What happens, as it is recorded: server-sent events",

@@ -37,7 +37,7 @@ pub async fn serve(
 ) -> Result<(), ServeError> {
     let Options { names, start, retention } = options;
     let upkeep = tokio::spawn(upkeep::for_ever(store.clone(), retention, Timestamp::now));
-    let app = App { store, names: Arc::new(Names::new(names)), start, now: Timestamp::now };
+    let app = App { store, names: Arc::new(Names::new(names)), lanes: Arc::default(), start, now: Timestamp::now };
     let router = routes::router(&app);
     let served = axum::serve(listener, router).with_graceful_shutdown(ended).await;
     upkeep.abort();

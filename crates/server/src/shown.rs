@@ -1,5 +1,6 @@
 //! The forms of what is answered. Names and times are those of the record; nothing is judged here.
 
+use crate::lane;
 use reckon_model::Timestamp;
 use reckon_model::document::{Ref, Severity};
 use reckon_model::record::{Entry, Position};
@@ -23,7 +24,8 @@ pub(crate) struct Change {
 impl From<store::Recorded> for Change {
     fn from(recorded: store::Recorded) -> Self {
         let store::Recorded { cluster, position: Position { epoch, seq }, index, entry } = recorded;
-        Change { id: format!("{}/{epoch}/{seq}/{index}", cluster.0), cluster: cluster.0, entry }
+        let id = format!("{}/{epoch}/{seq}/{index}", cluster.0);
+        Change { id, cluster: lane::cluster(&cluster).0, entry }
     }
 }
 
@@ -52,7 +54,7 @@ pub(crate) struct Damaged {
 impl From<store::Damaged> for Damaged {
     fn from(damaged: store::Damaged) -> Self {
         let store::Damaged { cluster, epoch, first, last, from, to, why } = damaged;
-        Damaged { cluster: cluster.0, epoch, first, last, from, to, why }
+        Damaged { cluster: lane::cluster(&cluster).0, epoch, first, last, from, to, why }
     }
 }
 

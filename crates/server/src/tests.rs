@@ -35,7 +35,7 @@ async fn served() -> Served {
     let directory = tempfile::tempdir().unwrap();
     let store: Arc<dyn Store> = Arc::new(reckon_store::Sqlite::open(&directory.path().join("record.db")).unwrap());
     let names = Arc::new(Names::new(["reckon.example.com"]));
-    let app = App { store: store.clone(), names, start: Some(TokenHash::of(START)), now };
+    let app = App { store: store.clone(), names, lanes: Arc::default(), start: Some(TokenHash::of(START)), now };
     Served { router: routes::router(&app), store, _directory: directory }
 }
 
@@ -278,4 +278,92 @@ fn the_committed_document_is_what_the_routes_are() {
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     assert!(committed == now, "docs/openapi.json is not what the routes are; run this with UPDATE=1");
+}
+
+#[tokio::test]
+async fn a_mark_from_outside_is_in_the_record_of_its_cluster_once() {
+    let served = served().await;
+    append(&served.store, 1, &[death(1, "checkout-1", "OOMKilled")]).await;
+    let ci = served.token(Grant::User("ci".to_owned())).await;
+    let mark = json!({"object": "deploy/shop/checkout", "title": "deployed 1.2.3", "url": "https://ci.example/7", "at": "2026-11-27T11:00:00Z"});
+    for noted in [1, 0] {
+        let (status, answer) = served.send_json(Method::POST, "/api/v1/changes", &ci, &mark).await;
+        assert_eq!((status, &answer["noted"]), (StatusCode::CREATED, &json!(noted)), "{answer}");
+    }
+    for path in ["/api/v1/changes?cluster=c-1", "/api/v1/changes", "/api/v1/changes?workload=deploy/shop/checkout"] {
+        let (_, page) = served.get(path, &ci).await;
+        let items = page["items"].as_array().unwrap();
+        assert_eq!(items.len(), 2, "{path}");
+        let mark = items.iter().find(|item| item["fact"]["mark"].is_object()).unwrap();
+        assert_eq!((&mark["cluster"], &mark["fact"]["mark"]["source"]), (&json!("c-1"), &json!("ci")), "{mark}");
+    }
+    let (_, clusters) = served.get("/api/v1/clusters", &ci).await;
+    assert_eq!(clusters["items"].as_array().unwrap().len(), 1, "a lane is no cluster");
+    let enrol = served.token(Grant::Enrol).await;
+    let (status, _) = served.send_json(Method::POST, "/api/v1/agents", &enrol, &json!({"cluster": "c-1#marks"})).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "no agent may write marks");
+}
+
+#[tokio::test]
+async fn a_mark_that_is_wrong_says_what_is() {
+    let served = served().await;
+    append(&served.store, 1, &[death(1, "checkout-1", "OOMKilled")]).await;
+    for (wrong, word) in [
+        (json!({}), "title"),
+        (json!({"title": ""}), "title has 1 to"),
+        (json!({"title": "x", "colour": "red"}), "colour"),
+        (json!({"title": "x", "url": "javascript:alert(1)"}), "url begins"),
+        (json!({"title": "x", "object": "checkout"}), "names no object"),
+        (json!({"title": "x", "at": "2026-11-28T12:00:00Z"}), "future"),
+        (json!({"title": "x", "cluster": "elsewhere"}), "elsewhere"),
+        (json!({"title": "x", "text": "x".repeat(5_000)}), "text has at most"),
+    ] {
+        let (status, answer) = served.send_json(Method::POST, "/api/v1/changes", START, &wrong).await;
+        let detail = answer["detail"].as_str().unwrap();
+        assert!(status.is_client_error() && detail.contains(word), "{wrong}: {status} {detail}");
+    }
+}
+
+#[tokio::test]
+async fn two_replicas_that_set_marks_at_once_lose_none() {
+    let served = served().await;
+    append(&served.store, 1, &[death(1, "checkout-1", "OOMKilled")]).await;
+    let names = Arc::new(Names::new(["reckon.example.com"]));
+    let app = App { store: served.store.clone(), names, lanes: Arc::default(), start: Some(TokenHash::of(START)), now };
+    let other = Served { router: routes::router(&app), store: served.store.clone(), _directory: tempfile::tempdir().unwrap() };
+    let marks = |replica, from: usize| async move {
+        for number in from..from + 20 {
+            let mark = json!({"title": format!("mark {number}")});
+            let (status, answer) = Served::send_json(replica, Method::POST, "/api/v1/changes", START, &mark).await;
+            assert_eq!(status, StatusCode::CREATED, "{answer}");
+        }
+    };
+    tokio::join!(marks(&served, 0), marks(&other, 100));
+    let (_, page) = served.get("/api/v1/changes?fact=mark", START).await;
+    assert_eq!(page["items"].as_array().unwrap().len(), 40);
+}
+
+#[tokio::test]
+async fn alerts_become_marks_on_what_they_are_about() {
+    let served = served().await;
+    append(&served.store, 1, &[death(1, "checkout-1", "OOMKilled")]).await;
+    let alert = |status: &str, labels: Value| {
+        json!({"status": status, "labels": labels, "annotations": {"summary": "it burns"}, "startsAt": "2026-11-27T10:00:00.123Z",
+            "endsAt": "2026-11-27T10:05:00Z", "generatorURL": "http://prometheus/graph", "fingerprint": "f"})
+    };
+    let sent = json!({"version": "4", "groupKey": "{}", "status": "firing", "alerts": [
+        alert("firing", json!({"alertname": "KubePodCrashLooping", "namespace": "shop", "pod": "checkout-1"})),
+        alert("resolved", json!({"alertname": "KubePodCrashLooping", "namespace": "shop", "pod": "checkout-1"})),
+        alert("firing", json!({"alertname": "NodeDown", "node": "n1"})),
+        alert("firing", json!({"alertname": "Watchdog"})),
+    ]});
+    for noted in [4, 0] {
+        let (status, answer) = served.send_json(Method::POST, "/api/v1/alertmanager", START, &sent).await;
+        assert_eq!((status, &answer["noted"]), (StatusCode::CREATED, &json!(noted)), "{answer}");
+    }
+    let (_, page) = served.get("/api/v1/changes?fact=mark&order=oldest", START).await;
+    let told: Vec<_> = page["items"].as_array().unwrap().iter().map(|item| (item["subject"]["name"].as_str().unwrap(), item["fact"]["mark"]["title"].as_str().unwrap())).collect();
+    assert!(told.contains(&("checkout-1", "KubePodCrashLooping fires")) && told.contains(&("n1", "NodeDown fires")), "{told:?}");
+    assert!(told.contains(&("kube-system", "Watchdog fires")), "{told:?}");
+    assert_eq!(told[3], ("checkout-1", "KubePodCrashLooping resolved"));
 }

@@ -88,10 +88,10 @@ pub(crate) struct Newcomer {
 }
 
 /// What came as a body, if it came whole.
-type Came = Result<Bytes, BytesRejection>;
+pub(crate) type Came = Result<Bytes, BytesRejection>;
 
 /// A body of JSON, whatever its content type says.
-fn body<T: DeserializeOwned>(came: Came) -> Result<T, Refusal> {
+pub(crate) fn body<T: DeserializeOwned>(came: Came) -> Result<T, Refusal> {
     let bytes = came.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => Refusal::new(Code::TooLarge, "the body is larger than a mebibyte"),
         _ => Refusal::bad("the body did not come whole"),
@@ -142,6 +142,9 @@ pub(crate) async fn enrol(
 ) -> Result<(StatusCode, Json<Shown>), Refusal> {
     let Newcomer { cluster, name } = body(came)?;
     short("cluster", &cluster)?;
+    if cluster.contains('#') {
+        return Err(Refusal::bad("the id of a cluster has no #"));
+    }
     name.as_deref().map_or(Ok(()), |name| short("name", name))?;
     let spent = || Refusal::new(Code::NotAuthenticated, "the enrolment token is spent, expired or revoked");
     let Caller::Newcomer(token) = caller else { return Err(spent()) };

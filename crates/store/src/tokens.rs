@@ -18,6 +18,16 @@ impl TokenHash {
     }
 }
 
+impl Secret {
+    /// A token of 256 random bits from the operating system that no store knows.
+    ///
+    /// # Errors
+    /// [`Error::Random`].
+    pub fn random(kind: &str) -> Result<Secret, Error> {
+        Ok(Secret(format!("reckon_{kind}_{}", URL_SAFE_NO_PAD.encode(random::<32>()?))))
+    }
+}
+
 fn kind(grant: &Grant) -> (&'static str, &str) {
     match grant {
         Grant::Enrol => ("enrol", ""),
@@ -50,13 +60,13 @@ pub(crate) async fn issue<S: Sql>(
     now: Timestamp,
 ) -> Result<Issued, Error> {
     let (kind, bearer) = kind(grant);
-    let secret = format!("reckon_{kind}_{}", URL_SAFE_NO_PAD.encode(random::<32>()?));
+    let secret = Secret::random(kind)?;
     let id = URL_SAFE_NO_PAD.encode(random::<9>()?);
-    let hash = TokenHash::of(&secret).0.to_vec();
+    let hash = TokenHash::of(secret.reveal()).0.to_vec();
     let expires = expires.map(Timestamp::as_millisecond);
     let params = cells![id.as_str(), hash, kind, bearer, label, now.as_millisecond(), expires];
     db.execute("INSERT INTO token VALUES ($1, $2, $3, $4, $5, $6, $7)", &params).await?;
-    Ok(Issued { id: TokenId(id), secret: Secret(secret) })
+    Ok(Issued { id: TokenId(id), secret })
 }
 
 /// See [`crate::Store::enrol`].

@@ -26,8 +26,8 @@ pub const PATH: &str = reckon_model::frame::PATH;
 /// waiting for an old one.
 const TCP: Duration = Duration::from_secs(4);
 
-/// How long TLS and the handshake of the WebSocket have, on a line that loses much.
-const HANDSHAKE: Duration = Duration::from_secs(15);
+/// How long name, TCP, TLS and the handshake of the WebSocket have together, on a line that loses much.
+const HANDSHAKE: Duration = Duration::from_secs(20);
 
 /// The most that is read of a file with a token.
 const MOST_TOKEN: u64 = 16 * 1024;
@@ -41,6 +41,24 @@ pub enum Plain {
     Anywhere,
 }
 
+/// The token by which a server knows who comes.
+#[derive(Clone)]
+pub enum Token {
+    /// In this file, which is read anew for each connection.
+    File(PathBuf),
+    /// This one.
+    Given(String),
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Token::File(path) => write!(f, "File({})", path.display()),
+            Token::Given(_) => f.write_str("Given(…)"),
+        }
+    }
+}
+
 /// Which server, and how.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -48,7 +66,9 @@ pub struct Settings {
     port: u16,
     tls: bool,
     uri: Uri,
-    token: PathBuf,
+    /// The path of the server's own address, without a slash at its end.
+    base: String,
+    token: Token,
     authorities: Option<PathBuf>,
 }
 
@@ -64,15 +84,14 @@ pub enum SettingsError {
 }
 
 impl Settings {
-    /// `server` is such as `https://reckon.example`, with a path where there is one. `token` names a file that holds the agent's
-    /// token, `authorities` one with certificates in PEM that are believed beside the machine's; both are read anew for each
-    /// connection.
+    /// `server` is such as `https://reckon.example`, with a path where there is one. `authorities` is a file with certificates in
+    /// PEM that are believed beside the machine's, read anew for each connection.
     ///
     /// # Errors
     /// What is wrong with the address.
     pub fn new(
         server: &str,
-        token: &Path,
+        token: Token,
         authorities: Option<&Path>,
         plain: Plain,
     ) -> Result<Settings, SettingsError> {
@@ -97,16 +116,40 @@ impl Settings {
         let target = format!("{scheme}://{authority}{path}{PATH}").parse().map_err(|_| wrong())?;
         let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
         let authorities = authorities.map(Path::to_owned);
-        Ok(Settings { host, port, tls, uri: target, token: token.to_owned(), authorities })
+        let base = path.to_owned();
+        Ok(Settings { host, port, tls, uri: target, base, token, authorities })
+    }
+
+    /// A path below the server's own address.
+    pub(super) fn below(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    /// Host and port, as a `Host` header has them.
+    pub(super) fn authority(&self) -> &str {
+        self.uri.authority().map_or("", http::uri::Authority::as_str)
+    }
+
+    /// A connection that bytes go through, secured where the address says so.
+    pub(super) async fn wire(&self) -> Result<Box<dyn Wire>, ConnectError> {
+        let tcp = dial(&self.host, self.port).await?;
+        Ok(if self.tls { Box::new(secured(self, tcp).await?) } else { Box::new(tcp) })
     }
 
     /// What is read anew each time may have been exchanged since.
-    fn token(&self) -> Result<HeaderValue, ConnectError> {
-        let shown = self.token.display();
-        let failed = |error: io::Error| ConnectError::new(format!("the token in {shown} cannot be read: {error}"));
-        let file = std::fs::File::open(&self.token).map_err(failed)?;
-        let mut text = String::new();
-        io::Read::read_to_string(&mut io::Read::take(file, MOST_TOKEN), &mut text).map_err(failed)?;
+    pub(super) fn token(&self) -> Result<HeaderValue, ConnectError> {
+        let (text, shown) = match &self.token {
+            Token::Given(text) => (text.clone(), "what was given".to_owned()),
+            Token::File(path) => {
+                let shown = path.display().to_string();
+                let failed =
+                    |error: io::Error| ConnectError::new(format!("the token in {shown} cannot be read: {error}"));
+                let file = std::fs::File::open(path).map_err(failed)?;
+                let mut text = String::new();
+                io::Read::read_to_string(&mut io::Read::take(file, MOST_TOKEN), &mut text).map_err(failed)?;
+                (text, shown)
+            }
+        };
         let token = text.trim();
         let printable = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
         let header = HeaderValue::from_str(&format!("Bearer {token}")).ok().filter(|_| printable);
@@ -164,11 +207,7 @@ pub(super) type Socket = WebSocketStream<Box<dyn Wire>>;
 /// Opens a connection.
 pub(super) async fn connect(settings: &Settings) -> Result<Socket, ConnectError> {
     let token = settings.token()?;
-    let tcp = dial(&settings.host, settings.port).await?;
-    let shaken = async {
-        let wire: Box<dyn Wire> = if settings.tls { Box::new(secured(settings, tcp).await?) } else { Box::new(tcp) };
-        upgrade(settings, &token, wire).await
-    };
+    let shaken = async { upgrade(settings, &token, settings.wire().await?).await };
     let silent = |_| ConnectError::new(format!("no answer to the handshake in {} s", HANDSHAKE.as_secs()));
     timeout(HANDSHAKE, shaken).await.map_err(silent)?
 }
@@ -242,7 +281,7 @@ mod tests {
     use super::*;
 
     fn settings(server: &str) -> Result<Settings, SettingsError> {
-        Settings::new(server, Path::new("token"), None, Plain::OnLoopback)
+        Settings::new(server, Token::File("token".into()), None, Plain::OnLoopback)
     }
 
     #[test]
@@ -265,7 +304,7 @@ mod tests {
     fn a_token_does_not_travel_in_the_clear_unless_somebody_says_so() {
         assert!(matches!(settings("http://reckon.example"), Err(SettingsError::Plain(_))));
         assert!(matches!(settings("http://localhost.example"), Err(SettingsError::Plain(_))));
-        assert!(Settings::new("http://reckon.example", Path::new("token"), None, Plain::Anywhere).is_ok());
+        assert!(Settings::new("http://reckon.example", Token::File("token".into()), None, Plain::Anywhere).is_ok());
         assert!(settings("http://127.0.0.1:1").is_ok() && settings("http://localhost").is_ok());
     }
 
@@ -273,7 +312,7 @@ mod tests {
     fn a_file_without_a_token_is_told_and_what_is_in_it_is_not() {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("token");
-        let settings = Settings::new("https://a", &file, None, Plain::OnLoopback).unwrap();
+        let settings = Settings::new("https://a", Token::File(file.clone()), None, Plain::OnLoopback).unwrap();
         assert!(settings.token().unwrap_err().why.contains("cannot be read"));
         for wrong in ["", " \n", "two words", "se\u{7f}cret", "sécret"] {
             std::fs::write(&file, wrong).unwrap();

@@ -3,7 +3,7 @@
 use super::connect::upgrade;
 use super::double::{Cut, Server};
 use super::shell::converse;
-use super::{End, LinkState, Plain, Settings, run};
+use super::{End, LinkState, Plain, Settings, Token, run};
 use crate::Spool;
 use crate::spool::Limits;
 use http::HeaderValue;
@@ -38,7 +38,7 @@ fn settings(address: &str, directory: &Path) -> Settings {
     if !token.exists() {
         std::fs::write(&token, "secret\n").unwrap();
     }
-    Settings::new(address, &token, None, Plain::OnLoopback).unwrap()
+    Settings::new(address, Token::File(token), None, Plain::OnLoopback).unwrap()
 }
 
 async fn acknowledged(spool: &Spool, mark: u64) {
@@ -284,7 +284,8 @@ async fn a_server_is_believed_by_the_authority_that_was_given_and_by_no_other() 
     let authorities = directory.path().join("ca.pem");
     std::fs::write(&authorities, made.cert.pem()).unwrap();
     let known =
-        Settings::new(&address, &directory.path().join("token"), Some(&authorities), Plain::OnLoopback).unwrap();
+        Settings::new(&address, Token::File(directory.path().join("token")), Some(&authorities), Plain::OnLoopback)
+            .unwrap();
     run_until(&spool, &known, 1).await;
     assert_eq!(server.positions(), [1]);
 }

@@ -134,6 +134,25 @@ impl<F: Files> Log<F> {
         self.cursor = found.to.map(|to| Cursor { base, want: found.want, offset, to });
     }
 
+    /// Until when the last record before a position tells, for whoever did not read it: from wherever is read, what is lost is
+    /// lost within the same time.
+    fn told_before(&self, position: u64) -> io::Result<Option<Timestamp>> {
+        let earlier = self.segments().take_while(|segment| segment.base < position).count();
+        for at in (0..earlier).rev() {
+            let Some(segment) = self.segments().nth(at) else { continue };
+            let until = self.base_after(at).min(position);
+            let bytes = self.files.read(&segment.name(), 0, usize::try_from(segment.end).unwrap_or(usize::MAX))?;
+            let told = Scan::new(&bytes, self.seal)
+                .filter(|record| record.sort != Sort::Mark)
+                .take_while(|record| record.first < until)
+                .last();
+            if let Some(record) = told {
+                return Ok(Some(record.tally.to));
+            }
+        }
+        Ok(None)
+    }
+
     /// Tells that the positions from the one that is wanted to the one before `until` are not to be had.
     fn missing(&self, found: &mut Found, until: u64, next: Option<Timestamp>) -> io::Result<()> {
         let oldest = self.segments().next().map_or(self.next, |segment| segment.first);
@@ -147,7 +166,10 @@ impl<F: Files> Log<F> {
             return Ok(());
         }
         let why = if last < oldest { GONE } else { DAMAGED };
-        let from = found.to.unwrap_or(self.identity.born);
+        let from = match found.to {
+            Some(to) => to,
+            None => self.told_before(first)?.unwrap_or(self.identity.born),
+        };
         let newest = self.segments().map(|segment| segment.written).max().unwrap_or(from);
         let lost = lost(&self.identity, from, next.unwrap_or(newest), why);
         let (block, tally) = lost.map_err(|error| io::Error::other(error.to_string()))?;

@@ -34,9 +34,11 @@ impl<F: Files> Log<F> {
     pub(super) fn let_go_of_acknowledged(&mut self) -> io::Result<bool> {
         match self.closed.front() {
             Some(oldest) if oldest.last <= self.mark => {
-                // Where this is undone by a loss of power, it is there again and goes again.
+                // Where this is undone by a loss of power, it is there again and goes again. But only while its successor is
+                // there as well: what that held would else pass for damaged.
                 self.files.remove(&oldest.name())?;
                 self.closed.pop_front();
+                self.files.sync_directory()?;
                 Ok(true)
             }
             _ => Ok(false),

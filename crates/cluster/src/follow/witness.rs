@@ -111,11 +111,11 @@ impl Witnesses {
 /// What became of a witness.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Testimony {
-    /// The store has it as it was told, or both ways of asking show that it changed since.
+    /// The store has it as it was told, or it changed or went since.
     Agrees,
     /// The store holds an earlier state of it, and so does the list: what was told is of a history that is no more.
     OfThePast,
-    /// A list still shows it as it was told. The store does not hold that.
+    /// A list still shows it as it was told. The store holds an earlier state, or nothing.
     Contradicted,
     /// Nobody could be asked.
     Silent,
@@ -152,8 +152,13 @@ impl Witness {
         shown.uid == self.told.uid && shown.resource_version.parse().ok() == self.told.version
     }
 
-    fn is_after(&self, shown: &Meta) -> bool {
-        matches!((shown.resource_version.parse::<u64>(), self.told.version), (Ok(shown), Some(told)) if shown < told)
+    /// Whether what the store holds cannot have come after what was told. An object is never undone, but two states of one
+    /// object can be compared only where versions are those of Kubernetes itself.
+    fn is_undone(&self, stored: Option<&Meta>) -> bool {
+        let Some(stored) = stored else { return true };
+        let older =
+            matches!((stored.resource_version.parse::<u64>(), self.told.version), (Ok(now), Some(told)) if now < told);
+        stored.uid == self.told.uid && older && self.scope.endpoint.is_of_kubernetes()
     }
 
     /// What all who follow the store hear while it is contradicted.
@@ -161,10 +166,9 @@ impl Witness {
         let Told { namespace, name, .. } = &self.told;
         let place = if namespace.is_empty() { String::new() } else { format!("{namespace}/") };
         let what = format!("{} {place}{name}", self.scope.kind.singular());
-        let why =
-            "the API server lists it as it was, and etcd holds something else, as after a restore of etcd under a \
-                   running API server: start the API server again"
-                .to_owned();
+        let why = "the API server lists it as it was, and etcd holds an earlier state of it or nothing, as after a restore of \
+                   etcd under a running API server: start the API server again"
+            .to_owned();
         Gap { what, why, obstacle: Obstacle::Server }
     }
 }
@@ -206,10 +210,14 @@ impl Connection {
         let ask = scope.endpoint.names(namespace, &[("fieldSelector", &only)]);
         let listed: Option<Names> = found(self.json(&ask).await)?;
         let shown = listed.into_iter().flat_map(|listed| listed.items).next();
-        Ok(match (stored, shown) {
-            (_, Some(shown)) if witness.is(&shown.metadata) => Testimony::Contradicted,
-            (Some(stored), _) if witness.is_after(&stored.metadata) => Testimony::OfThePast,
-            _ => Testimony::Agrees,
+        let stored = stored.as_ref().map(|stored| &stored.metadata);
+        let listed = shown.is_some_and(|shown| witness.is(&shown.metadata));
+        Ok(match stored {
+            _ if !witness.is_undone(stored) => Testimony::Agrees,
+            _ if listed => Testimony::Contradicted,
+            Some(_) => Testimony::OfThePast,
+            // It was deleted, as both say.
+            None => Testimony::Agrees,
         })
     }
 }

@@ -17,9 +17,28 @@ pub(crate) struct TimelineOptions {
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) since: Option<SignedDuration>,
     #[command(flatten)]
+    pub(crate) record: RecordOptions,
+    #[command(flatten)]
     pub(crate) offline: Offline,
     #[command(flatten)]
     pub(crate) output: Listing,
+}
+
+/// Which server has the record of what happened.
+#[derive(Debug, Args)]
+pub(crate) struct RecordOptions {
+    /// Ask this server, which has the record of what happened, such as https://reckon.example.com; without one, what
+    /// Kubernetes itself remembers is told
+    #[arg(long, value_name = "URL", env = "RECKON_SERVER")]
+    pub(crate) server: Option<String>,
+    /// The file with a token of the server; without it, that in $RECKON_TOKEN
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    #[arg(long, env = "RECKON_TOKEN", hide = true, hide_env_values = true)]
+    pub(crate) token: Option<String>,
+    /// A file with certificates in PEM that are believed of the server, beside the machine's
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca_file: Option<PathBuf>,
 }
 
 /// Which two states of an object are compared, and how that is told.

@@ -61,6 +61,15 @@ impl Feed {
         self.steps()
     }
 
+    /// The metadata alone of an object, as ConfigMaps and Secrets are watched.
+    pub(crate) fn metadata(&mut self, kind: &Kind, object: &Value) -> Vec<Entry> {
+        self.version += 1;
+        let mut object = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"]});
+        object["metadata"]["resourceVersion"] = self.version.to_string().into();
+        self.state.apply(Object::decode(object.to_string().as_bytes(), Some(kind)).unwrap());
+        self.steps().entries
+    }
+
     pub(crate) fn delete(&mut self, object: &Value) -> Vec<Entry> {
         let object = Object::decode(object.to_string().as_bytes(), None).unwrap();
         self.state.delete(&object.reference(), self.now);
