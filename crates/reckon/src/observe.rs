@@ -108,7 +108,8 @@ impl Observer {
         loop {
             let told = self.since.map(|since| since + TOGETHER);
             let held = self.recorder.due().map(|at| Instant::now() + until(self.connection.now(), at));
-            let wake = [told, held, settled].into_iter().flatten().fold(recheck.min(Instant::now() + NOTED), Instant::min);
+            let wake =
+                [told, held, settled].into_iter().flatten().fold(recheck.min(Instant::now() + NOTED), Instant::min);
             tokio::select! {
                 event = listing.next() => {
                     let Some(event) = event else { return Ok(()) };

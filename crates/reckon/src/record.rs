@@ -61,7 +61,12 @@ impl Record {
             })?,
             None => match known.items.as_slice() {
                 [only] => only.clone(),
-                [] => return Err(Failure::new(Exit::NotFound, format!("the server {server} has no record of any cluster"))),
+                [] => {
+                    return Err(Failure::new(
+                        Exit::NotFound,
+                        format!("the server {server} has no record of any cluster"),
+                    ));
+                }
                 several => {
                     let names: Vec<String> =
                         several.iter().map(|known| clean_line(known.name.as_deref().unwrap_or(&known.id))).collect();

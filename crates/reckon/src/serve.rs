@@ -37,9 +37,8 @@ enum Place {
 pub(crate) async fn run(global: &Global, options: &ServeOptions, terminal: &Terminal) -> Result<Exit, Failure> {
     start::log();
     let (store, place) = open(options).await?;
-    let unheard = |error: std::io::Error| {
-        Failure::new(Exit::Refused, format!("failed to listen on {}: {error}", options.listen))
-    };
+    let unheard =
+        |error: std::io::Error| Failure::new(Exit::Refused, format!("failed to listen on {}: {error}", options.listen));
     let listener = TcpListener::bind(options.listen).await.map_err(unheard)?;
     let address = listener.local_addr().map_err(unheard)?;
     let secret = Secret::random("start").map_err(failure)?;
@@ -125,11 +124,7 @@ async fn own_cluster(
     if let Err(error) = store.heard_of(&cluster, name.as_deref(), Timestamp::now()).await {
         tracing::warn!(%error, "the cluster's name was not noted");
     }
-    terminal.data(&format!(
-        "Follows {} at {}.\n",
-        name.as_deref().unwrap_or("the cluster"),
-        connection.server()
-    ))?;
+    terminal.data(&format!("Follows {} at {}.\n", name.as_deref().unwrap_or("the cluster"), connection.server()))?;
     let observer = Observer::new(connection, cluster, spool.clone(), diary);
     tokio::select! {
         observed = observer.run() => observed,

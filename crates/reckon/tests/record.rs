@@ -205,7 +205,8 @@ async fn an_agent_enrols_once_and_sends_what_happened_while_there_was_no_server(
     let agent = |api: &Api| {
         let (server, token, data) = (format!("http://{}", api.address), cluster.path("token"), cluster.path("agent"));
         let (token, data) = (token.to_str().unwrap().to_owned(), data.to_str().unwrap().to_owned());
-        let words = ["agent", "--server", &server, "--token-file", &token, "--data-dir", &data, "--cluster-name", "prod"];
+        let words =
+            ["agent", "--server", &server, "--token-file", &token, "--data-dir", &data, "--cluster-name", "prod"];
         let mut agent = Running::new(&cluster.path("kubeconfig"), &words);
         agent.says("goes to");
         agent
@@ -291,7 +292,8 @@ async fn what_is_in_the_way_is_said_in_one_sentence() {
     std::fs::write(&file, "").unwrap();
     std::fs::write(cluster.path("token"), "reckon_enrol_nobody-knows-it").unwrap();
     std::fs::create_dir(cluster.path("broken")).unwrap();
-    std::fs::write(cluster.path("broken/record.sqlite"), "no database, but long enough to be looked at".repeat(200)).unwrap();
+    std::fs::write(cluster.path("broken/record.sqlite"), "no database, but long enough to be looked at".repeat(200))
+        .unwrap();
     let (file, broken, token) = (file.to_str().unwrap(), cluster.path("broken"), cluster.path("token"));
     let (broken, token, agent) = (broken.to_str().unwrap(), token.to_str().unwrap(), cluster.path("agent"));
     let (agent, server) = (agent.to_str().unwrap(), format!("http://{}", api.address));
@@ -305,10 +307,22 @@ async fn what_is_in_the_way_is_said_in_one_sentence() {
         (&["serve", "--data-dir", fresh, "--database", "postgres://x"], 2, "cannot be used with"),
         (&["serve", "--database", "postgres://nobody@127.0.0.1:1/reckon"], 3, "the database cannot be reached"),
         (&["serve", "--data-dir", fresh, "--keep-bytes", "much"], 2, "is no size"),
-        (&["agent", "--server", &server, "--token-file", token, "--data-dir", agent], 4, "does not take the enrolment token"),
-        (&["agent", "--server", "http://reckon.example.com", "--token-file", token, "--data-dir", agent], 2, "--insecure-plain-http"),
+        (
+            &["agent", "--server", &server, "--token-file", token, "--data-dir", agent],
+            4,
+            "does not take the enrolment token",
+        ),
+        (
+            &["agent", "--server", "http://reckon.example.com", "--token-file", token, "--data-dir", agent],
+            2,
+            "--insecure-plain-http",
+        ),
         (&["agent", "--server", &server, "--token-file", file, "--data-dir", agent], 2, "there is no token in"),
-        (&["agent", "--server", "http://127.0.0.1:1", "--token-file", token, "--data-dir", agent], 3, "does not answer"),
+        (
+            &["agent", "--server", "http://127.0.0.1:1", "--token-file", token, "--data-dir", agent],
+            3,
+            "does not answer",
+        ),
     ] {
         let (found, said) = ends(&cluster, words);
         assert_eq!(found, code, "{words:?}: {said}");

@@ -80,8 +80,10 @@ pub(crate) const EPISODES: &[Parameter] = &[
 ];
 
 /// Whose alerts come.
-pub(crate) const ALERTS: &[Parameter] =
-    &[once("cluster", "The id or name of the cluster; without it, the alert's label cluster, or the only one there is")];
+pub(crate) const ALERTS: &[Parameter] = &[once(
+    "cluster",
+    "The id or name of the cluster; without it, the alert's label cluster, or the only one there is",
+)];
 
 /// An object as of a time.
 pub(crate) const AS_OF: &[Parameter] = &[

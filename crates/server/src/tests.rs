@@ -330,7 +330,8 @@ async fn two_replicas_that_set_marks_at_once_lose_none() {
     append(&served.store, 1, &[death(1, "checkout-1", "OOMKilled")]).await;
     let names = Arc::new(Names::new(["reckon.example.com"]));
     let app = App { store: served.store.clone(), names, lanes: Arc::default(), start: Some(TokenHash::of(START)), now };
-    let other = Served { router: routes::router(&app), store: served.store.clone(), _directory: tempfile::tempdir().unwrap() };
+    let other =
+        Served { router: routes::router(&app), store: served.store.clone(), _directory: tempfile::tempdir().unwrap() };
     let marks = |replica, from: usize| async move {
         for number in from..from + 20 {
             let mark = json!({"title": format!("mark {number}")});
@@ -362,8 +363,16 @@ async fn alerts_become_marks_on_what_they_are_about() {
         assert_eq!((status, &answer["noted"]), (StatusCode::CREATED, &json!(noted)), "{answer}");
     }
     let (_, page) = served.get("/api/v1/changes?fact=mark&order=oldest", START).await;
-    let told: Vec<_> = page["items"].as_array().unwrap().iter().map(|item| (item["subject"]["name"].as_str().unwrap(), item["fact"]["mark"]["title"].as_str().unwrap())).collect();
-    assert!(told.contains(&("checkout-1", "KubePodCrashLooping fires")) && told.contains(&("n1", "NodeDown fires")), "{told:?}");
+    let told: Vec<_> = page["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (item["subject"]["name"].as_str().unwrap(), item["fact"]["mark"]["title"].as_str().unwrap()))
+        .collect();
+    assert!(
+        told.contains(&("checkout-1", "KubePodCrashLooping fires")) && told.contains(&("n1", "NodeDown fires")),
+        "{told:?}"
+    );
     assert!(told.contains(&("kube-system", "Watchdog fires")), "{told:?}");
     assert_eq!(told[3], ("checkout-1", "KubePodCrashLooping resolved"));
 }

@@ -22,7 +22,9 @@ pub(super) async fn from_record(
     let (remembered, why) = match super::from_cluster(global, terminal, options).await {
         Ok(remembered) => (Some(remembered), None),
         // What is gone, and what cannot be asked, may be in the record all the same.
-        Err(failure) if matches!(failure.exit, Exit::NotFound | Exit::Unreachable | Exit::Forbidden | Exit::TimedOut) => {
+        Err(failure)
+            if matches!(failure.exit, Exit::NotFound | Exit::Unreachable | Exit::Forbidden | Exit::TimedOut) =>
+        {
             (None, Some(failure))
         }
         Err(failure) => return Err(failure),
@@ -35,7 +37,8 @@ pub(super) async fn from_record(
     let record = Record::of(&options.record, server, cluster.as_deref()).await?;
     let now = remembered.as_ref().map_or_else(Timestamp::now, |(timeline, _)| timeline.as_of);
     let since = super::since(options, now);
-    let lines = lines(&target, remembered.as_ref().map(|(timeline, _)| timeline.entries.as_slice()).unwrap_or_default());
+    let lines =
+        lines(&target, remembered.as_ref().map(|(timeline, _)| timeline.entries.as_slice()).unwrap_or_default());
     let Found { entries, more } = record.entries(&lines, since).await?;
     if more {
         terminal.warn("only the newest 5000 entries are told; --since with less time tells the others");
@@ -111,7 +114,10 @@ fn joined(remembered: Timeline, target: &ResourceRef, record: &Record, recorded:
     let sentence = match (entries.len(), older) {
         (0, _) => format!("Nothing is recorded of {of}."),
         (n, 0) => format!("{} of {of}, told from the record.", count(n, "entry")),
-        (n, _) => format!("{} of {of}, told from the record, and from what Kubernetes remembers before it.", count(n, "entry")),
+        (n, _) => format!(
+            "{} of {of}, told from the record, and from what Kubernetes remembers before it.",
+            count(n, "entry")
+        ),
     };
     Timeline { cluster: Some(record.cluster().to_owned()), sentence, entries, unseen, ..remembered }
 }

@@ -55,8 +55,7 @@ impl Recorder {
     fn is_news(&self, look: &Look<'_>, object: &Object) -> bool {
         let listed = self.was_listed(&object.kind, object.namespace());
         // The API server cuts off the second in which it was; what was told of then has a mark.
-        listed
-            || look.since.zip(object.meta.created).is_some_and(|(since, made)| made.as_second() >= since.as_second())
+        listed || look.since.zip(object.meta.created).is_some_and(|(since, made)| made.as_second() >= since.as_second())
     }
 
     fn was_created(&mut self, look: &Look<'_>, object: &Object, version: &str) {

@@ -64,7 +64,8 @@ impl Feed {
     /// The metadata alone of an object, as ConfigMaps and Secrets are watched.
     pub(crate) fn metadata(&mut self, kind: &Kind, object: &Value) -> Vec<Entry> {
         self.version += 1;
-        let mut object = json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"]});
+        let mut object =
+            json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": object["metadata"]});
         object["metadata"]["resourceVersion"] = self.version.to_string().into();
         self.state.apply(Object::decode(object.to_string().as_bytes(), Some(kind)).unwrap());
         self.steps().entries
