@@ -323,6 +323,8 @@ impl Course {
             if more.is_empty() {
                 return Ok(found);
             }
+            let on = more.iter().all(|block| block.last > from);
+            check(on, || format!("read after {from}, there is what was read"))?;
             found.extend(more);
         }
     }
