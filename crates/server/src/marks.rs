@@ -11,7 +11,7 @@ use http::StatusCode;
 use reckon_model::record::{Entry, Fact, Mark};
 use reckon_model::text::shorten;
 use reckon_model::{ClusterId, Kind, ResourceRef, SignedDuration, Timestamp};
-use reckon_store::Query;
+use reckon_store::{KnownCluster, Query};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -91,7 +91,7 @@ pub(crate) async fn set(
 ) -> Result<(StatusCode, Json<Noted>), Refusal> {
     let wanted: Wanted = body(came)?;
     let now = (app.now)();
-    let cluster = find(&app, wanted.cluster.as_deref()).await?;
+    let cluster = find(&known(&app).await?, wanted.cluster.as_deref())?;
     let subject = match (&wanted.object, &wanted.namespace) {
         (Some(_), Some(_)) => return Err(Refusal::bad("object and namespace exclude each other")),
         (Some(object), None) => naming::object(object)?,
@@ -171,11 +171,11 @@ pub(crate) async fn alerts(
     if alerts.len() > ALERTS {
         return Err(Refusal::bad(format!("at most {ALERTS} alerts are taken at once")));
     }
-    let now = (app.now)();
+    let (known, now) = (known(&app).await?, (app.now)());
     let mut by_cluster: BTreeMap<ClusterId, Vec<Entry>> = BTreeMap::new();
     for alert in alerts {
         let named = given.as_deref().or(alert.labels.get("cluster").map(String::as_str));
-        let cluster = find(&app, named).await?;
+        let cluster = find(&known, named)?;
         by_cluster.entry(cluster).or_default().push(told(alert, now));
     }
     let mut noted = 0;
@@ -224,11 +224,14 @@ fn scope(namespace: Option<&str>) -> ResourceRef {
     ResourceRef::new(Kind::Namespace, None, namespace.unwrap_or("kube-system"))
 }
 
+async fn known(app: &App) -> Result<Vec<KnownCluster>, Refusal> {
+    Ok(app.store.clusters().await?.into_iter().filter(|known| !lane::is_lane(&known.id)).collect())
+}
+
 /// The cluster of this id or name, or the only one there is.
-async fn find(app: &App, named: Option<&str>) -> Result<ClusterId, Refusal> {
-    let known: Vec<_> = app.store.clusters().await?.into_iter().filter(|known| !lane::is_lane(&known.id)).collect();
+fn find(known: &[KnownCluster], named: Option<&str>) -> Result<ClusterId, Refusal> {
     let Some(named) = named else {
-        return match known.as_slice() {
+        return match known {
             [only] => Ok(only.id.clone()),
             _ => Err(Refusal::bad(format!("cluster is needed: the record of {} is kept", known.len()))),
         };

@@ -76,7 +76,7 @@ pub struct Settings {
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
     /// No address of a server.
-    #[error("{0} is not the address of a server: it begins with https:// and has no ? or #")]
+    #[error("{0} is not the address of a server: one begins with https:// and has no ? or #")]
     Address(String),
     /// A token would travel in the clear.
     #[error("{0} has no TLS: the agent's token would be readable on the way")]

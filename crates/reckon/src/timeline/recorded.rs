@@ -8,7 +8,7 @@ use crate::session;
 use crate::target;
 use crate::terminal::Terminal;
 use reckon_model::document::{API_VERSION, Timeline};
-use reckon_model::record::Entry;
+use reckon_model::record::{Entry, Fact};
 use reckon_model::text::count;
 use reckon_model::{Kind, ResourceRef, Timestamp};
 
@@ -49,8 +49,9 @@ pub(super) async fn from_record(
         }
         terminal.warn(&format!("{}; what the record tells of it follows", failure.sentence));
     }
+    let begins = begins(record.begins(), &entries).filter(|_| remembered.is_some());
     let (timeline, partial) = remembered.unwrap_or_else(|| (empty(&target, now, since), false));
-    Ok((joined(timeline, &target, &record, entries), partial))
+    Ok((joined(timeline, &target, record.cluster(), begins, entries), partial))
 }
 
 /// The target, whether it is there or not.
@@ -101,14 +102,26 @@ fn empty(target: &ResourceRef, now: Timestamp, since: Option<Timestamp>) -> Time
     }
 }
 
-/// What is remembered of the time before the record, and the record.
-fn joined(remembered: Timeline, target: &ResourceRef, record: &Record, recorded: Vec<Entry>) -> Timeline {
-    let begins = record.begins();
-    let before = |at: Timestamp| begins.is_none_or(|begins| at < begins);
+/// Since when the record tells of these objects. Its earliest entry may be older: what was found when it began, such as the last
+/// death of a container, has the time at which it happened.
+fn begins(record: Option<Timestamp>, recorded: &[Entry]) -> Option<Timestamp> {
+    let found = recorded.iter().filter(|entry| matches!(entry.fact, Fact::Seen(_))).map(|entry| entry.at).min();
+    record.into_iter().chain(found).max()
+}
+
+/// What is remembered of the time before the record tells, and the record from then on; all of it where nothing is remembered.
+fn joined(
+    remembered: Timeline,
+    target: &ResourceRef,
+    cluster: &str,
+    begins: Option<Timestamp>,
+    recorded: Vec<Entry>,
+) -> Timeline {
+    let before = |at: Timestamp| begins.is_some_and(|begins| at < begins);
     let mut entries: Vec<Entry> = remembered.entries.into_iter().filter(|entry| before(entry.at)).collect();
     let unseen = remembered.unseen.into_iter().filter(|unseen| before(unseen.from)).collect();
     let older = entries.len();
-    entries.extend(recorded);
+    entries.extend(recorded.into_iter().filter(|entry| !before(entry.at)));
     entries.sort_by_key(|entry| entry.at);
     let of = target::describe(target);
     let sentence = match (entries.len(), older) {
@@ -119,5 +132,53 @@ fn joined(remembered: Timeline, target: &ResourceRef, record: &Record, recorded:
             count(n, "entry")
         ),
     };
-    Timeline { cluster: Some(record.cluster().to_owned()), sentence, entries, unseen, ..remembered }
+    Timeline { cluster: Some(cluster.to_owned()), sentence, entries, unseen, ..remembered }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reckon_model::record::{Folded, Seen};
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    fn entry(time: &str, fact: Fact) -> Entry {
+        Entry { at: at(time), subject: ResourceRef::new(Kind::Deployment, Some("shop"), "web"), workload: None, fact }
+    }
+
+    fn event(reason: &str) -> Fact {
+        Fact::Event(Folded {
+            reason: reason.to_owned(),
+            message: String::new(),
+            warning: true,
+            count: 1,
+            first: at("2026-01-01T10:00:00Z"),
+            component: String::new(),
+        })
+    }
+
+    #[test]
+    fn what_is_remembered_goes_over_into_the_record_where_that_begins() {
+        let web = ResourceRef::new(Kind::Deployment, Some("shop"), "web");
+        let seen = Fact::Seen(Seen { generation: None, version: String::new(), object: None, phase: None });
+        let recorded = vec![
+            entry("2026-01-01T11:00:00Z", event("found")),
+            entry("2026-01-01T12:00:00Z", seen),
+            entry("2026-01-01T13:00:00Z", event("recorded")),
+        ];
+        let now = at("2026-01-01T14:00:00Z");
+        let known = [entry("2026-01-01T10:00:00Z", event("remembered")), entry("2026-01-01T13:00:00Z", event("both"))];
+        let remembered = Timeline { entries: known.to_vec(), ..empty(&web, now, None) };
+        let begins = begins(Some(at("2026-01-01T09:00:00Z")), &recorded);
+        assert_eq!(begins, Some(at("2026-01-01T12:00:00Z")));
+        let hours = |told: &Timeline| {
+            told.entries.iter().map(|entry| entry.at.to_string()[11..13].to_owned()).collect::<Vec<_>>()
+        };
+        let told = joined(remembered, &web, "c", begins, recorded.clone());
+        assert_eq!(hours(&told), ["10", "12", "13"]);
+        assert!(told.sentence.ends_with("told from the record, and from what Kubernetes remembers before it."));
+        assert_eq!(hours(&joined(empty(&web, now, None), &web, "c", None, recorded)), ["11", "12", "13"]);
+    }
 }
