@@ -14,6 +14,7 @@ pub(crate) use start::private;
 
 use crate::exit::Failure;
 use crate::session;
+use crate::watch::{AT_MOST, FIRST, FRESH, QUIET};
 use reckon_agent::Spool;
 use reckon_cluster::{Connection, ListEvent, Listing};
 use reckon_detect::{Engine, Scope, State};
@@ -22,17 +23,6 @@ use reckon_record::{Noise, Recorded, Recorder};
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
-
-/// A burst of writes is diagnosed once, when it has been quiet for this long …
-const QUIET: Duration = Duration::from_millis(500);
-/// … or has lasted this long.
-const AT_MOST: Duration = Duration::from_secs(2);
-
-/// The first diagnosis waits for the lists, but not for ever: a kind that hangs holds nothing up.
-const FIRST: Duration = Duration::from_secs(15);
-
-/// How long an answer that nobody follows is taken for true.
-const FRESH: Duration = Duration::from_secs(60);
 
 /// How long entries wait for others to be made durable with: what happens is to be visible within a quarter of a second.
 const TOGETHER: Duration = Duration::from_millis(50);

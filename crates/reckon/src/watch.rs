@@ -18,14 +18,14 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 /// A burst of writes is diagnosed once, when it has been quiet for this long …
-const QUIET: Duration = Duration::from_millis(500);
+pub(crate) const QUIET: Duration = Duration::from_millis(500);
 /// … or has lasted this long.
-const AT_MOST: Duration = Duration::from_secs(2);
+pub(crate) const AT_MOST: Duration = Duration::from_secs(2);
 /// The first answer waits for the lists, but not for ever: a kind that hangs holds nothing up.
-const FIRST: Duration = Duration::from_secs(15);
+pub(crate) const FIRST: Duration = Duration::from_secs(15);
 
 /// How long an answer that nobody follows is taken for true.
-const FRESH: Duration = Duration::from_secs(60);
+pub(crate) const FRESH: Duration = Duration::from_secs(60);
 
 /// Follows the cluster until interrupted.
 pub(crate) async fn run(
