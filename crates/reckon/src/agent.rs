@@ -35,6 +35,7 @@ pub(crate) async fn run(global: &Global, options: &AgentOptions, terminal: &Term
     let name = options.cluster_name.as_deref().or(connection.context_name());
     let token = token(options, &cluster, name).await?;
     let settings = settings(&token)?;
+    let ended = terminated();
     terminal.data(&welcome(options, &connection, name))?;
     let (told, mut state) = watch::channel(LinkState::Connecting);
     let observer = Observer::new(connection, cluster, spool.clone(), diary);
@@ -42,7 +43,7 @@ pub(crate) async fn run(global: &Global, options: &AgentOptions, terminal: &Term
         end = link::run(&spool, &settings, &told) => Err(Failure::new(Exit::Refused, end.to_string())),
         observed = observer.run() => observed.map(|()| Exit::Fine),
         () = say(terminal, &mut state) => Ok(Exit::Fine),
-        () = terminated() => {
+        () = ended => {
             spool.close().await;
             Ok(Exit::Fine)
         }

@@ -38,8 +38,9 @@ pub(crate) async fn run(options: &DemoOptions, terminal: &Terminal) -> Result<Ex
     let mut demo = tokio::task::block_in_place(|| Demo::new(options.seed, begin));
     let began = Instant::now();
     let _listener = Listener::on(socket, demo.server().clone()).map_err(unheard)?;
-    terminal.data(&welcome(&demo, &url, &kubeconfig, terminal.program, options.speed))?;
+    // Who reads that it runs may end it at once.
     let ended = terminated();
+    terminal.data(&welcome(&demo, &url, &kubeconfig, terminal.program, options.speed))?;
     tokio::pin!(ended);
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);

@@ -42,6 +42,7 @@ pub(crate) async fn run(global: &Global, options: &ServeOptions, terminal: &Term
     let listener = TcpListener::bind(options.listen).await.map_err(unheard)?;
     let address = listener.local_addr().map_err(unheard)?;
     let secret = Secret::random("start").map_err(failure)?;
+    let ended = terminated();
     terminal.data(&welcome(options, address, &place, &secret))?;
     if !address.ip().is_loopback() {
         terminal.warn("tokens are readable on the way: put a proxy with TLS before this server");
@@ -51,7 +52,7 @@ pub(crate) async fn run(global: &Global, options: &ServeOptions, terminal: &Term
         listener,
         store.clone(),
         Options { names: options.names.clone(), start: Some(TokenHash::of(secret.reveal())), retention },
-        terminated(),
+        ended,
     );
     let own = async {
         match &place {
